@@ -1,0 +1,1 @@
+"""Plain types and pure functions; the standard library and orjson only."""

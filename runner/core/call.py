@@ -1,0 +1,44 @@
+"""One rendered question to a model, in our terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from runner.core.canonical import Json
+
+Role = Literal["user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn; parts other than text come with a later version of the record."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Everything that can change the answer, and nothing else: no secret, timeout, limit or price.
+
+    `schema` is the bundled JSON Schema to be sent, in the author's order of properties (None: text, or a schema
+    that is only checked here). `thinking` is the level to send, None when the model has no such control.
+    `sample` numbers repeats of one question from 0; `salt` is the author's, to ask anew.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    system: str | None = None
+    schema: Json | None = None
+    schema_name: str = "output"
+    thinking: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    options: Mapping[str, Json] = field(default_factory=dict)
+    sample: int = 0
+    salt: str = ""

@@ -1,0 +1,81 @@
+"""What can happen in a run, as plain records. The journal, the screen and the summary are folds over these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from runner.core.canonical import Json
+from runner.core.outcome import Attempt, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """`steps` in order of execution, each with its route's name (`provider/model`)."""
+
+    run: str
+    workflow: str
+    file: str
+    steps: Mapping[str, str]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepExpected:
+    """How many items a step will have, known once its lane is; `thinking` is the level sent, "" for none."""
+
+    step: str
+    items: int
+    model: str
+    thinking: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptMade:
+    """One answer was taken from the store or received. With `ingredients` it is a line of the place index."""
+
+    step: str
+    item: str
+    attempt: Attempt
+    ingredients: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """A request failed and will be sent again after `wait_s`."""
+
+    step: str
+    item: str
+    tries: int
+    wait_s: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A (step, item) has its outcome."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something to tell that is no failure of an item: a damaged entry, a file that was written."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """`status` is done, failed or interrupted; `outputs` what went to standard output."""
+
+    run: str
+    status: str
+    exit_code: int
+    seconds: float
+    outputs: Json = None
+
+
+Event: TypeAlias = RunStarted | StepExpected | AttemptMade | Retrying | Settled | Noted | RunFinished

@@ -1,0 +1,77 @@
+"""What a model is and can do, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+ThinkingLevel = Literal["none", "minimal", "low", "medium", "high", "max"]
+THINKING_LEVELS: tuple[ThinkingLevel, ...] = get_args(ThinkingLevel)
+
+StructuredMode = Literal["json_schema", "grammar", "prompt", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens, as listed on `date` (ISO)."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What one model of one provider accepts and costs; unknown numbers are None, an unknown price too.
+
+    `thinking_levels` is empty for a model without the control: nothing is sent and setting a level is an error.
+    `refuses` names step keys that the model answers with an error (such as `temperature`).
+    """
+
+    provider: str
+    model: str
+    title: str = ""
+    thinking_levels: tuple[ThinkingLevel, ...] = ()
+    default_thinking: ThinkingLevel | None = None
+    accepts: tuple[str, ...] = ("text",)
+    structured: StructuredMode = "json_schema"
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    refuses: tuple[str, ...] = ()
+    price: Price | None = None
+    retired: str = ""
+    replacement: str = ""
+    note: str = ""
+    is_listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A service that answers: how to speak to it and which environment variable holds its key.
+
+    `identity` enters the key (a built-in's name; for others the configured identity, else the base URL).
+    `settings` are the dialect's own, such as `model_path` of a llama provider or `file` of a scripted one.
+    """
+
+    name: str
+    dialect: str
+    base_url: str = ""
+    key_env: str = ""
+    identity: str = ""
+    is_builtin: bool = False
+    is_free: bool = False
+    price: Price | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A model name made concrete: who answers, under which id, and what is known of it."""
+
+    name: str
+    provider: Provider
+    model: str
+    facts: ModelFacts
+    thinking: ThinkingLevel | None = None

@@ -1,0 +1,104 @@
+"""What became of a step, or of one of its items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from runner.core.canonical import Json
+from runner.core.response import Usage
+
+
+class FailureKind(StrEnum):
+    """Kinds of failure. The first three are answers that are no good; they are stored as failures."""
+
+    INVALID = "invalid"  # does not parse, does not fit the schema, or an ensure line does not hold
+    CUT = "cut"  # the provider stopped at a limit
+    REFUSED = "refused"  # the provider or the model declined
+    TRANSIENT = "transient"  # network, overload, rate limit: retried, then given up
+    UNKNOWN_DELIVERY = "unknown-delivery"  # sent, but whether it was answered (and paid) is not known
+    AUTH = "auth"  # bad or missing key, no permission: stops the provider's calls
+    QUOTA = "quota"  # the day's or the account's limit: stops the provider's calls
+    NOT_FOUND = "not-found"  # no such model
+    BAD_REQUEST = "bad-request"  # the provider does not take the request
+    BAD_ANSWER = "bad-answer"  # a 200 that is no answer (HTML, an empty body, an unknown shape)
+    RENDER = "render"  # a template or expression failed on this item's values
+    ROW = "row"  # the data row itself is bad
+    UPSTREAM = "upstream"  # a step that this one reads failed
+    NEEDS_CALL = "needs-call"  # not stored, and no call is allowed
+    STORAGE = "storage"  # the answer could not be kept
+    INTERRUPTED = "interrupted"
+
+
+ANSWER_KINDS = frozenset({FailureKind.INVALID, FailureKind.CUT, FailureKind.REFUSED})
+RETRIED_KINDS = frozenset({FailureKind.TRANSIENT, FailureKind.UNKNOWN_DELIVERY})
+ROUTE_STOPPERS = frozenset({FailureKind.AUTH, FailureKind.QUOTA, FailureKind.NOT_FOUND})
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One way in which an answer does not fit: JSON pointer, keyword, and what was expected, in our words."""
+
+    pointer: str
+    keyword: str
+    expected: str
+    found: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no good output. `retry_after_s` is the provider's own wish, for the retry decision only."""
+
+    kind: FailureKind
+    message: str
+    violations: tuple[Violation, ...] = ()
+    retry_after_s: float | None = None
+    status: int | None = None
+
+
+class Source(StrEnum):
+    """Where an answer came from."""
+
+    FRESH = "fresh"
+    CACHED = "cached"
+    RECORDED = "recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One question on the way to an outcome; a repair is the next. `requests` counts HTTP tries, retries included."""
+
+    key: str
+    source: Source
+    reason: str = ""
+    repair: int = 0
+    sample: int = 0
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    seconds: float = 0.0
+    requests: int = 0
+    model: str = ""
+    violations: tuple[Violation, ...] = ()
+    failure: FailureKind | None = None
+    maybe_paid_twice: int = 0
+
+
+class Status(StrEnum):
+    GOOD = "good"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    BLOCKED = "blocked"  # not run: something it reads failed
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one (step, item). `output` is the JSON value or the text; with samples, their list."""
+
+    step: str
+    item: str
+    status: Status
+    output: Json = None
+    failure: Failure | None = None
+    attempts: tuple[Attempt, ...] = ()
+    because: str = ""
+    seconds: float = field(default=0.0, compare=False)

@@ -1,0 +1,73 @@
+"""One finding, its rendering, and the nearest valid name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+from runner.core.span import Span
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A static finding, in the author's words; rows that would be empty or a guess are left out.
+
+    `notes` are further labelled rows, such as ("used by", "step 'reply', workflows/triage.yaml:12:13").
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    expected: str = ""
+    nearest: str = ""
+    fix: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
+    severity: Severity = "error"
+
+    @property
+    def is_error(self) -> bool:
+        return self.severity == "error"
+
+
+def render(problem: Problem, sources: Mapping[str, str]) -> str:
+    """`file:line:column: code: message`, the line with a caret, then the rows that help."""
+    place = f"{problem.span}: " if problem.span else ""
+    word = "" if problem.is_error else "warning: "
+    lines = [f"{place}{word}{problem.code}: {problem.message}"]
+    excerpt = problem.span.excerpt(sources) if problem.span else ""
+    if excerpt:
+        lines.append(excerpt)
+    rows = (("expected", problem.expected), ("nearest", problem.nearest), *problem.notes, ("fix", problem.fix))
+    lines += [f"  {label + ':':<9} {text}" for label, text in rows if text]
+    return "\n".join(lines)
+
+
+def render_all(problems: Sequence[Problem], sources: Mapping[str, str]) -> str:
+    """All findings in the order of their places, a blank line between them."""
+    return "\n\n".join(render(problem, sources) for problem in in_order(problems))
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Findings by file, line and column; those without a place come first. Equal ones are shown once."""
+    unique = dict.fromkeys(problems)
+    return sorted(unique, key=lambda p: (p.span is not None, p.span or Span("", 0, 0), p.code))
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str:
+    """The candidate that is most likely meant, or ""."""
+    names = sorted(set(candidates))
+    folded = {candidate.casefold().replace("-", "_"): candidate for candidate in names}
+    exact = folded.get(name.casefold().replace("-", "_"))
+    if exact is not None:
+        return exact
+    matches = get_close_matches(name, names, n=1, cutoff=0.6)
+    return matches[0] if matches else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a sorted list for an `expected` row."""
+    return ", ".join(sorted(names))

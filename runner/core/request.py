@@ -1,0 +1,55 @@
+"""What is sent, and the key that names it: what is sent is what is keyed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from runner.core.canonical import ordered
+
+# Version of the key format itself. Raising it invalidates every stored answer: a major release.
+KEY_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The encoded call.
+
+    `provider` is the identity, `endpoint` the path with the model in it, `headers` only those that change the
+    answer (API version, beta flags), `body` the bytes that go on the wire. Credentials, hosts, timeouts and limits
+    are added by the transport and never stand here.
+    """
+
+    dialect: str
+    key_version: int
+    provider: str
+    endpoint: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    sample: int = 0
+    salt: str = ""
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over the identity and the body as sent; `sample` 0 and an empty salt leave no trace."""
+        return cache_key(self)
+
+
+def cache_key(request: Request) -> str:
+    """The one place that decides what makes two calls the same (64 hex digits)."""
+    head: list[object] = [
+        KEY_FORMAT,
+        request.dialect,
+        request.key_version,
+        request.provider,
+        request.endpoint,
+        sorted(request.headers),
+    ]
+    if request.sample:
+        head.append({"sample": request.sample})
+    if request.salt:
+        head.append({"salt": request.salt})
+    sha = hashlib.sha256(ordered(head))
+    sha.update(b"\n")
+    sha.update(request.body)
+    return sha.hexdigest()

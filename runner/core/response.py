@@ -1,0 +1,42 @@
+"""A provider's answer, in our terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Finish(StrEnum):
+    """Why the model stopped. Anything a dialect does not know is UNKNOWN, which is not success."""
+
+    COMPLETE = "complete"
+    CUT = "cut"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider counted them; None where it did not say (never 0 for unknown).
+
+    `output_tokens` includes `thinking_tokens`; `input_tokens` includes `cached_tokens`.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    thinking_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The decoded payload: the answer's text, why it ended, what it used, which model says it answered.
+
+    `detail` is the provider's own word for the finish (such as MAX_TOKENS or SAFETY), for messages.
+    """
+
+    text: str
+    finish: Finish
+    usage: Usage = Usage()
+    model: str = ""
+    detail: str = ""

@@ -1,0 +1,67 @@
+"""Where a value stands in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+TAB_STOP = " "
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A place in a file: lines and columns count from 1, `length` in characters of that line.
+
+    `file` is the path shown to people: relative to the project root where it lies below it.
+    """
+
+    file: str
+    line: int
+    column: int
+    length: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def excerpt(self, sources: Mapping[str, str]) -> str:
+        """The source line with a caret under the place, or "" when the text is not at hand."""
+        lines = sources.get(self.file, "").splitlines()
+        if not 1 <= self.line <= len(lines):
+            return ""
+        line = lines[self.line - 1].replace("\t", TAB_STOP)
+        start = min(self.column - 1, len(line))
+        shown, start = _window(line, start)
+        width = max(1, min(self.length, len(shown) - start))
+        gutter = f"{self.line:>5} | "
+        return f"{gutter}{shown}\n{' ' * (len(gutter) - 2)}| {' ' * start}{'^' * width}"
+
+
+def _window(line: str, start: int, width: int = 160) -> tuple[str, int]:
+    """Cut a very long line to the neighbourhood of the place."""
+    if len(line) <= width:
+        return line, start
+    left = max(0, start - width // 2)
+    return line[left : left + width], start - left
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the first character of a text stands, so that a place in the text is a place in its file.
+
+    `column` is that of the first line, `indent` the columns cut from every further line (block scalars);
+    where folding or escapes make the two differ, `is_exact` is false and every place is the start of the text.
+    """
+
+    file: str
+    line: int = 1
+    column: int = 1
+    indent: int = 0
+    is_exact: bool = True
+
+    def span(self, line: int = 1, column: int = 1, length: int = 1) -> Span:
+        """The place of a 1-based line and column of the text."""
+        if not self.is_exact:
+            return Span(self.file, self.line, self.column, 1)
+        if line <= 1:
+            return Span(self.file, self.line, self.column + column - 1, length)
+        return Span(self.file, self.line + line - 1, self.indent + column, length)

@@ -1,0 +1,211 @@
+"""What the author of a workflow meant: frozen, typed, every value with its place.
+
+Nothing after `config/` knows that YAML exists. Each object carries `spans`, which maps the path of one of its keys
+(such as `thinking`, `cache.salt` or `ensure.0`) to the place of the value in its file; `at()` falls back to the
+object's own place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from runner.core.canonical import Json
+from runner.core.model import Provider
+from runner.core.span import Origin, Span
+
+OnError = Literal["fail", "skip"]
+CacheUse = Literal["auto", "refresh", "off"]
+DataFormat = Literal["jsonl", "csv", "json", "yaml"]
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A thing from a file: its place, and the places of its keys."""
+
+    span: Span
+    spans: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
+
+    def at(self, path: str) -> Span:
+        return self.spans.get(path, self.span)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Jinja text and where its first line stands. `file` is the prompt file (relative to the root) or ""."""
+
+    text: str
+    origin: Origin
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A Jinja expression without braces, and where its first character stands."""
+
+    text: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaSource:
+    """A JSON Schema (2020-12) as the author wrote it; `fields` have been written out as a schema.
+
+    `file` is the schema file relative to the root, "" for an inline one; relative `$ref`s start at `base`, the
+    folder (relative to the root) of the file that holds the schema.
+    """
+
+    value: Json
+    span: Span
+    file: str = ""
+    base: str = ""
+    is_fields: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTemplate:
+    """One entry of `messages`."""
+
+    role: Literal["user", "assistant"]
+    text: Template
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedMessages:
+    """An entry of `messages` that is repeated per element: `{for_each: list, as: name, messages: [...]}`."""
+
+    items: Expression
+    name: str
+    messages: tuple[MessageTemplate, ...]
+    span: Span
+
+
+MessageEntry = MessageTemplate | RepeatedMessages
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """`for_each` and `as`: the expression names the lane; `name` is what the element is called besides `item`."""
+
+    items: Expression
+    name: str = "item"
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    use: CacheUse = "auto"
+    salt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step(Located):
+    """One named use of a model, with the defaults filled in. `prompt` is `messages` with one user entry."""
+
+    name: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    model: str = ""
+    thinking: str | None = None
+    system: Template | None = None
+    messages: tuple[MessageEntry, ...] = ()
+    schema: SchemaSource | None = None
+    is_enforced_locally: bool = False
+    ensure: tuple[Expression, ...] = ()
+    repair: int = 0
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    needs: tuple[str, ...] | None = None
+    when: Expression | None = None
+    for_each: FanOut | None = None
+    on_error: OnError = "fail"
+    min_success: float | None = None
+    max_parallel: int | None = None
+    samples: int | None = None
+    timeout_s: float | None = None
+    retries: int | None = None
+    cache: CachePolicy = CachePolicy()
+    options: Mapping[str, Json] = field(default_factory=dict)
+    save: Template | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec(Located):
+    """A declared input: a JSON Schema, and where its value comes from when none is given.
+
+    `default` holds a one-element tuple when there is one, so that null can be a default.
+    `from_file` is relative to the root.
+    """
+
+    name: str
+    schema: SchemaSource
+    description: str = ""
+    default: tuple[Json] | None = None
+    from_env: str = ""
+    from_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource(Located):
+    """A declared source of rows. `file` is relative to the root, or "-" for standard input."""
+
+    name: str
+    file: str
+    format: DataFormat
+    key: str = ""
+    schema: SchemaSource | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAlias(Located):
+    """A name for a model: `use` is `provider/model` or another alias."""
+
+    name: str
+    use: str
+    thinking: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputValue(Located):
+    name: str
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputTable(Located):
+    """A table streamed to `file` (relative to the root; `.jsonl` or `.csv`), one row per element of `rows`."""
+
+    name: str
+    rows: Expression
+    file: str
+    columns: Mapping[str, Expression]
+
+
+Output = OutputValue | OutputTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow(Located):
+    """One workflow file with its includes merged and its defaults filled in."""
+
+    file: str
+    name: str
+    description: str = ""
+    inputs: Mapping[str, InputSpec] = field(default_factory=dict)
+    data: Mapping[str, DataSource] = field(default_factory=dict)
+    models: Mapping[str, ModelAlias] = field(default_factory=dict)
+    steps: Mapping[str, Step] = field(default_factory=dict)
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Located):
+    """`runner.yaml`: providers and model aliases of the project. Empty when there is no such file."""
+
+    file: str = ""
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    models: Mapping[str, ModelAlias] = field(default_factory=dict)
