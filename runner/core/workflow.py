@@ -50,10 +50,11 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class SchemaSource:
-    """A JSON Schema (2020-12) as the author wrote it; `fields` have been written out as a schema.
+    """A JSON Schema (2020-12) or, with `is_fields`, the short form, as the author wrote it.
 
     `file` is the schema file relative to the root, "" for an inline one; relative `$ref`s start at `base`, the
-    folder (relative to the root) of the file that holds the schema.
+    folder (relative to the root, "" for the root itself) of the file that holds the schema. `spans` maps the JSON
+    pointer of a value inside to its place, where the text is YAML or JSON that was read with places.
     """
 
     value: Json
@@ -61,6 +62,13 @@ class SchemaSource:
     file: str = ""
     base: str = ""
     is_fields: bool = False
+    spans: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
+
+    def at(self, pointer: str) -> Span:
+        """The place of the value at a JSON pointer, or of the nearest value around it."""
+        while pointer and pointer not in self.spans:
+            pointer = pointer.rpartition("/")[0]
+        return self.spans.get(pointer, self.span)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,76 @@
+"""What the commands and the Python interface hand in and get back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from runner.core.canonical import Json
+from runner.core.outcome import Outcome
+from runner.core.problem import Problem
+from runner.record.summary import RunSummary
+
+Command = Literal["run", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to run; everything has the default of a plain `runner run FLOW`.
+
+    `inputs` are values already (`-i n=v` gives text, which is read as JSON where the input's schema asks for
+    something else; see `input_texts`). `data` maps a source's name to a path typed by the user, which is trusted.
+    `models` maps an alias to `provider/model`. `refresh` names steps to ask again, or holds "*" for all.
+    `use_cache=False` neither reads nor writes stored answers. `trust` names providers whose key may go to their
+    host. `environ` replaces the process's environment (tests).
+    """
+
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+    input_texts: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, Path] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+    is_offline: bool = False
+    refresh: frozenset[str] = frozenset()
+    is_recording: bool = False
+    use_cache: bool = True
+    is_fail_fast: bool = False
+    max_parallel: int = 8
+    trust: frozenset[str] = frozenset()
+    verbosity: int = 0
+    environ: Mapping[str, str] | None = None
+    stdin: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """All findings of some workflow files, and the texts their places point into. `files` were checked."""
+
+    problems: tuple[Problem, ...]
+    sources: Mapping[str, str]
+    files: tuple[str, ...]
+
+    @property
+    def errors(self) -> int:
+        return sum(problem.is_error for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run gave. `outputs` is the JSON document of standard output; `exit_code` as in the documentation.
+
+    `problems` explain failures in the author's words (one for each kind and step, with the first items), and
+    `failures` are the outcomes themselves.
+    """
+
+    run: str
+    outputs: Json
+    exit_code: int
+    summary: RunSummary
+    failures: tuple[Outcome, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_good(self) -> bool:
+        return self.exit_code == 0
