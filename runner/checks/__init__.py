@@ -1,0 +1,1 @@
+"""Static findings over a linked workflow."""

@@ -1,0 +1,1 @@
+"""The command line: the error boundary, the only printing, one file per command."""

@@ -1,0 +1,1 @@
+"""One wire protocol per module; pure: no HTTP, no clock."""

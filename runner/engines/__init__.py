@@ -1,0 +1,1 @@
+"""Moving chunks of items; they know no steps."""

@@ -1,0 +1,1 @@
+"""Asking, with one retry layer, single flight and durable answers."""

@@ -1,0 +1,1 @@
+"""References resolved once: needs, lanes, stages."""

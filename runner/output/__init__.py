@@ -1,0 +1,1 @@
+"""Schemas, parsing, validation, and the judgement of an answer."""

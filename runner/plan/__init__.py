@@ -1,0 +1,1 @@
+"""Which calls are ready: pure and incremental."""

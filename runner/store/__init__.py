@@ -1,0 +1,1 @@
+"""Answers kept: bytes in and out, in layers."""

@@ -1,0 +1,1 @@
+"""The one sandboxed Jinja2 environment: texts, expressions, and the references they hold."""

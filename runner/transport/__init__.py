@@ -1,0 +1,1 @@
+"""Requests out, payloads in; keys, weights and scripted answers."""
