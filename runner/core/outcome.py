@@ -92,7 +92,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one (step, item). `output` is the JSON value or the text; with samples, their list."""
+    """What became of one (step, item). `output` is the JSON value or the text; with samples, their list.
+
+    `because` says why it was skipped or blocked; `model` is the version that says it answered.
+    """
 
     step: str
     item: str
@@ -102,3 +105,4 @@ class Outcome:
     attempts: tuple[Attempt, ...] = ()
     because: str = ""
     seconds: float = field(default=0.0, compare=False)
+    model: str = ""

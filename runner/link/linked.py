@@ -1,0 +1,377 @@
+"""A workflow with its references resolved: needs, lanes and what every text compiles to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from runner.core.ports import ReadFile
+from runner.core.problem import Problem, listed, nearest
+from runner.core.workflow import (
+    Expression,
+    MessageEntry,
+    MessageTemplate,
+    OutputTable,
+    OutputValue,
+    Step,
+    Template,
+    Workflow,
+)
+from runner.link.scope import Place, Use, name_problem, use_of
+from runner.link.stages import Stage, cut_stages, find_circle
+from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
+from runner.templates.environment import Environment
+from runner.templates.expression import CompiledExpression, compile_expression
+from runner.templates.references import Reference, references_of
+from runner.templates.text import CompiledTemplate, TemplateProblem, compile_template
+
+_S = TypeVar("_S")
+_C = TypeVar("_C")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedMessage:
+    """One entry of `messages`; with `items` the entries in `inner` are repeated, `name` standing for the element."""
+
+    role: str = "user"
+    text: CompiledTemplate | None = None
+    items: CompiledExpression | None = None
+    name: str = ""
+    inner: tuple[LinkedMessage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedStep:
+    """A step, compiled. `lane` is "" for a step that runs once.
+
+    `hard` are the steps that it reads unguarded, `soft` those it can do without, `ordered` those named in `needs`
+    only. `barriers` (a subset of the three) are read for all their items. `inputs` and `item_fields` are what its
+    prompt reads; "" among the fields means the whole item.
+    """
+
+    step: Step
+    lane: str
+    system: CompiledTemplate | None = None
+    messages: tuple[LinkedMessage, ...] = ()
+    when: CompiledExpression | None = None
+    ensure: tuple[CompiledExpression, ...] = ()
+    save: CompiledTemplate | None = None
+    schema: CompiledSchema | None = None
+    uses: tuple[Use, ...] = ()
+    hard: frozenset[str] = frozenset()
+    soft: frozenset[str] = frozenset()
+    ordered: frozenset[str] = frozenset()
+    barriers: frozenset[str] = frozenset()
+    inputs: frozenset[str] = frozenset()
+    item_fields: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return self.step.name
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.hard | self.soft | self.ordered
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The steps that walk one list together. `data` names the source when the list is one, else "".
+
+    `needs` are the steps that the list itself reads; `barriers` those of them read for all their items.
+    """
+
+    name: str
+    items: CompiledExpression
+    data: str = ""
+    needs: frozenset[str] = frozenset()
+    barriers: frozenset[str] = frozenset()
+    uses: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedOutput:
+    """An output, compiled: a value, or the columns of a table over a lane's items. `uses` are what it reads."""
+
+    output: OutputValue | OutputTable
+    value: CompiledExpression | None = None
+    lane: str = ""
+    columns: Mapping[str, CompiledExpression] = field(default_factory=dict)
+    column_uses: Mapping[str, tuple[Use, ...]] = field(default_factory=dict)
+    value_uses: tuple[Use, ...] = ()
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        return (*self.value_uses, *(use for uses in self.column_uses.values() for use in uses))
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What link found. With problems that are errors the rest may be incomplete and must not be run."""
+
+    workflow: Workflow
+    steps: Mapping[str, LinkedStep]
+    lanes: Mapping[str, Lane]
+    stages: tuple[Stage, ...]
+    outputs: tuple[LinkedOutput, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def final_steps(self) -> tuple[str, ...]:
+        """The steps that no other step reads, in the order of the file."""
+        read = set().union(*(step.needs for step in self.steps.values()), *(lane.needs for lane in self.lanes.values()))
+        return tuple(name for name in self.steps if name not in read)
+
+
+def link(workflow: Workflow, environment: Environment, read: ReadFile) -> Linked:
+    """Resolve every reference once. Problems are gathered, never raised."""
+    linker = _Linker(workflow, environment, read)
+    steps = {name: linker.step(step) for name, step in workflow.steps.items()}
+    outputs = tuple(linker.output(output) for output in workflow.outputs.values())
+    lanes = {name: lane for name, lane in linker.lanes.items() if name}
+    problems = linker.problems
+    circle = find_circle(steps, lanes)
+    stages: tuple[Stage, ...] = ()
+    if circle:
+        problems.append(_circle_problem(circle, steps))
+    elif not any(problem.is_error for problem in problems):
+        stages = cut_stages(steps, lanes)
+    return Linked(workflow, steps, lanes, stages, outputs, tuple(problems))
+
+
+class _Linker:
+    """Walks the texts of one workflow and gathers what they read."""
+
+    def __init__(self, workflow: Workflow, environment: Environment, read: ReadFile) -> None:
+        self.workflow = workflow
+        self.environment = environment
+        self.read = read
+        self.problems: list[Problem] = []
+        self.lanes: dict[str, Lane] = {}
+        self.lane_of: dict[str, str] = {}
+        for step in workflow.steps.values():
+            self.lane_of[step.name] = self._lane_name(step)
+        for step in workflow.steps.values():
+            if step.for_each is not None:
+                self._open_lane(step.for_each.items, f"for_each of step '{step.name}'")
+
+    # Lanes
+
+    def _lane_name(self, step: Step) -> str:
+        if step.for_each is None:
+            return ""
+        return self._canonical(step.for_each.items)
+
+    def _canonical(self, expression: Expression) -> str:
+        try:
+            compiled = compile_expression(self.environment, expression)
+        except TemplateProblem:
+            return expression.text.strip()  # reported when the lane is opened
+        return ".".join(compiled.path) if compiled.path else compiled.canonical
+
+    def _open_lane(self, items: Expression, title: str) -> str:
+        name = self._canonical(items)
+        if name in self.lanes:
+            return name
+        compiled = self._compile(compile_expression, items)
+        if compiled is None:
+            return name
+        place = Place(title, reads_data=True)
+        uses = self._uses(items, place)
+        path = compiled.path or ()
+        is_data = len(path) == 2 and path[0] == "data"
+        if not is_data:
+            self._refuse_data_inside(items, title)
+        self.lanes[name] = Lane(
+            name=name,
+            items=compiled,
+            data=path[1] if is_data else "",
+            needs=frozenset(use.step for use in uses),
+            barriers=frozenset(use.step for use in uses if use.is_barrier),
+            uses=uses,
+        )
+        return name
+
+    def _refuse_data_inside(self, items: Expression, title: str) -> None:
+        for reference in references_of(self.environment, items):
+            if reference.path[0] == "data":
+                self.problems.append(
+                    Problem(
+                        "bad-reference",
+                        f"{title} reads 'data' inside an expression, and a source can only be named alone",
+                        reference.span,
+                        expected="for_each: data.NAME, or an expression over inputs and steps",
+                    )
+                )
+
+    # Steps
+
+    def step(self, step: Step) -> LinkedStep:
+        lane = self.lane_of[step.name]
+        names = frozenset({"item", step.for_each.name}) if step.for_each else frozenset()
+        place = Place(f"step '{step.name}'", lane=lane, item_names=names, owner=step.name)
+        own = replace(place, answer="output" if step.schema else "text")
+        texts: list[tuple[Template | Expression, Place]] = []
+        if step.system:
+            texts.append((step.system, place))
+        messages = tuple(self._message(entry, place, texts) for entry in step.messages)
+        prompt_count = len(texts)
+        texts += [(line, own) for line in step.ensure]
+        texts += [(text, place) for text in (step.when, step.save) if text is not None]
+        found = [(self._references(text, where), where) for text, where in texts]
+        prompt_references = [reference for references, _ in found[:prompt_count] for reference in references]
+        uses = tuple(use for references, where in found for use in self._resolve(references, where))
+        hard = frozenset(use.step for use in uses if not use.is_soft)
+        soft = frozenset(use.step for use in uses) - hard
+        linked = LinkedStep(
+            step=step,
+            lane=lane,
+            system=self._compile(compile_template, step.system),
+            messages=messages,
+            when=self._compile(compile_expression, step.when),
+            ensure=tuple(filter(None, (self._compile(compile_expression, line) for line in step.ensure))),
+            save=self._compile(compile_template, step.save),
+            schema=self._schema(step),
+            uses=uses,
+            hard=hard,
+            soft=soft,
+            ordered=self._ordered(step, hard | soft),
+            inputs=frozenset(_names_read(prompt_references, "inputs")),
+            item_fields=frozenset(_fields_read(prompt_references, names)),
+        )
+        crossing = {use.step for use in uses if use.is_barrier}
+        crossing |= {name for name in linked.ordered if self.lane_of[name] not in ("", lane)}
+        return replace(linked, barriers=frozenset(crossing))
+
+    def _message(
+        self, entry: MessageEntry, place: Place, texts: list[tuple[Template | Expression, Place]]
+    ) -> LinkedMessage:
+        if isinstance(entry, MessageTemplate):
+            texts.append((entry.text, place))
+            return LinkedMessage(role=entry.role, text=self._compile(compile_template, entry.text))
+        texts.append((entry.items, place))
+        inside = replace(place, item_names=place.item_names | {entry.name})
+        inner = tuple(self._message(message, inside, texts) for message in entry.messages)
+        return LinkedMessage(items=self._compile(compile_expression, entry.items), name=entry.name, inner=inner)
+
+    def _ordered(self, step: Step, read: frozenset[str]) -> frozenset[str]:
+        """The steps named in `needs` beyond those that are read. A written `needs` must be complete."""
+        if step.needs is None:
+            return frozenset()
+        for index, name in enumerate(step.needs):
+            if name not in self.workflow.steps:
+                near = nearest(name, self.workflow.steps)
+                self.problems.append(
+                    Problem(
+                        "unknown-step",
+                        f"step '{step.name}' needs '{name}', but no step has that name",
+                        step.at(f"needs.{index}"),
+                        expected=f"a step of this workflow: {listed(self.workflow.steps)}",
+                        nearest=near,
+                        fix=f"needs: [{', '.join(near if other == name else other for other in step.needs)}]"
+                        if near
+                        else "",
+                    )
+                )
+        known = [name for name in step.needs if name in self.workflow.steps]
+        missing = sorted(read - set(known))
+        if missing:
+            quoted = listed(f"'{name}'" for name in missing)
+            self.problems.append(
+                Problem(
+                    "incomplete-needs",
+                    f"step '{step.name}' reads {quoted}, which its needs leave out",
+                    step.at("needs"),
+                    fix=f"needs: [{', '.join([*known, *missing])}], or leave needs out: it is read from the references",
+                )
+            )
+        return frozenset(known) - read
+
+    def _schema(self, step: Step) -> CompiledSchema | None:
+        if step.schema is None:
+            return None
+        try:
+            return compile_schema(step.schema, self.read)
+        except SchemaProblems as error:
+            self.problems += error.problems
+            return None
+
+    # Outputs
+
+    def output(self, output: OutputValue | OutputTable) -> LinkedOutput:
+        title = f"output '{output.name}'"
+        if isinstance(output, OutputValue):
+            place = Place(title)
+            uses = self._uses(output.expression, place)
+            return LinkedOutput(output, value=self._compile(compile_expression, output.expression), value_uses=uses)
+        lane = self._open_lane(output.rows, f"rows of {title}")
+        place = Place(title, lane=lane, item_names=frozenset({"item"}))
+        columns = {name: self._compile(compile_expression, text) for name, text in output.columns.items()}
+        uses = {name: self._uses(text, place) for name, text in output.columns.items()}
+        kept = {name: column for name, column in columns.items() if column is not None}
+        return LinkedOutput(output, lane=lane, columns=kept, column_uses=uses)
+
+    # Texts
+
+    def _compile(self, compile_text: Callable[[Environment, _S], _C], source: _S | None) -> _C | None:
+        if source is None:
+            return None
+        try:
+            return compile_text(self.environment, source)
+        except TemplateProblem as error:
+            self.problems.append(error.problem)
+            return None
+
+    def _references(self, source: Template | Expression) -> tuple[Reference, ...]:
+        try:
+            return references_of(self.environment, source)
+        except TemplateProblem:
+            return ()  # told by _compile
+
+    def _uses(self, source: Expression, place: Place) -> tuple[Use, ...]:
+        return tuple(self._resolve(self._references(source), place))
+
+    def _resolve(self, references: Iterable[Reference], place: Place) -> Iterable[Use]:
+        for reference in references:
+            use, problem = self._one(reference, place)
+            if problem is not None:
+                self.problems.append(problem)
+            elif use is not None:
+                self._warn_of_index(reference, use)
+                yield use
+
+    def _one(self, reference: Reference, place: Place) -> tuple[Use | None, Problem | None]:
+        if reference.path[0] == "steps":
+            return use_of(reference, place, self.workflow, self.lane_of)
+        return None, name_problem(reference, place, self.workflow)
+
+    def _warn_of_index(self, reference: Reference, use: Use) -> None:
+        if use.is_barrier and use.path and use.path[0].lstrip("-").isdigit():
+            self.problems.append(
+                Problem(
+                    "index-shifts",
+                    f"steps.{use.step}.{use.field}[{use.path[0]}] is another item's answer when an item fails",
+                    reference.span,
+                    fix="walk the list, or pick by a value with find(…)",
+                    severity="warning",
+                )
+            )
+
+
+def _names_read(references: Iterable[Reference], root: str) -> Iterable[str]:
+    return (reference.path[1] for reference in references if reference.path[0] == root and len(reference.path) > 1)
+
+
+def _fields_read(references: Iterable[Reference], names: frozenset[str]) -> Iterable[str]:
+    return (
+        reference.path[1] if len(reference.path) > 1 else "" for reference in references if reference.path[0] in names
+    )
+
+
+def _circle_problem(circle: tuple[str, ...], steps: Mapping[str, LinkedStep]) -> Problem:
+    first, second = circle[0], circle[1]
+    span = next((use.span for use in steps[first].uses if use.step == second), steps[first].step.span)
+    path = " → ".join(circle)
+    message = f"step '{first}' reads itself" if len(circle) == 2 else f"steps need each other in a circle: {path}"
+    return Problem("circle", message, span, fix="let one of them read something else, or merge them into one step")

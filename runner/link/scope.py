@@ -1,0 +1,237 @@
+"""Which names a text may read where, and what is wrong with one that it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.core.problem import Problem, listed, nearest
+from runner.core.span import Span
+from runner.core.workflow import Step, Workflow
+from runner.templates.references import Reference
+
+# What an outcome offers to readers; the first four are answers.
+ANSWER_FIELDS = ("output", "text", "samples", "outputs", "texts")
+STATE_FIELDS = ("skipped", "failed", "model")
+BARRIER_FIELDS = ("outputs", "texts")
+LATER_FIELDS = ("state", "turns", "last", "finished", "tool_calls", "sources")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a text stands: for the scope, and for messages.
+
+    `lane` is "" at the root; `item_names` are the names of the fan-out's element; `answer` is "output" or "text"
+    where a step's own answer can be read (ensure). `reads_data` is true for `for_each` and the rows of a table.
+    """
+
+    title: str
+    lane: str = ""
+    item_names: frozenset[str] = frozenset()
+    answer: str = ""
+    reads_data: bool = False
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One reading of a step: `field` of `step`; a soft one stands behind `default`, `is defined` or `.skipped`."""
+
+    step: str
+    field: str
+    path: tuple[str, ...]
+    span: Span
+    is_soft: bool
+
+    @property
+    def is_barrier(self) -> bool:
+        return self.field in BARRIER_FIELDS
+
+
+def right_field(target: Step, reader_lane: str, target_lane: str) -> str:
+    """The one answer field of `target` that a reader in `reader_lane` may use."""
+    if target_lane and target_lane != reader_lane:
+        return "outputs" if target.schema else "texts"
+    if target.samples is not None:
+        return "samples"
+    return "output" if target.schema else "text"
+
+
+def use_of(
+    reference: Reference, place: Place, workflow: Workflow, lanes: Mapping[str, str]
+) -> tuple[Use | None, Problem | None]:
+    """What a reference to `steps…` reads, or what is wrong with it."""
+    path, spans = reference.path, reference.spans
+    if len(path) == 1:
+        return None, Problem(
+            "bad-reference",
+            f"{place.title} reads 'steps' as a whole, and only the answer of one step can be read",
+            reference.span,
+            expected="steps.NAME.output, .text or .outputs",
+        )
+    name = path[1]
+    target = workflow.steps.get(name)
+    if target is None:
+        near = nearest(name, workflow.steps)
+        return None, Problem(
+            "unknown-step",
+            f"{place.title} reads step '{name}', but no step has that name",
+            spans[1],
+            expected=f"a step of this workflow: {listed(workflow.steps)}",
+            nearest=near,
+            fix=".".join(["steps", near, *path[2:]]) if near else "",
+        )
+    right = right_field(target, place.lane, lanes[name])
+    if len(path) == 2:
+        return None, Problem(
+            "bad-reference",
+            f"{place.title} reads step '{name}' as a whole, and only one field of it can be read",
+            reference.span,
+            expected=f"steps.{name}.{right}",
+            fix=f"steps.{name}.{right}",
+        )
+    field = path[2]
+    problem = _field_problem(field, target, right, place, lanes[name], spans[2])
+    if problem is not None:
+        return None, problem
+    use = Use(name, field, path[3:], reference.span, reference.is_guarded or field in ("skipped", "failed"))
+    return use, None
+
+
+def _field_problem(field: str, target: Step, right: str, place: Place, target_lane: str, span: Span) -> Problem | None:
+    same = not target_lane or target_lane == place.lane
+    name = target.name
+    if field == right or (field in STATE_FIELDS and same):
+        return None
+    whole_list = "outputs" if target.schema else "texts"
+    if field == whole_list and target_lane and target.samples is None:
+        return None
+    if field in LATER_FIELDS:
+        return Problem("not-in-this-version", f"'.{field}' of a step is not in this version", span)
+    reason = _why_not(field, target, target_lane, same=same)
+    return Problem(
+        "wrong-field",
+        f"{place.title} reads steps.{name}.{field}, but {reason}",
+        span,
+        expected=listed({f".{right}", *(f".{state}" for state in STATE_FIELDS if same)}),
+        nearest="" if field in ANSWER_FIELDS else nearest(field, {right, *STATE_FIELDS}),
+        fix=f"steps.{name}.{right}",
+    )
+
+
+def _why_not(field: str, target: Step, target_lane: str, *, same: bool) -> str:
+    name = target.name
+    if field in (*ANSWER_FIELDS, *STATE_FIELDS) and not same:
+        return f"'{name}' runs once per item of {target_lane}, which is not the list that is walked here"
+    if field in ("output", "text", *BARRIER_FIELDS) and target.samples is not None:
+        return f"'{name}' is asked {target.samples} times: its answers are .samples, to be read in its own lane"
+    if field in BARRIER_FIELDS and not target_lane:
+        return f"'{name}' runs once, it has no list of answers"
+    if field in ("output", "outputs"):
+        return f"'{name}' has no schema: its answer is text"
+    if field in ("text", "texts"):
+        return f"'{name}' has a schema: its answer is JSON"
+    if field == "samples":
+        return f"'{name}' does not set samples"
+    return "a step has no such field"
+
+
+def name_problem(reference: Reference, place: Place, workflow: Workflow) -> Problem | None:
+    """What is wrong with a reference whose root is not `steps`, if anything."""
+    root = reference.path[0]
+    span = reference.spans[0]
+    if root == "inputs":
+        return _input_problem(reference, place, workflow)
+    if root == "data":
+        return _data_problem(reference, place, workflow)
+    if root in place.item_names:
+        return None
+    if root == "item":
+        return Problem(
+            "not-in-scope",
+            f"{place.title} reads '{root}', which exists only in a step with for_each",
+            span,
+            expected=_names_here(place),
+        )
+    if root in ("output", "text"):
+        return _own_answer_problem(root, place, span)
+    names = {"inputs", "steps", *place.item_names, *([place.answer] if place.answer else [])}
+    near = nearest(root, names) or (f"inputs.{root}" if root in workflow.inputs else "")
+    near = near or (f"steps.{root}" if root in workflow.steps else "")
+    return Problem(
+        "unknown-name",
+        f"{place.title} reads '{root}', but there is no such name here",
+        span,
+        expected=_names_here(place),
+        nearest=near,
+    )
+
+
+def _names_here(place: Place) -> str:
+    own = {place.answer} if place.answer else set()
+    data = {"data.NAME"} if place.reads_data else set()
+    return listed({"inputs.NAME", "steps.NAME.…", *place.item_names, *own, *data})
+
+
+def _input_problem(reference: Reference, place: Place, workflow: Workflow) -> Problem | None:
+    if len(reference.path) == 1 or reference.path[1] in workflow.inputs:
+        return None
+    name = reference.path[1]
+    near = nearest(name, workflow.inputs)
+    return Problem(
+        "unknown-input",
+        f"{place.title} reads input '{name}', but no input has that name",
+        reference.spans[1],
+        expected=f"an input of this workflow: {listed(workflow.inputs)}" if workflow.inputs else "",
+        nearest=near,
+        fix=f"inputs.{near}" if near else f"declare '{name}' under inputs",
+    )
+
+
+def _data_problem(reference: Reference, place: Place, workflow: Workflow) -> Problem | None:
+    if not place.reads_data:
+        return Problem(
+            "not-in-scope",
+            f"{place.title} reads 'data', which can be read in for_each only",
+            reference.spans[0],
+            fix="give the step for_each: data.NAME and read item",
+        )
+    if len(reference.path) == 1:
+        return Problem(
+            "bad-reference",
+            f"{place.title} reads 'data' as a whole, and only one source can be walked",
+            reference.span,
+            expected=f"one of {listed(f'data.{name}' for name in workflow.data)}" if workflow.data else "",
+        )
+    name = reference.path[1]
+    if name not in workflow.data:
+        near = nearest(name, workflow.data)
+        return Problem(
+            "unknown-data",
+            f"{place.title} reads data source '{name}', but none has that name",
+            reference.spans[1],
+            expected=f"a source under data: {listed(workflow.data)}" if workflow.data else "",
+            nearest=near,
+            fix=f"data.{near}" if near else f"declare '{name}' under data",
+        )
+    return None
+
+
+def _own_answer_problem(root: str, place: Place, span: Span) -> Problem | None:
+    if place.answer == root:
+        return None
+    if place.answer:
+        kind = "JSON" if place.answer == "output" else "text"
+        return Problem(
+            "wrong-field",
+            f"{place.title} reads '{root}', but the answer of '{place.owner}' is {kind}",
+            span,
+            expected=place.answer,
+            fix=place.answer,
+        )
+    return Problem(
+        "not-in-scope",
+        f"{place.title} reads '{root}', which exists only in the ensure lines of a step",
+        span,
+        expected=_names_here(place),
+    )

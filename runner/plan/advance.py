@@ -1,0 +1,415 @@
+"""Which calls are ready: (item state, answer) → (item state, asks), pure and incremental.
+
+The sync replay of stored answers, the async run and the plan all drive these two functions, so that none can promise
+what another does not do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from runner.core.answer import StoredAnswer
+from runner.core.call import Call
+from runner.core.canonical import Json, NotJson, ensure_json
+from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Outcome, Source, Status, Violation
+from runner.core.ports import CallFailed
+from runner.core.request import Request
+from runner.core.response import Response, Usage
+from runner.core.workflow import CacheUse, Step
+from runner.output.judge import Ask as AskAgain
+from runner.output.judge import Good, judge
+from runner.plan.items import Item
+from runner.plan.program import Program, StepProgram
+from runner.templates.expression import RenderFailed
+
+# Failures that `on_error: skip` does not absorb: they say nothing about the item.
+NEVER_ABSORBED = frozenset(
+    {
+        FailureKind.NEEDS_CALL,
+        FailureKind.INTERRUPTED,
+        FailureKind.STORAGE,
+        FailureKind.AUTH,
+        FailureKind.QUOTA,
+        FailureKind.NOT_FOUND,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question that is ready. `must_ask` forbids a stored answer, for `reason`; `use` is the step's cache policy."""
+
+    step: str
+    item: str
+    call: Call
+    request: Request
+    key: str
+    ingredients: Mapping[str, Json]
+    repair: int = 0
+    use: CacheUse = "auto"
+    must_ask: bool = False
+    reason: str = ""
+
+    @property
+    def sample(self) -> int:
+        return self.call.sample
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of an ask: an answer, or why there is none.
+
+    `is_todays` holds for an answer that was received in this run, by this ask or by an equal one: it is judged as it
+    is and not asked again. `requests`, `seconds` and `maybe_paid_twice` are what it took.
+    """
+
+    answer: StoredAnswer | None = None
+    failure: Failure | None = None
+    reason: str = ""
+    is_todays: bool = False
+    requests: int = 0
+    seconds: float = 0.0
+    maybe_paid_twice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a lane's items see of the rest: the views of steps elsewhere, and how those steps ended.
+
+    `barriers` says of each step that runs per item whether all its items together are good enough to be read.
+    """
+
+    views: Mapping[str, Json] = field(default_factory=dict)
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    barriers: Mapping[str, Outcome] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    """A step whose answers are under way: results by sample, attempts so far, and the values its texts saw."""
+
+    values: Mapping[str, Json]
+    results: Mapping[int, Json]
+    failures: Mapping[int, Failure]
+    attempts: tuple[Attempt, ...]
+    waiting: int
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemState:
+    """One item on its way down a stage: outcomes so far (also of earlier stages of the lane), and open steps."""
+
+    item: Item
+    outcomes: Mapping[str, Outcome]
+    open: Mapping[str, OpenStep]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one advance brings: the new state, asks now ready, outcomes reached, and failure marks to be stored."""
+
+    state: ItemState
+    asks: tuple[Ask, ...] = ()
+    reached: tuple[Outcome, ...] = ()
+    attempt: Attempt | None = None
+    mark: StoredAnswer | None = None
+
+
+def view_of(outcome: Outcome, step: Step) -> dict[str, Json]:
+    """What readers see of an outcome. What is not there is undefined for them."""
+    if outcome.status is Status.GOOD:
+        name = "samples" if step.samples is not None else "output" if step.schema else "text"
+        return {name: outcome.output, "skipped": False, "model": outcome.model}
+    if outcome.status is Status.SKIPPED:
+        return {"skipped": True}
+    kind = str(outcome.failure.kind) if outcome.failure else "upstream"
+    return {"skipped": False, "failed": kind}
+
+
+def begin(
+    program: Program, steps: tuple[str, ...], item: Item, scope: Scope, earlier: Mapping[str, Outcome] | None = None
+) -> Move:
+    """An item enters a stage. `earlier` are its outcomes in earlier stages of the lane."""
+    return _open_ready(program, steps, ItemState(item, dict(earlier or {}), {}), scope)
+
+
+def advance(
+    program: Program, steps: tuple[str, ...], state: ItemState, scope: Scope, ask: Ask, answered: Answered
+) -> Move:
+    """An ask of this item was answered."""
+    step = program.steps[ask.step]
+    opened = state.open[ask.step]
+    verdict = _judge(step, opened, ask, answered)
+    if verdict.again is not None:
+        opened = replace(opened, attempts=(*opened.attempts, verdict.attempt) if verdict.attempt else opened.attempts)
+        state = replace(state, open={**state.open, ask.step: opened})
+        return Move(state, (verdict.again,), attempt=verdict.attempt)
+    opened = _settle_sample(opened, ask, verdict)
+    if opened.waiting:
+        state = replace(state, open={**state.open, ask.step: opened})
+        return Move(state, attempt=verdict.attempt, mark=verdict.mark)
+    outcome = _outcome(step, state.item, opened)
+    rest = {name: other for name, other in state.open.items() if name != ask.step}
+    state = replace(state, outcomes={**state.outcomes, ask.step: outcome}, open=rest)
+    move = _open_ready(program, steps, state, scope)
+    return replace(move, reached=(outcome, *move.reached), attempt=verdict.attempt, mark=verdict.mark)
+
+
+# Opening steps
+
+
+def _open_ready(program: Program, steps: tuple[str, ...], state: ItemState, scope: Scope) -> Move:
+    asks: list[Ask] = []
+    reached: list[Outcome] = []
+    grew = True
+    while grew:
+        grew = False
+        for name in steps:
+            if name in state.outcomes or name in state.open:
+                continue
+            step = program.steps[name]
+            if any(need in steps and need not in state.outcomes for need in step.linked.needs - step.linked.barriers):
+                continue
+            settled, opened, ready = _open(program, step, state, scope)
+            grew = True
+            if settled is not None:
+                state = replace(state, outcomes={**state.outcomes, name: settled})
+                reached.append(settled)
+            elif opened is not None:
+                state = replace(state, open={**state.open, name: opened})
+                asks += ready
+    return Move(state, tuple(asks), tuple(reached))
+
+
+def _open(
+    program: Program, step: StepProgram, state: ItemState, scope: Scope
+) -> tuple[Outcome | None, OpenStep | None, list[Ask]]:
+    """A step of an item: settled without a call, or opened with its first asks."""
+    item = state.item
+    early = _early_end(program, step, state, scope)
+    if early is not None:
+        return early, None, []
+    values = _values(program, step, state, scope)
+    try:
+        when = step.linked.when
+        if when is not None and not when.holds(values):
+            return Outcome(step.name, item.id, Status.SKIPPED, because="when does not hold"), None, []
+        calls = [step.call(values, sample) for sample in range(step.linked.step.samples or 1)]
+        asks = [first_ask(step, item.id, call, values) for call in calls]
+    except RenderFailed as error:
+        return _failed(step, item, Failure(FailureKind.RENDER, _told(error))), None, []
+    except NotJson as error:
+        message = f"the prompt cannot be sent: {error}"
+        return _failed(step, item, Failure(FailureKind.RENDER, message)), None, []
+    return None, OpenStep(values, {}, {}, (), len(asks)), asks
+
+
+def first_ask(step: StepProgram, item: str, call: Call, values: Mapping[str, Json]) -> Ask:
+    """The first ask of a chain. Raises NotJson for text that cannot be sent."""
+    for text in (call.system or "", *(message.text for message in call.messages)):
+        ensure_json(text)
+    request = step.encode(call)
+    reason = {"refresh": "forced", "off": "off"}.get(step.use, "")
+    return Ask(
+        step=step.name,
+        item=item,
+        call=call,
+        request=request,
+        key=request.key,
+        ingredients=step.ingredients(call, values),
+        use=step.use,
+        must_ask=bool(reason),
+        reason=reason,
+    )
+
+
+def _early_end(program: Program, step: StepProgram, state: ItemState, scope: Scope) -> Outcome | None:
+    """An outcome that the step has before it is rendered: a bad row, or something it reads failed or was skipped."""
+    item = state.item
+    skipped = ""
+    for need in sorted(step.linked.needs):
+        ended = _ended(need, step, state, scope)
+        if ended is None or ended.status is Status.GOOD:
+            continue
+        is_hole = ended.status is Status.SKIPPED or is_absorbed(ended, program.steps[need].linked.step)
+        if not is_hole:
+            return Outcome(
+                step.name, item.id, Status.BLOCKED, because=f"step '{need}' failed", failure=_upstream(need, ended)
+            )
+        if need in step.linked.hard and not skipped:
+            word = "was skipped" if ended.status is Status.SKIPPED else "failed and is left out"
+            skipped = f"step '{need}' {word}"
+    if skipped:
+        return Outcome(step.name, item.id, Status.SKIPPED, because=skipped)
+    if item.problem:
+        return _failed(step, item, Failure(FailureKind.ROW, f"row {item.index + 1} is bad: {item.problem}"))
+    return None
+
+
+def _ended(need: str, step: StepProgram, state: ItemState, scope: Scope) -> Outcome | None:
+    if need in step.linked.barriers:
+        return scope.barriers.get(need)
+    return state.outcomes.get(need) or scope.outcomes.get(need)
+
+
+def is_absorbed(outcome: Outcome, step: Step) -> bool:
+    """Whether a failure is left out and counted (`on_error: skip`) and does not end the run."""
+    if outcome.status is not Status.FAILED or outcome.failure is None:
+        return False
+    return step.on_error == "skip" and outcome.failure.kind not in NEVER_ABSORBED
+
+
+def _upstream(need: str, ended: Outcome) -> Failure:
+    kind = FailureKind.UPSTREAM
+    if ended.failure is not None and ended.failure.kind in (FailureKind.NEEDS_CALL, FailureKind.INTERRUPTED):
+        kind = ended.failure.kind
+    return Failure(kind, f"step '{need}' failed")
+
+
+def _values(program: Program, step: StepProgram, state: ItemState, scope: Scope) -> dict[str, Json]:
+    own = {
+        name: view_of(outcome, program.steps[name].linked.step)
+        for name, outcome in state.outcomes.items()
+        if name in step.linked.needs
+    }
+    values: dict[str, Json] = {"inputs": program.inputs, "steps": {**scope.views, **_kept(own, step, scope)}}
+    fan_out = step.linked.step.for_each
+    if fan_out is not None:
+        values["item"] = state.item.value
+        values[fan_out.name] = state.item.value
+    return values
+
+
+def _kept(own: dict[str, dict[str, Json]], step: StepProgram, scope: Scope) -> dict[str, Json]:
+    """The item's own views, each together with the list that a barrier offers under the same name."""
+    return {
+        name: {**scope.views[name], **view} if name in step.linked.barriers and name in scope.views else view
+        for name, view in own.items()
+    }
+
+
+# Judging answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    again: Ask | None = None
+    attempt: Attempt | None = None
+    output: Json = None
+    failure: Failure | None = None
+    mark: StoredAnswer | None = None
+    model: str = ""
+
+
+def _judge(step: StepProgram, opened: OpenStep, ask: Ask, answered: Answered) -> _Verdict:
+    answer = answered.answer
+    if answer is None:
+        assert answered.failure is not None
+        attempt = _attempt(step, ask, answered, failure=answered.failure.kind) if answered.requests else None
+        return _Verdict(attempt=attempt, failure=answered.failure)
+    try:
+        response = step.dialect.decode(answer.payload)
+    except CallFailed as error:
+        return _end(step, ask, answered, error.failure, None)
+    verdict = judge(ask.call, response, step.rules(opened.values), repairs_left=step.linked.step.repair - ask.repair)
+    if isinstance(verdict, Good):
+        attempt = _attempt(step, ask, answered, response)
+        return _Verdict(attempt=attempt, output=verdict.output, model=response.model)
+    if isinstance(verdict, AskAgain):
+        attempt = _attempt(step, ask, answered, response, violations=verdict.violations)
+        return _Verdict(again=_repair(step, ask, verdict.call), attempt=attempt)
+    return _end(step, ask, answered, verdict.failure, response)
+
+
+def _end(step: StepProgram, ask: Ask, answered: Answered, failure: Failure, response: Response | None) -> _Verdict:
+    """A failure ends the chain, unless it was stored before and may be asked again."""
+    answer = answered.answer
+    assert answer is not None
+    if not answered.is_todays and not step.is_settled and _asks_again(failure):
+        reason = "failed-before" if answer.failure is not None else "now-invalid"
+        return _Verdict(again=replace(ask, must_ask=True, reason=reason))
+    attempt = _attempt(step, ask, answered, response, failure=failure.kind, violations=failure.violations)
+    is_marked = answer.failure == failure.kind or failure.kind not in ANSWER_KINDS or ask.use == "off"
+    mark = None if is_marked or not answered.is_todays else replace(answer, failure=failure.kind)
+    return _Verdict(attempt=attempt, failure=failure, mark=mark)
+
+
+def _asks_again(failure: Failure) -> bool:
+    return failure.kind in ANSWER_KINDS or failure.kind is FailureKind.BAD_ANSWER
+
+
+def _repair(step: StepProgram, ask: Ask, call: Call) -> Ask:
+    request = step.encode(call)
+    return replace(
+        ask,
+        call=call,
+        request=request,
+        key=request.key,
+        repair=ask.repair + 1,
+        ingredients={**ask.ingredients, "repair": ask.repair + 1},
+        must_ask=ask.use != "auto",
+        reason=ask.reason if ask.use != "auto" else "",
+    )
+
+
+def _attempt(
+    step: StepProgram,
+    ask: Ask,
+    answered: Answered,
+    response: Response | None = None,
+    *,
+    failure: FailureKind | None = None,
+    violations: tuple[Violation, ...] = (),
+) -> Attempt:
+    usage = response.usage if response else Usage()
+    answer = answered.answer
+    return Attempt(
+        key=ask.key,
+        source=answer.source if answer else Source.FRESH,
+        reason=answered.reason,
+        repair=ask.repair,
+        sample=ask.sample,
+        usage=usage,
+        seconds=answered.seconds,
+        requests=answered.requests,
+        model=response.model if response else "",
+        violations=violations,
+        failure=failure,
+        maybe_paid_twice=answered.maybe_paid_twice,
+        cost_usd=step.cost(usage),
+    )
+
+
+def _settle_sample(opened: OpenStep, ask: Ask, verdict: _Verdict) -> OpenStep:
+    attempts = (*opened.attempts, verdict.attempt) if verdict.attempt else opened.attempts
+    waiting = opened.waiting - 1
+    if verdict.failure is not None:
+        failures = {**opened.failures, ask.sample: verdict.failure}
+        return replace(opened, failures=failures, attempts=attempts, waiting=waiting)
+    results = {**opened.results, ask.sample: verdict.output}
+    return replace(opened, results=results, attempts=attempts, waiting=waiting, model=verdict.model or opened.model)
+
+
+def _outcome(step: StepProgram, item: Item, opened: OpenStep) -> Outcome:
+    """All samples are in. With `on_error: skip` the failed samples are left out, as long as one is good."""
+    failure = next((opened.failures[sample] for sample in sorted(opened.failures)), None)
+    is_sampled = step.linked.step.samples is not None
+    may_skip = is_sampled and step.linked.step.on_error == "skip" and bool(opened.results)
+    fatal = any(failure.kind in NEVER_ABSORBED for failure in opened.failures.values())
+    if failure is not None and (fatal or not may_skip):
+        worst = next((f for f in opened.failures.values() if f.kind in NEVER_ABSORBED), failure)
+        return replace(_failed(step, item, worst), attempts=opened.attempts)
+    ordered = [opened.results[sample] for sample in sorted(opened.results)]
+    output = ordered if is_sampled else ordered[0]
+    return Outcome(step.name, item.id, Status.GOOD, output=output, attempts=opened.attempts, model=opened.model)
+
+
+def _failed(step: StepProgram, item: Item, failure: Failure) -> Outcome:
+    return Outcome(step.name, item.id, Status.FAILED, failure=failure)
+
+
+def _told(error: RenderFailed) -> str:
+    problem = error.problem
+    return f"{problem.span}: {problem.message}" if problem.span else problem.message

@@ -1,0 +1,56 @@
+"""Rows to items with stable ids: a reordered list asks nothing again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from runner.core.canonical import Json, NotJson, digest_of, ensure_json
+
+ID_DIGITS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as it was read; `problem` says what is wrong with it, `line` counts from 1."""
+
+    value: Json
+    line: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One element of a lane. `id` is its key, else a digest of its value; `index` its place in the source."""
+
+    id: str
+    value: Json
+    index: int = 0
+    problem: str = ""
+
+
+ROOT_ITEM = Item("", None)
+
+
+def identify(rows: Iterable[Row], key: str = "") -> Iterator[Item]:
+    """Rows with their ids, in order. A row without a usable key, or with one that came before, is a bad item."""
+    seen: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        name, problem = _name(row, key)
+        count = seen[name] = seen.get(name, 0) + 1
+        if count > 1 and key and not problem:
+            problem = f"key '{name}' came before"
+        yield Item(name if count == 1 else f"{name}#{count}", row.value, index, row.problem or problem)
+
+
+def _name(row: Row, key: str) -> tuple[str, str]:
+    if not key:
+        try:
+            ensure_json(row.value)
+        except NotJson as error:
+            return f"line-{row.line}", str(error)
+        return (f"line-{row.line}" if row.problem else digest_of(row.value)[:ID_DIGITS]), ""
+    value = row.value.get(key) if isinstance(row.value, dict) else None
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
+        return f"line-{row.line}", f"field '{key}' holds no key"
+    return str(value), ""

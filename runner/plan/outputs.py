@@ -1,0 +1,129 @@
+"""What goes to standard output: values from outcomes, and the rows of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from runner.core.canonical import Json
+from runner.core.outcome import Outcome, Status
+from runner.core.problem import Problem
+from runner.link.linked import LinkedOutput
+from runner.link.scope import Use
+from runner.plan.advance import Scope, is_absorbed, view_of
+from runner.plan.items import Item
+from runner.plan.stages import RunState
+from runner.templates.expression import RenderFailed
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row of a table; `problem` says why the item has none (then `cells` is empty)."""
+
+    item: Item
+    cells: Mapping[str, Json]
+    problem: str = ""
+
+
+def output_value(output: LinkedOutput, state: RunState, scope: Scope) -> Json:
+    """The value of an output; null when a step that it reads was skipped or failed. Raises RenderFailed."""
+    assert output.value is not None
+    if any(_is_hole(use, state, scope) for use in output.uses if not use.is_soft):
+        return None
+    return output.value.evaluate({"inputs": state.program.inputs, "steps": scope.views})
+
+
+def _is_hole(use: Use, state: RunState, scope: Scope) -> bool:
+    ended = scope.barriers.get(use.step) if use.is_barrier else scope.outcomes.get(use.step)
+    return ended is None or ended.status is not Status.GOOD
+
+
+def answers(state: RunState, scope: Scope) -> Json:
+    """The output of a workflow without `outputs`: the answer of its one last step, else name → answer."""
+    final = state.program.linked.final_steps
+    if len(final) == 1:
+        return _answer(final[0], scope)
+    return {name: _answer(name, scope) for name in final}
+
+
+def _answer(name: str, scope: Scope) -> Json:
+    view = scope.views.get(name, {})
+    return next((view[field] for field in ("output", "text", "samples", "outputs", "texts") if field in view), None)
+
+
+def table_rows(output: LinkedOutput, state: RunState, scope: Scope) -> Iterator[TableRow]:
+    """A row per item of the table's lane, in source order: good or skipped ones with cells, failed ones with why."""
+    program = state.program
+    items = state.items(output.lane)
+    read = {use.step for use in output.uses if not use.is_barrier}
+    for item, outcomes in zip(items, state.results[output.lane], strict=True):
+        broken = item.problem or _failure(outcomes)
+        if broken:
+            yield TableRow(item, {}, broken)
+            continue
+        own = {name: view_of(outcome, program.steps[name].linked.step) for name, outcome in outcomes.items()}
+        views = {name: {**scope.views.get(name, {}), **view} for name, view in own.items()}
+        values = {"inputs": program.inputs, "item": item.value, "steps": {**scope.views, **views}}
+        holes = {name for name in read if _status(name, outcomes, scope) is not Status.GOOD}
+        try:
+            yield TableRow(item, {name: _cell(output, name, values, holes) for name in output.columns})
+        except RenderFailed as error:
+            yield TableRow(item, {}, error.problem.message)
+
+
+def _cell(output: LinkedOutput, name: str, values: Mapping[str, Json], holes: set[str]) -> Json:
+    column = output.columns[name]
+    if holes & {use.step for use in output.column_uses[name] if not use.is_soft}:
+        return None
+    return column.evaluate(values)
+
+
+def _status(name: str, outcomes: Mapping[str, Outcome], scope: Scope) -> Status | None:
+    ended = outcomes.get(name) or scope.outcomes.get(name)
+    return ended.status if ended else None
+
+
+def _failure(outcomes: Mapping[str, Outcome]) -> str:
+    for name, outcome in outcomes.items():
+        if outcome.status is Status.FAILED and outcome.failure is not None:
+            return f"{name}: {outcome.failure.kind}: {outcome.failure.message}"
+        if outcome.status is Status.BLOCKED:
+            return f"{name}: {outcome.because}"
+    return ""
+
+
+def failure_problems(state: RunState, outcomes: Mapping[tuple[str, str], Outcome]) -> tuple[Problem, ...]:
+    """One problem for each step and kind of failure that ends the run badly, naming the first item."""
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes.values():
+        step = state.program.steps[outcome.step].linked.step
+        if outcome.failure is None or outcome.status is not Status.FAILED or is_absorbed(outcome, step):
+            continue
+        groups.setdefault((outcome.step, str(outcome.failure.kind)), []).append(outcome)
+    return tuple(_group_problem(state, group) for group in groups.values())
+
+
+def _group_problem(state: RunState, group: list[Outcome]) -> Problem:
+    first = group[0]
+    assert first.failure is not None
+    step = state.program.steps[first.step]
+    where = f"{first.step}[{first.item}]" if first.item else first.step
+    more = f" (and {len(group) - 1} more items)" if len(group) > 1 else ""
+    notes: list[tuple[str, str]] = [("at", _violation(v.pointer, v.found)) for v in first.failure.violations[:3]]
+    asked = [attempt for attempt in first.attempts if attempt.key]
+    if asked:
+        repairs = sum(attempt.repair > 0 for attempt in asked)
+        counted = f"{len(asked)} answer{'s' if len(asked) != 1 else ''}"
+        notes.append(("tried", f"{counted} ({repairs} repair{'s' if repairs != 1 else ''}) with {step.route.name}"))
+    expected = first.failure.violations[0].expected if first.failure.violations else ""
+    return Problem(
+        code=f"{first.failure.kind}",
+        message=f"{where}{more}: {first.failure.message}",
+        span=step.linked.step.span,
+        expected=expected,
+        notes=tuple(notes),
+    )
+
+
+def _violation(pointer: str, found: str) -> str:
+    return f"{pointer or '(the whole answer)'} is {found}" if found else pointer or "(the whole answer)"

@@ -1,0 +1,245 @@
+"""A linked workflow made ready to walk: every step with its route, dialect and rules, compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from runner.core.call import Call, Message
+from runner.core.canonical import Json, canonical, digest, digest_of
+from runner.core.model import Route
+from runner.core.ports import Dialect
+from runner.core.request import Request
+from runner.core.response import Usage
+from runner.core.workflow import CacheUse
+from runner.link.linked import Linked, LinkedMessage, LinkedStep
+from runner.output.judge import CannotEvaluate, EnsureLine, Rules
+from runner.output.validate import Validator
+from runner.templates.expression import CompiledExpression, RenderFailed
+
+SMALL_VALUE_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the stored answers of a command are used.
+
+    `is_final` holds for commands that replay failures (offline, locked, test); `refresh` names steps to ask again
+    ("*" for all); `use_cache` false neither reads nor keeps.
+    """
+
+    is_final: bool = False
+    refresh: frozenset[str] = frozenset()
+    use_cache: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgram:
+    """One step, ready to walk. `use` is what may be done with stored answers, `is_settled` whether failures replay."""
+
+    linked: LinkedStep
+    route: Route
+    dialect: Dialect
+    thinking: str | None
+    validator: Validator | None
+    undo: Callable[[Json], Json] | None
+    sent_schema: Json | None
+    fixed_ingredients: Mapping[str, Json]
+    cost: Callable[[Usage], float | None]
+    use: CacheUse = "auto"
+    is_settled: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.linked.step.name
+
+    def call(self, values: Mapping[str, Json], sample: int) -> Call:
+        """The question to ask. Raises RenderFailed."""
+        step = self.linked.step
+        return Call(
+            model=self.route.model,
+            messages=tuple(message for entry in self.linked.messages for message in _render(entry, values)),
+            system=self.linked.system.render(values) if self.linked.system else None,
+            schema=self.sent_schema,
+            schema_name=step.name,
+            thinking=self.thinking,
+            temperature=step.temperature,
+            top_p=step.top_p,
+            max_output_tokens=step.max_output_tokens,
+            seed=step.seed,
+            stop=step.stop,
+            options=step.options,
+            sample=sample,
+            salt=step.cache.salt,
+        )
+
+    def encode(self, call: Call) -> Request:
+        return self.dialect.encode(call, self.route)
+
+    def rules(self, values: Mapping[str, Json]) -> Rules:
+        """How to judge an answer; the ensure lines also see what the prompt saw."""
+        name = "output" if self.validator else "text"
+        lines = tuple(
+            EnsureLine(source.text, _holds(line, values, name))
+            for source, line in zip(self.linked.step.ensure, self.linked.ensure, strict=True)
+        )
+        return Rules(validator=self.validator, ensure=lines, undo=self.undo)
+
+    def ingredients(self, call: Call, values: Mapping[str, Json]) -> dict[str, Json]:
+        """What the question is made of: small values as they are, texts as digests. For explaining a later miss."""
+        found = dict(self.fixed_ingredients)
+        if call.system is not None:
+            found["system"] = digest(call.system)
+        inputs = {name: brief(values["inputs"].get(name)) for name in sorted(self.linked.inputs)}
+        if inputs:
+            found["inputs"] = inputs
+        if self.linked.item_fields:
+            found["data"] = {name: brief(_field(values["item"], name)) for name in sorted(self.linked.item_fields)}
+        upstream = {name: brief(_answer(values["steps"].get(name, {}))) for name in sorted(self.linked.needs)}
+        if upstream:
+            found["upstream"] = upstream
+        if call.sample:
+            found["sample"] = call.sample
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A whole workflow, ready to walk. `inputs` are the checked values."""
+
+    linked: Linked
+    steps: Mapping[str, StepProgram]
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+
+
+def compile_step(
+    linked: LinkedStep,
+    route: Route,
+    dialect: Dialect,
+    *,
+    thinking: str | None,
+    policy: Policy,
+    cost: Callable[[Usage], float | None],
+) -> StepProgram:
+    """Lower the schema, fix what does not change from item to item, and decide how stored answers are used."""
+    step = linked.step
+    schema = linked.schema
+    is_sent = schema is not None and not step.is_enforced_locally
+    lowered = dialect.lower(schema.bundled) if schema is not None and is_sent else None
+    use: CacheUse = step.cache.use
+    if policy.refresh & {step.name, "*"}:
+        use = "refresh"
+    if not policy.use_cache:
+        use = "off"
+    return StepProgram(
+        linked=linked,
+        route=route,
+        dialect=dialect,
+        thinking=thinking,
+        validator=Validator(schema.bundled) if schema is not None else None,
+        undo=lowered.undo if lowered else None,
+        sent_schema=schema.bundled if schema is not None and is_sent else None,
+        fixed_ingredients=_fixed(linked, route, dialect, thinking),
+        cost=cost,
+        use=use,
+        is_settled=policy.is_final or step.on_error == "skip",
+    )
+
+
+def _fixed(linked: LinkedStep, route: Route, dialect: Dialect, thinking: str | None) -> dict[str, Json]:
+    step = linked.step
+    sampling = {
+        "temperature": step.temperature,
+        "top_p": step.top_p,
+        "max_output_tokens": step.max_output_tokens,
+        "seed": step.seed,
+        "stop": list(step.stop) or None,
+        **step.options,
+    }
+    found: dict[str, Json] = {
+        "dialect": f"{dialect.name}/{dialect.key_version}",
+        "model": f"{route.provider.name}/{route.model}",
+        "template": {place: digest(text) for place, text in _texts(linked)},
+    }
+    if thinking is not None:
+        found["thinking"] = thinking
+    options = {name: value for name, value in sampling.items() if value is not None}
+    if options:
+        found["options"] = options
+    if linked.schema is not None:
+        found["schema"] = linked.schema.digest
+        if step.is_enforced_locally:
+            found["enforce"] = "local"
+    if step.cache.salt:
+        found["salt"] = brief(step.cache.salt)
+    return found
+
+
+def _texts(linked: LinkedStep) -> list[tuple[str, str]]:
+    step = linked.step
+    templates = [step.system] if step.system else []
+    for entry in step.messages:
+        templates += [entry.text] if hasattr(entry, "text") else [inner.text for inner in entry.messages]
+    return [(f"{text.origin.file}:{text.origin.line}", text.text) for text in templates]
+
+
+def _render(entry: LinkedMessage, values: Mapping[str, Json]) -> list[Message]:
+    if entry.text is not None:
+        return [Message(entry.role, entry.text.render(values))]
+    assert entry.items is not None
+    elements = listed(entry.items, values)
+    return [
+        message
+        for element in elements
+        for inner in entry.inner
+        for message in _render(inner, {**values, entry.name: element})
+    ]
+
+
+def listed(expression: CompiledExpression, values: Mapping[str, Json]) -> list[Json]:
+    """The value of an expression that must be a list. Raises RenderFailed."""
+    value = expression.evaluate(values)
+    if isinstance(value, list):
+        return value
+    raise expression.failed(f"gives {_kind(value)}, and a list is needed")
+
+
+def _kind(value: Json) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case _:
+            return "a mapping"
+
+
+def _holds(line: CompiledExpression, values: Mapping[str, Json], name: str) -> Callable[[Json], bool]:
+    def holds(output: Json) -> bool:
+        try:
+            return line.holds({**values, name: output})
+        except RenderFailed as error:
+            raise CannotEvaluate(error.problem.message) from error
+
+    return holds
+
+
+def _field(item: Json, name: str) -> Json:
+    if not name or not isinstance(item, dict):
+        return item
+    return item.get(name)
+
+
+def _answer(view: Mapping[str, Json]) -> Json:
+    """A view of a step without the part that is no answer."""
+    return {name: value for name, value in view.items() if name != "model"}
+
+
+def brief(value: Json) -> Json:
+    """A small value as it is, anything else as its digest."""
+    spelled = canonical(value)
+    return value if len(spelled) <= SMALL_VALUE_BYTES else {"sha256": digest_of(value)}

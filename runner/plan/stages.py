@@ -1,0 +1,199 @@
+"""What is known of a run so far: results by lane, step tallies, open barriers. Pure; fed with receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from runner.core.canonical import Json
+from runner.core.outcome import Failure, FailureKind, Outcome, Status
+from runner.core.workflow import Step
+from runner.link.stages import Stage
+from runner.plan.advance import Scope, is_absorbed, view_of
+from runner.plan.items import ROOT_ITEM, Item, Row, identify
+from runner.plan.program import Program, listed
+from runner.templates.expression import RenderFailed
+
+MIN_CHUNK, MAX_CHUNK = 20, 500
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPlan:
+    """An item and its outcomes in earlier stages of its lane."""
+
+    item: Item
+    earlier: Mapping[str, Outcome] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some items of a stage: what an engine moves."""
+
+    stage: int
+    number: int
+    items: tuple[ItemPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A finished chunk: per item (in the chunk's order) what its steps came to."""
+
+    stage: int
+    number: int
+    outcomes: tuple[Mapping[str, Outcome], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How a step's items ended. `absorbed` are the failures that `on_error: skip` leaves out."""
+
+    good: int = 0
+    failed: int = 0
+    absorbed: int = 0
+    skipped: int = 0
+    blocked: int = 0
+
+    def with_outcome(self, outcome: Outcome, step: Step) -> Tally:
+        match outcome.status:
+            case Status.GOOD:
+                return replace(self, good=self.good + 1)
+            case Status.SKIPPED:
+                return replace(self, skipped=self.skipped + 1)
+            case Status.BLOCKED:
+                return replace(self, blocked=self.blocked + 1)
+            case _ if is_absorbed(outcome, step):
+                return replace(self, absorbed=self.absorbed + 1)
+            case _:
+                return replace(self, failed=self.failed + 1)
+
+
+class RunState:
+    """The results of a run, filled stage by stage. It holds no clock, store or network.
+
+    `items_of` gives the items of a data source. Results are kept in memory, without attempts.
+    """
+
+    def __init__(self, program: Program, data: Mapping[str, Sequence[Item]]) -> None:
+        self.program = program
+        self.stages: tuple[Stage, ...] = program.linked.stages
+        self.data = data
+        self.root: dict[str, Outcome] = {}
+        self.lanes: dict[str, Sequence[Item]] = {}
+        self.lane_failures: dict[str, Failure] = {}
+        self.results: dict[str, list[dict[str, Outcome]]] = {}
+        self.tallies: dict[str, Tally] = {name: Tally() for name in program.steps}
+        self._lists: dict[str, list[Json]] = {}
+
+    # Lanes
+
+    def items(self, lane: str) -> Sequence[Item]:
+        """The items of a lane; opened on first use, when what its list reads has ended."""
+        if lane not in self.lanes:
+            self.lanes[lane] = self._open(lane)
+            self.results[lane] = [{} for _ in self.lanes[lane]]
+        return self.lanes[lane]
+
+    def _open(self, lane: str) -> Sequence[Item]:
+        found = self.program.linked.lanes[lane]
+        if found.data:
+            return self.data[found.data]
+        hole = self._hole(found.needs, found.barriers)
+        if hole is not None:
+            self.lane_failures[lane] = hole
+            return ()
+        try:
+            values = {"inputs": self.program.inputs, "steps": self.scope().views}
+            elements = listed(found.items, values)
+        except RenderFailed as error:
+            place = f"{error.problem.span}: " if error.problem.span else ""
+            self.lane_failures[lane] = Failure(FailureKind.RENDER, f"{place}{error.problem.message}")
+            return ()
+        return tuple(identify(Row(element, number) for number, element in enumerate(elements, 1)))
+
+    def _hole(self, needs: frozenset[str], barriers: frozenset[str]) -> Failure | None:
+        for need in sorted(needs):
+            ended = self.barrier(need) if need in barriers else self.root.get(need)
+            if ended is not None and ended.status not in (Status.GOOD, Status.SKIPPED):
+                return Failure(FailureKind.UPSTREAM, f"step '{need}' failed")
+        return None
+
+    # Chunks
+
+    def chunks(self, number: int, parallel: int) -> Iterator[Chunk]:
+        """The chunks of a stage, in source order; the stages before it must have ended."""
+        stage = self.stages[number]
+        if not stage.lane:
+            yield Chunk(number, 0, (ItemPlan(ROOT_ITEM),))
+            return
+        items = self.items(stage.lane)
+        earlier = self.results[stage.lane]
+        size = max(MIN_CHUNK, min(MAX_CHUNK, len(items) // (parallel * 4) or 1))
+        for index in range(0, len(items), size):
+            some = items[index : index + size]
+            plans = tuple(ItemPlan(item, earlier[index + offset]) for offset, item in enumerate(some))
+            yield Chunk(number, index, plans)
+
+    def fold(self, receipt: Receipt) -> None:
+        """Take in a finished chunk."""
+        stage = self.stages[receipt.stage]
+        for offset, outcomes in enumerate(receipt.outcomes):
+            kept = {name: replace(outcomes[name], attempts=()) for name in stage.steps if name in outcomes}
+            for name, outcome in kept.items():
+                self.tallies[name] = self.tallies[name].with_outcome(outcome, self.program.steps[name].linked.step)
+            if stage.lane:
+                self.results[stage.lane][receipt.number + offset].update(kept)
+            else:
+                self.root.update(kept)
+
+    # What steps see
+
+    def scope(self) -> Scope:
+        """The views of all steps that have ended, for items of any lane."""
+        views: dict[str, Json] = {}
+        barriers: dict[str, Outcome] = {}
+        for name, step in self.program.steps.items():
+            if not step.linked.lane:
+                if name in self.root:
+                    views[name] = view_of(self.root[name], step.linked.step)
+            elif step.linked.lane in self.results:
+                barriers[name] = self.barrier(name)
+                views[name] = {"outputs" if step.linked.step.schema else "texts": self.good_outputs(name)}
+        return Scope(views, dict(self.root), barriers)
+
+    def good_outputs(self, name: str) -> list[Json]:
+        """The good answers of a step that runs per item, in source order."""
+        lane = self.program.steps[name].linked.lane
+        found = self._lists.get(name)
+        tally = self.tallies[name]
+        if found is None or len(found) != tally.good:
+            found = [
+                outcomes[name].output
+                for outcomes in self.results.get(lane, ())
+                if name in outcomes and outcomes[name].status is Status.GOOD
+            ]
+            self._lists[name] = found
+        return found
+
+    def barrier(self, name: str) -> Outcome:
+        """All items of a step together: good when its answers may be read, else failed."""
+        step = self.program.steps[name].linked.step
+        lane = self.program.steps[name].linked.lane
+        tally = self.tallies[name]
+        reason = ""
+        if lane in self.lane_failures:
+            reason = self.lane_failures[lane].message
+        elif tally.failed or tally.blocked:
+            reason = f"{tally.failed + tally.blocked} of its items failed"
+        elif tally.absorbed and not self.is_enough(name):
+            wanted = f"min_success: {step.min_success:g}" if step.min_success is not None else "one good item"
+            reason = f"{tally.good} of {tally.good + tally.absorbed} items are good, less than {wanted}"
+        if reason:
+            return Outcome(name, "", Status.BLOCKED, because=reason, failure=Failure(FailureKind.UPSTREAM, reason))
+        return Outcome(name, "", Status.GOOD)
+
+    def is_enough(self, name: str) -> bool:
+        """Whether enough items are good: the share of `min_success`, by default at least one."""
+        tally = self.tallies[name]
+        judged = tally.good + tally.absorbed
+        wanted = self.program.steps[name].linked.step.min_success
+        return tally.good >= 1 if wanted is None else not judged or tally.good / judged >= wanted
