@@ -1,0 +1,199 @@
+"""One ask: from the store, or one request, with retries, kept before it is used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+from runner.core.answer import StoredAnswer
+from runner.core.errors import StorageError
+from runner.core.events import Noted, Retrying
+from runner.core.outcome import RETRIED_KINDS, ROUTE_STOPPERS, Failure, FailureKind, Source
+from runner.core.ports import CallFailed, Clock, EventSink, Transport
+from runner.core.response import Finish
+from runner.execute.gate import Gate
+from runner.execute.limits import InFlight
+from runner.execute.retry import Wait, decide
+from runner.plan.advance import Answered, Ask
+from runner.plan.program import Program, StepProgram
+
+DEFAULT_TIMEOUT_S = 600.0
+DEFAULT_RETRIES = 4
+RETRY_BUDGET_S = 900.0
+FINAL_BY_FINISH = {
+    Finish.CUT: FailureKind.CUT,
+    Finish.REFUSED: FailureKind.REFUSED,
+    Finish.UNKNOWN: FailureKind.INVALID,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What performing needs from outside. `explain` gives the reason of a miss, `random` numbers in [0, 1)."""
+
+    transport: Transport
+    clock: Clock
+    emit: EventSink
+    explain: Callable[[Ask], str]
+    random: Callable[[], float]
+
+
+class Performer:
+    """Answers asks. Equal asks in flight are one request; a slot covers call and commit.
+
+    `stop` makes every further request fail at once, without asking: after an interrupt, or when answers cannot be
+    kept. A provider whose key, quota or model is gone is not asked again in this run.
+    """
+
+    def __init__(self, program: Program, gate: Gate, ports: Ports, limit: InFlight) -> None:
+        self._program = program
+        self._gate = gate
+        self._ports = ports
+        self._limit = limit
+        self._by_step: Mapping[str, asyncio.Semaphore] = {
+            name: asyncio.Semaphore(step.linked.step.max_parallel)
+            for name, step in program.steps.items()
+            if step.linked.step.max_parallel is not None
+        }
+        self._flights: dict[str, asyncio.Future[Answered]] = {}
+        self._asked: set[str] = set()
+        self._dead: dict[str, Failure] = {}
+        self._stopped: Failure | None = None
+        self._stopping = asyncio.Event()
+
+    def stop(self, failure: Failure) -> None:
+        """Send nothing more; what is in flight is waited for and kept."""
+        self._stopped = self._stopped or failure
+        self._stopping.set()
+
+    async def answer(self, ask: Ask) -> Answered:
+        """The stored answer, or a fresh one, or why there is none. Never raises for what a provider does."""
+        if ask.use == "off":
+            return await self._request(ask)
+        if not ask.must_ask:
+            stored = await self._gate.lookup(ask.key)
+            if stored is not None:
+                return Answered(stored, is_todays=ask.key in self._asked)
+        elif ask.key in self._asked:
+            stored = await self._gate.lookup(ask.key)
+            if stored is not None:
+                return Answered(stored, reason=ask.reason, is_todays=True)
+        return await self._once(ask)
+
+    async def keep(self, answer: StoredAnswer) -> None:
+        """Store a failure mark. A storage failure stops the run and is told once."""
+        try:
+            await self._gate.commit(answer)
+        except StorageError as error:
+            self._storage_failed(error)
+
+    async def _once(self, ask: Ask) -> Answered:
+        while (flight := self._flights.get(ask.key)) is not None:
+            shared = await asyncio.shield(flight)
+            if shared.answer is not None:
+                return replace(shared, answer=replace(shared.answer, source=Source.CACHED), requests=0, seconds=0.0)
+            if shared.failure is None or shared.failure.kind not in RETRIED_KINDS:
+                return replace(shared, requests=0, seconds=0.0)
+        flight = asyncio.get_running_loop().create_future()
+        self._flights[ask.key] = flight
+        try:
+            answered = await self._request(ask)
+            flight.set_result(answered)
+        finally:
+            del self._flights[ask.key]
+            flight.cancel()
+        return answered
+
+    async def _request(self, ask: Ask) -> Answered:
+        step = self._program.steps[ask.step]
+        reason = ask.reason or self._ports.explain(ask)
+        async with AsyncExitStack() as slots:
+            if ask.step in self._by_step:
+                await slots.enter_async_context(self._by_step[ask.step])
+            await slots.enter_async_context(self._limit)
+            failure = self._stopped or self._dead.get(step.route.name)
+            if failure is not None:
+                return Answered(failure=failure)
+            answered = replace(await self._send(step, ask), reason=reason)
+            if answered.failure is not None and answered.failure.kind in ROUTE_STOPPERS:
+                self._dead.setdefault(step.route.name, answered.failure)
+            if answered.answer is not None and ask.use != "off":
+                await self.keep(answered.answer)
+                self._asked.add(ask.key)
+        return answered
+
+    async def _send(self, step: StepProgram, ask: Ask) -> Answered:
+        """Requests until one is answered or retrying has no point. The only retry loop."""
+        clock = self._ports.clock
+        settings = step.linked.step
+        started = clock.monotonic()
+        tries = maybe_paid = 0
+        while True:
+            tries += 1
+            sent_at = clock.monotonic()
+            try:
+                payload = await self._ports.transport.send(
+                    step.route, ask.request, timeout_s=settings.timeout_s or DEFAULT_TIMEOUT_S
+                )
+                finish = step.dialect.decode(payload).finish
+            except CallFailed as error:
+                failure = error.failure
+            else:
+                seconds = clock.monotonic() - sent_at
+                answer = self._stored(step, ask, payload, FINAL_BY_FINISH.get(finish), seconds)
+                return Answered(answer, is_todays=True, requests=tries, seconds=seconds, maybe_paid_twice=maybe_paid)
+            is_unclear = failure.kind is FailureKind.UNKNOWN_DELIVERY
+            decision = decide(
+                failure,
+                tries=tries,
+                retries=DEFAULT_RETRIES if settings.retries is None else settings.retries,
+                elapsed_s=clock.monotonic() - started,
+                budget_s=RETRY_BUDGET_S,
+                random=self._ports.random(),
+            )
+            if not isinstance(decision, Wait) or self._stopped:
+                seconds = clock.monotonic() - started
+                return Answered(failure=failure, requests=tries, seconds=seconds, maybe_paid_twice=maybe_paid)
+            maybe_paid += is_unclear
+            self._ports.emit(Retrying(ask.step, ask.item, tries, decision.seconds, failure.message))
+            if await self._stopped_while(clock.sleep(decision.seconds)):
+                seconds = clock.monotonic() - started
+                return Answered(failure=failure, requests=tries, seconds=seconds, maybe_paid_twice=maybe_paid)
+
+    async def _stopped_while(self, sleep: object) -> bool:
+        """Sleep, but no longer than until the run is stopped; whether it was."""
+        sleeping = asyncio.ensure_future(sleep)  # type: ignore[call-overload]
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            stopping.cancel()
+        return self._stopping.is_set()
+
+    def _stored(
+        self, step: StepProgram, ask: Ask, payload: bytes, failure: FailureKind | None, seconds: float
+    ) -> StoredAnswer:
+        request = ask.request
+        return StoredAnswer(
+            key=ask.key,
+            dialect=request.dialect,
+            provider=request.provider,
+            endpoint=request.endpoint,
+            body=request.body,
+            payload=payload,
+            failure=failure,
+            ingredients=ask.ingredients,
+            sample=request.sample,
+            salt=request.salt,
+            received_at=self._ports.clock.now(),
+            seconds=seconds,
+        )
+
+    def _storage_failed(self, error: StorageError) -> None:
+        if self._stopped is None:
+            problem = error.problems[0]
+            self._ports.emit(Noted("storage", f"{problem.message}; answers received since are used but not kept"))
+            self.stop(Failure(FailureKind.STORAGE, problem.message))

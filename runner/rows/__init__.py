@@ -1,0 +1,1 @@
+"""Rows in from files, tables out to files."""

@@ -1,0 +1,121 @@
+"""Tables to files: built aside, replaced at the end, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import orjson
+
+from runner.core.canonical import Json
+from runner.core.errors import StorageError
+from runner.core.problem import Problem
+
+# A cell that a spreadsheet would run begins with one of these, also behind blanks and invisible characters.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+INVISIBLE = " \u200b\u200c\u200d\u2060\ufeff\u00a0"
+
+
+class TableWriter:
+    """Writes rows to a temporary file beside the target; `close` replaces the target, leaving the block early does not."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
+        self._path = path
+        self._columns = columns
+        self._is_csv = path.suffix == ".csv"
+        self.rows = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        self._temporary = Path(name)
+        self._file: IO[bytes] = os.fdopen(handle, "wb")
+        if self._is_csv:
+            self._file.write(csv_line(list(columns)))
+
+    def write(self, cells: Mapping[str, Json]) -> None:
+        """Append one row. Raises StorageError."""
+        if self._is_csv:
+            line = csv_line([csv_cell(cells.get(name)) for name in self._columns])
+        else:
+            line = orjson.dumps({name: cells.get(name) for name in self._columns}, option=orjson.OPT_APPEND_NEWLINE)
+        try:
+            self._file.write(line)
+        except OSError as error:
+            raise _unwritable(self._path, error) from None
+        self.rows += 1
+
+    def close(self) -> None:
+        """Replace the target. Raises StorageError."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._temporary.chmod(0o666 & ~_umask())
+            self._temporary.replace(self._path)
+        except OSError as error:
+            raise _unwritable(self._path, error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+            return
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole, by temporary file and rename. Raises StorageError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8", "surrogatepass"))
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def csv_cell(value: Json) -> str:
+    """A cell: text as it is, null empty, all else as JSON. Text that a spreadsheet would run gets a leading quote."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        start = value.lstrip(INVISIBLE)
+        return f"'{value}" if start.startswith(FORMULA_STARTS) and not _is_number(value) else value
+    return orjson.dumps(value).decode()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text[1:2].isdigit() or text[1:2] == "."
+
+
+def csv_line(cells: list[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode("utf-8", "surrogatepass")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(Problem("unwritable", f"'{path}' cannot be written: {error.strerror or error}"))
