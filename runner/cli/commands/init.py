@@ -1,0 +1,101 @@
+"""`runner init`: a first workflow that runs without network or key."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from runner.cli import exit_codes
+from runner.cli.console import Console
+from runner.core.errors import FileError
+from runner.core.problem import Problem
+
+HELLO = """\
+# yaml-language-server: $schema=./.runner/workflow.schema.json
+format: 1
+name: hello
+
+inputs:
+  who: {type: string, default: the whole team}
+
+steps:
+  greet:
+    model: local/smollm2-135m
+    prompt: |
+      Write one friendly sentence that greets {{ inputs.who }}.
+    fields:
+      greeting: string
+"""
+IGNORED = (".runner/", "cache/local/")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("folder_to_fill", metavar="DIR", nargs="?", type=Path, default=Path(),
+        help="the folder (default: the current one); what is there is kept")  # fmt: skip
+
+
+def execute(args: Namespace, console: Console) -> int:
+    folder: Path = args.folder_to_fill
+    try:
+        created, kept = _fill(folder)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        place = error.filename or folder
+        raise FileError(Problem("unwritable-folder", f"'{place}' cannot be written: {reason}")) from None
+    following = "runner run hello.yaml"
+    if folder != Path():
+        following = f"cd {folder} && {following}"
+    if console.look.is_json:
+        console.result({"format": 1, "created": created, "kept": kept, "next": following})
+        return exit_codes.DONE
+    lines = [f"created  {'   '.join(created)}"] if created else []
+    lines += [f"kept     {'   '.join(kept)}"] if kept else []
+    console.report("\n".join([*lines, f"next     {following}"]))
+    return exit_codes.DONE
+
+
+def _fill(folder: Path) -> tuple[list[str], list[str]]:
+    """What was created, and what was there before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    created: list[str] = []
+    kept: list[str] = []
+
+    def note(name: str, *, is_new: bool) -> None:
+        (created if is_new else kept).append(name)
+
+    note("hello.yaml", is_new=_write_new(folder / "hello.yaml", lambda: HELLO))
+    has_schemas = (folder / "schemas").is_dir()
+    (folder / "schemas").mkdir(exist_ok=True)
+    note("schemas/", is_new=not has_schemas)
+    (folder / ".runner").mkdir(exist_ok=True)
+    schema = ".runner/workflow.schema.json"
+    note(schema, is_new=_write_new(folder / schema, _schema_text))
+    note(".gitignore", is_new=_add_lines(folder / ".gitignore"))
+    return created, kept
+
+
+def _schema_text() -> str:
+    from runner.cli.commands.schema import text_of
+
+    return text_of("workflow")
+
+
+def _write_new(path: Path, text: Callable[[], str]) -> bool:
+    """Write the file unless there is one."""
+    if path.exists() or path.is_symlink():
+        return False
+    path.write_text(text(), encoding="utf-8", newline="\n")
+    return True
+
+
+def _add_lines(path: Path) -> bool:
+    """Add to the ignore file what it lacks; its own lines stay as they are."""
+    before = path.read_bytes() if path.exists() else b""
+    there = {line.strip() for line in before.decode("utf-8", "replace").splitlines()}
+    missing = [line for line in IGNORED if line not in there and f"/{line}" not in there]
+    if not missing:
+        return False
+    glue = b"\n" if before and not before.endswith(b"\n") else b""
+    path.write_bytes(before + glue + "".join(f"{line}\n" for line in missing).encode())
+    return True

@@ -1,0 +1,92 @@
+"""`runner models`: what is known of each model, and the weights of local ones."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+
+from runner.cli import exit_codes
+from runner.cli.console import Console, columns
+from runner.cli.parser import one_of
+from runner.core.canonical import Json
+from runner.core.errors import UsageError
+from runner.core.problem import Problem
+from runner.report.format import number
+
+HEAD = ("model", "thinking", "schema", "context", "in/out per M", "key", "note")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("action", metavar="pull", nargs="?", type=one_of("pull"), default="",
+        help="fetch the weights of a local model")  # fmt: skip
+    parser.add_argument("name", metavar="NAME", nargs="?", default="", help="the model, such as local/smollm2-135m")
+
+
+def execute(args: Namespace, console: Console) -> int:
+    from runner.app import api
+
+    if args.action:
+        if not args.name:
+            raise UsageError(
+                Problem("usage", "'runner models pull' needs NAME", fix="runner models pull local/smollm2-135m")
+            )
+        path = api.pull_weights(args.name, console.story)
+        if console.look.is_json:
+            console.result({"format": 1, "model": args.name, "path": str(path)})
+        else:
+            console.report(str(path))
+        return exit_codes.DONE
+    rows = [_as_mapping(row) for row in api.models()]
+    if console.look.is_json:
+        console.result({"format": 1, "models": rows})
+    else:
+        console.report(columns([HEAD, *map(_cells, rows)]))
+    return exit_codes.DONE
+
+
+def _as_mapping(row: object) -> dict[str, Json]:
+    if is_dataclass(row) and not isinstance(row, type):
+        return asdict(row)
+    assert isinstance(row, Mapping)
+    return dict(row)
+
+
+def _cells(row: Mapping[str, Json]) -> tuple[str, ...]:
+    levels = [
+        f"{level}*" if level == row.get("default_thinking") else str(level) for level in row.get("thinking_levels", ())
+    ]
+    context = row.get("context_tokens")
+    return (
+        str(row["name"]),
+        " ".join(levels) or "-",
+        str(row.get("structured", "")),
+        number(context) if context else "?",
+        _price(row.get("price")),
+        _key(row),
+        _note(row),
+    )
+
+
+def _price(price: Json) -> str:
+    if price is None:
+        return "?"
+    if not price["input"] and not price["output"]:
+        return "free"
+    date = f" ({price['date']})" if price.get("date") else ""
+    return f"${price['input']:g}/${price['output']:g}{date}"
+
+
+def _key(row: Mapping[str, Json]) -> str:
+    name = row.get("key_env") or ""
+    if not name:
+        return "none needed"
+    return f"{name} {'set' if row.get('has_key') else 'not set'}"
+
+
+def _note(row: Mapping[str, Json]) -> str:
+    retired = row.get("retired")
+    if retired:
+        replacement = row.get("replacement")
+        return f"retired {retired}" + (f", use {replacement}" if replacement else "")
+    return str(row.get("note") or "")

@@ -1,0 +1,58 @@
+"""The console script. Nothing is imported here before it is known that a command was called."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+
+def entry() -> NoReturn:
+    """Run this process's command line and leave with its exit code."""
+    code = main(sys.argv[1:])
+    _flush_quietly()
+    sys.exit(code)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command line; the exit code. Raises nothing."""
+    if words and words[0] in ("--version", "-V"):
+        return _print_version()
+    if words and words[0] in ("--help", "-h"):
+        return _print_help()
+    from runner.cli.boundary import guarded
+
+    return guarded(words)
+
+
+def _print_version() -> int:
+    from runner.cli.version import VERSION
+
+    return _print(f"runner {VERSION}\n")
+
+
+def _print_help() -> int:
+    from runner.cli.index import help_text
+
+    return _print(help_text())
+
+
+def _print(text: str) -> int:
+    if sys.stdout is not None:
+        sys.stdout.write(text)
+    return 0
+
+
+def _flush_quietly() -> None:
+    """A reader that went away is no defect of ours: flush here, where it can be caught."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            from runner.cli.console import silence
+
+            silence(stream)

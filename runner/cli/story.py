@@ -1,0 +1,152 @@
+"""What happens in a run, told as it happens: a line for each finished step, and progress in between."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from runner.cli.console import Console
+from runner.cli.live import LiveBlock
+from runner.core.events import AttemptMade, Event, Noted, Retrying, RunFinished, RunStarted, Settled, StepExpected
+from runner.core.outcome import Outcome, Source, Status
+from runner.record.summary import RunSummary, Summariser
+from runner.report.format import duration
+from runner.report.text import (
+    NARROWEST,
+    closing_line,
+    misfit_lines,
+    name_width,
+    paid_twice_line,
+    progress_line,
+    step_line,
+)
+
+PROGRESS_EVERY_S = 10.0
+
+
+class Story:
+    """A sink of events that speaks to the console; used as a context, so that the live block always ends."""
+
+    def __init__(
+        self, console: Console, *, may_be_live: bool = True, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._now = now
+        self._summariser = Summariser()
+        self._width = NARROWEST
+        self._expected: dict[str, int] = {}
+        self._settled: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._told: set[str] = set()
+        self._said_at = now()
+        self._started_at = now()
+        self._block = LiveBlock(console, self.block_lines) if may_be_live and console.has_live_story else None
+
+    def __enter__(self) -> Self:
+        if self._block:
+            self._block.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._block:
+            self._block.stop()
+
+    def __call__(self, event: Event) -> None:
+        self._summariser(event)
+        match event:
+            case Settled(outcome):
+                self._settle(outcome)
+            case AttemptMade():
+                self._attempt(event)
+            case StepExpected(step, items):
+                self._expected[step] = self._expected.get(step, 0) + items
+                self._told.discard(step)
+                if self._settled[step] == self._expected[step]:
+                    self._finish(step)
+            case RunStarted(run, workflow, file, steps, version):
+                self._width = name_width(list(steps))
+                self._console.detail(f"{run}: {workflow} ({file}), runner {version}")
+            case Retrying(step, item, tries, wait_s, message):
+                if self._is_told_singly(step):
+                    self._console.story(
+                        f"{_place(step, item)}: try {tries} failed ({message}); again in {duration(wait_s)}", "dim"
+                    )
+            case Noted(code, message):
+                self._console.story(f"{code}: {message}", "warning")
+            case RunFinished():
+                self._tell_the_unfinished()
+
+    def _is_told_singly(self, step: str) -> bool:
+        """Single steps are told attempt by attempt, items of a fan-out only to those who ask."""
+        return self._expected.get(step, 1) == 1 or self._console.look.verbosity > 0
+
+    def _attempt(self, event: AttemptMade) -> None:
+        attempt, step = event.attempt, event.step
+        is_worth_it = attempt.source is Source.FRESH or self._console.look.verbosity > 0
+        if attempt.repair and is_worth_it and self._is_told_singly(step):
+            self._console.story(f"{' ' * (self._width + 3)}repair {attempt.repair} sent", "dim")
+        if attempt.violations and is_worth_it and self._is_told_singly(step):
+            head, *rest = misfit_lines(attempt, self._width)
+            name = _place(step, event.item if self._expected.get(step, 1) != 1 else "")
+            self._console.story(f"{name:<{self._width}}{head[len(name) :] if len(name) <= self._width else head}")
+            for line in rest:
+                self._console.story(line)
+        self._progress(step)
+
+    def _settle(self, outcome: Outcome) -> None:
+        step = outcome.step
+        self._settled[step] += 1
+        if outcome.status is Status.FAILED:
+            self._failed[step] += 1
+            if outcome.failure and self._console.look.verbosity:
+                self._console.detail(f"{_place(step, outcome.item)}: {outcome.failure.kind}: {outcome.failure.message}")
+        if self._settled[step] == self._expected.get(step):
+            self._finish(step)
+        else:
+            self._progress(step)
+
+    def _finish(self, step: str) -> None:
+        self._told.add(step)
+        found = next((one for one in self._summariser.summary().steps if one.step == step), None)
+        if found:
+            stored_only = not found.calls and not found.failed and not found.blocked
+            self._console.story(step_line(found, self._width), "dim" if stored_only else "")
+        self._said_at = self._now()
+
+    def _progress(self, step: str) -> None:
+        """Without a live block: a line each ten seconds."""
+        console = self._console
+        if self._block or not console.look.has_progress or self._expected.get(step, 1) <= 1:
+            return
+        now = self._now()
+        if now - self._said_at >= PROGRESS_EVERY_S:
+            self._said_at = now
+            console.story(self._progress_line(step))
+
+    def _progress_line(self, step: str) -> str:
+        return progress_line(step, self._settled[step], self._expected[step], self._failed[step], self._width)
+
+    def _tell_the_unfinished(self) -> None:
+        for step in self._expected:
+            if step not in self._told and self._settled[step]:
+                self._console.story(self._progress_line(step))
+
+    def block_lines(self) -> list[str]:
+        """The live block: what is under way, in plain integers."""
+        running = [step for step in list(self._expected) if step not in self._told]
+        lines = [self._progress_line(step) for step in running]
+        return [*lines, f"{duration(self._now() - self._started_at)}, Ctrl-C stops and keeps what was received"]
+
+    def close(self, summary: RunSummary) -> None:
+        """The closing lines, said after the result."""
+        warning = paid_twice_line(summary)
+        if warning:
+            self._console.story(warning, "warning")
+        self._console.story(closing_line(summary), "bold")
+
+
+def _place(step: str, item: str) -> str:
+    return f"{step}[{item}]" if item else step
