@@ -1,0 +1,122 @@
+"""The shape of Chat Completions, spoken by OpenAI, by most own servers and by the embedded engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from runner.core.call import Message
+from runner.core.canonical import Json
+from runner.core.outcome import Failure, FailureKind
+from runner.core.ports import CallFailed
+from runner.core.response import Finish, Response, Usage
+from runner.dialects.failing import describe_failure, kind_of_status
+from runner.dialects.payload import bad_answer, count_of, list_of, mapping_of, read_answer, read_error, show, text_of
+
+_FINISHES = {"stop": Finish.COMPLETE, "length": Finish.CUT, "content_filter": Finish.REFUSED}
+
+# The code or type of an error outweighs its status: gateways are careless with the latter.
+_KINDS = {
+    "invalid_api_key": FailureKind.AUTH,
+    "authentication_error": FailureKind.AUTH,
+    "insufficient_quota": FailureKind.QUOTA,
+    "billing_hard_limit_reached": FailureKind.QUOTA,
+    "billing_not_active": FailureKind.QUOTA,
+    "model_not_found": FailureKind.NOT_FOUND,
+    "invalid_request": FailureKind.BAD_REQUEST,
+    "context_length_exceeded": FailureKind.BAD_REQUEST,
+    "exceed_context_size_error": FailureKind.BAD_REQUEST,
+    "unsupported_value": FailureKind.BAD_REQUEST,
+    "unsupported_parameter": FailureKind.BAD_REQUEST,
+    "invalid_json_schema": FailureKind.BAD_REQUEST,
+    "invalid_prompt": FailureKind.BAD_REQUEST,
+}
+# These say more than a 200, and nothing more than any other status.
+_KINDS_IN_A_200 = {
+    "rate_limit_exceeded": FailureKind.TRANSIENT,
+    "server_error": FailureKind.TRANSIENT,
+    "overloaded": FailureKind.TRANSIENT,
+    "unavailable_error": FailureKind.TRANSIENT,
+    "invalid_request_error": FailureKind.BAD_REQUEST,
+}
+
+
+def chat_messages(system: str | None, messages: Sequence[Message], *, system_role: str) -> list[Json]:
+    opening = [{"role": system_role, "content": system}] if system is not None else []
+    return opening + [{"role": message.role, "content": message.text} for message in messages]
+
+
+def decode_chat(payload: bytes) -> Response:
+    """The first choice of a chat completion. Raises CallFailed when there is none."""
+    answer = read_answer(payload)
+    choices = list_of(answer.get("choices"))
+    if not choices and answer.get("error"):
+        raise CallFailed(chat_failure(200, {}, payload))
+    if not choices:
+        raise bad_answer("the answer has no choices")
+    choice = mapping_of(choices[0])
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise bad_answer("the answer's first choice has no message")
+    word = text_of(choice.get("finish_reason"))
+    finish, detail = _FINISHES.get(word, Finish.UNKNOWN), show(word) or "no finish reason"
+    if text_of(message.get("refusal")):
+        finish, detail = Finish.REFUSED, f"refusal: {show(message['refusal'])}"
+    return Response(
+        text=_text(message.get("content")),
+        finish=finish,
+        usage=_usage(mapping_of(answer.get("usage"))),
+        model=text_of(answer.get("model")),
+        detail=detail,
+    )
+
+
+def _text(content: Json) -> str:
+    """A text, or the text parts of a list of parts (thoughts have a type of their own)."""
+    if isinstance(content, str):
+        return content
+    parts = [mapping_of(part) for part in list_of(content)]
+    return "".join(text_of(part.get("text")) for part in parts if part.get("type") == "text")
+
+
+def _usage(usage: Mapping[str, Json]) -> Usage:
+    # No prompt has zero tokens: some gateways fill what they do not count with zeros.
+    prompt = count_of(usage.get("prompt_tokens"))
+    if not prompt:
+        return Usage()
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=count_of(usage.get("completion_tokens")),
+        cached_tokens=count_of(mapping_of(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        thinking_tokens=count_of(mapping_of(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+    )
+
+
+def chat_failure(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    """An error in OpenAI's shape: `{"error": {message, type, param, code}}`, or a bare text under `error`."""
+    raw = read_error(body)
+    error = raw.get("error", raw.get("detail", raw))
+    if isinstance(error, str):
+        return describe_failure(status, headers, body, kind=None, message=error)
+    error = mapping_of(error)
+    kind = _kind(status, error)
+    return describe_failure(status, headers, body, kind=kind, message=text_of(error.get("message")))
+
+
+def _kind(status: int, error: Mapping[str, Json]) -> FailureKind | None:
+    code = error.get("code")
+    words = [text_of(code), text_of(error.get("type"))]
+    for word in words:
+        if word in _KINDS:
+            return _KINDS[word]
+    if status != 200:
+        return None
+    if isinstance(code, int) and 400 <= code < 600:
+        return kind_of_status(code)
+    return next((_KINDS_IN_A_200[word] for word in words if word in _KINDS_IN_A_200), None)
+
+
+def clean_chat(answer: dict[str, Json]) -> None:
+    """Take out ids, clocks, builds and what only says how warm the provider's prompt cache was."""
+    for name in ("id", "created", "system_fingerprint", "timings"):
+        answer.pop(name, None)
+    mapping_of(answer.get("usage")).pop("prompt_tokens_details", None)

@@ -1,0 +1,180 @@
+"""Gemini's generateContent (v1beta), as Google and the gateways in front of it speak it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+from urllib.parse import quote
+
+from runner.core.call import Call
+from runner.core.canonical import Json, ordered
+from runner.core.model import Route
+from runner.core.outcome import Failure, FailureKind
+from runner.core.ports import CallFailed, LoweredSchema
+from runner.core.request import Request
+from runner.core.response import Finish, Response, Usage
+from runner.dialects.failing import describe_failure, kind_of_status, read_seconds
+from runner.dialects.gemini_schema import lower_for_gemini
+from runner.dialects.naming import identity_of
+from runner.dialects.options import place_options
+from runner.dialects.payload import (
+    bad_answer,
+    count_of,
+    list_of,
+    mapping_of,
+    read_answer,
+    read_error,
+    scrub_json,
+    show,
+    text_of,
+)
+
+# Where each named option goes in the body.
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "topK": ("generationConfig",),
+    "presencePenalty": ("generationConfig",),
+    "frequencyPenalty": ("generationConfig",),
+    "mediaResolution": ("generationConfig",),
+    "enableEnhancedCivicAnswers": ("generationConfig",),
+    "thinkingBudget": ("generationConfig", "thinkingConfig"),
+    "includeThoughts": ("generationConfig", "thinkingConfig"),
+    "safetySettings": (),
+    "serviceTier": (),
+    "store": (),
+}
+# No model of this family has "none", and none goes beyond HIGH; the catalogue says which levels a model has.
+_LEVELS = {"minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH"}
+_ROLES = {"user": "user", "assistant": "model"}
+_REFUSALS = frozenset({"SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION", "LANGUAGE", "MODEL_ARMOR"})
+
+
+class GeminiDialect:
+    name: ClassVar[str] = "gemini"
+    key_version: ClassVar[int] = 1
+    options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
+
+    def encode(self, call: Call, route: Route) -> Request:
+        body: dict[str, Json] = {}
+        if call.system is not None:
+            body["systemInstruction"] = {"parts": [{"text": call.system}]}
+        body["contents"] = [{"role": _ROLES[m.role], "parts": [{"text": m.text}]} for m in call.messages]
+        config = self._config(call)
+        if config:
+            body["generationConfig"] = config
+        place_options(body, call.options, _OPTIONS)
+        return Request(
+            dialect=self.name,
+            key_version=self.key_version,
+            provider=identity_of(route.provider),
+            endpoint=f"/v1beta/models/{quote(route.model, safe='')}:generateContent",
+            body=ordered(body),
+            sample=call.sample,
+            salt=call.salt,
+        )
+
+    def _config(self, call: Call) -> dict[str, Json]:
+        config: dict[str, Json] = {
+            "temperature": call.temperature,
+            "topP": call.top_p,
+            "maxOutputTokens": call.max_output_tokens,
+            "seed": call.seed,
+            "stopSequences": list(call.stop) or None,
+        }
+        config = {name: value for name, value in config.items() if value is not None}
+        if call.schema is not None:
+            config["responseMimeType"] = "application/json"
+            config["responseJsonSchema"] = self.lower(call.schema).body
+        if call.thinking is not None:
+            config["thinkingConfig"] = {"thinkingLevel": _LEVELS[call.thinking]}
+        return config
+
+    def decode(self, payload: bytes) -> Response:
+        answer = read_answer(payload)
+        candidates = list_of(answer.get("candidates"))
+        if not candidates and answer.get("error"):
+            raise CallFailed(self.failure(200, {}, payload))
+        usage, model = _usage(mapping_of(answer.get("usageMetadata"))), text_of(answer.get("modelVersion"))
+        if not candidates:
+            reason = text_of(mapping_of(answer.get("promptFeedback")).get("blockReason"))
+            if not reason:
+                raise bad_answer("the answer has no candidates")
+            return Response("", Finish.REFUSED, usage, model, f"the prompt was blocked: {show(reason)}")
+        candidate = mapping_of(candidates[0])
+        word = text_of(candidate.get("finishReason"))
+        parts = [mapping_of(part) for part in list_of(mapping_of(candidate.get("content")).get("parts"))]
+        text = "".join(text_of(part.get("text")) for part in parts if not part.get("thought"))
+        return Response(text, _finish(word), usage, model, show(word) or "no finish reason")
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+        error = read_error(body).get("error")
+        if not isinstance(error, dict):
+            return describe_failure(status, headers, body, kind=None, message=text_of(error))
+        # An error inside a 200 says its own status.
+        kind = _kind(count_of(error.get("code")) or status if status == 200 else status, error)
+        return describe_failure(
+            status, headers, body, kind=kind, message=text_of(error.get("message")), retry_after_s=_retry_delay_s(error)
+        )
+
+    def lower(self, schema: Json) -> LoweredSchema:
+        return lower_for_gemini(schema)
+
+    def scrub(self, payload: bytes) -> bytes:
+        return scrub_json(payload, _clean)
+
+
+def _finish(word: str) -> Finish:
+    if word == "STOP":
+        return Finish.COMPLETE
+    if word == "MAX_TOKENS":
+        return Finish.CUT
+    return Finish.REFUSED if word in _REFUSALS or word.startswith("IMAGE_") else Finish.UNKNOWN
+
+
+def _usage(usage: Mapping[str, Json]) -> Usage:
+    """Counts that are zero are left out by the server, so a known prompt makes the others known."""
+    prompt = count_of(usage.get("promptTokenCount"))
+    if not prompt:
+        return Usage()
+    tools = count_of(usage.get("toolUsePromptTokenCount")) or 0
+    answer = count_of(usage.get("candidatesTokenCount")) or 0
+    thoughts = count_of(usage.get("thoughtsTokenCount"))
+    # Some gateways already count the thoughts among the candidates' tokens; the total gives them away.
+    if prompt + tools + answer != count_of(usage.get("totalTokenCount")):
+        answer += thoughts or 0
+    return Usage(prompt + tools, answer, count_of(usage.get("cachedContentTokenCount")), thoughts)
+
+
+def _kind(status: int, error: Mapping[str, Json]) -> FailureKind | None:
+    details = [mapping_of(detail) for detail in list_of(error.get("details"))]
+    if any(text_of(detail.get("reason")).startswith("API_KEY_") for detail in details):
+        return FailureKind.AUTH
+    # The region or the billing of the account: no other request fares better.
+    if status == 400 and error.get("status") == "FAILED_PRECONDITION":
+        return FailureKind.AUTH
+    quotas = [text_of(mapping_of(v).get("quotaId")) for detail in details for v in list_of(detail.get("violations"))]
+    if status == 429 and any("PerDay" in quota for quota in quotas):
+        return FailureKind.QUOTA
+    if error.get("code") == "invalid_request":
+        return FailureKind.BAD_REQUEST
+    if error.get("code") == "insufficient_quota" or error.get("type") == "insufficient_quota":
+        return FailureKind.QUOTA
+    return kind_of_status(status)
+
+
+def _retry_delay_s(error: Mapping[str, Json]) -> float | None:
+    """`retryDelay` of RetryInfo: a decimal number of seconds with an `s`."""
+    details = [mapping_of(detail) for detail in list_of(error.get("details"))]
+    delays = [read_seconds(text_of(detail.get("retryDelay")).removesuffix("s")) for detail in details]
+    return max((delay for delay in delays if delay is not None), default=None)
+
+
+def _clean(answer: dict[str, Json]) -> None:
+    """Take out ids, clocks, opaque signatures and what only says how warm the provider's prompt cache was."""
+    for name in ("responseId", "createTime"):
+        answer.pop(name, None)
+    usage = mapping_of(answer.get("usageMetadata"))
+    for name in ("cachedContentTokenCount", "cacheTokensDetails", "trafficType"):
+        usage.pop(name, None)
+    for candidate in list_of(answer.get("candidates")):
+        for part in list_of(mapping_of(mapping_of(candidate).get("content")).get("parts")):
+            mapping_of(part).pop("thoughtSignature", None)
