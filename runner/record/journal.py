@@ -1,0 +1,96 @@
+"""What happened in a run, appended line by line to `journal.jsonl`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from time import time
+from typing import Final
+
+from runner.core.canonical import Json
+from runner.core.events import AttemptMade, Event, Settled
+from runner.core.outcome import Source
+from runner.record.folders import JOURNAL, last_run, list_runs, new_run_folder, run_folder, unwritable_record
+from runner.record.lines import read_line, to_line, to_record
+
+__all__ = ["Journal", "last_run", "list_runs", "new_run_folder", "read_journal", "run_folder"]
+
+MAX_WAITING: Final = 256
+MAX_LINE_BYTES: Final = 64 * 2**20
+
+
+class Journal:
+    """An EventSink. A line about something new is written at once; a line that a rerun would give again from the
+    store (a stored answer, and what became of it) may wait for the next one, at most 256 of them.
+    """
+
+    def __init__(self, folder: Path, now: Callable[[], float] = time) -> None:
+        self._path = folder / JOURNAL
+        self._now = now
+        self._waiting: list[bytes] = []
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._is_torn = _ends_torn(self._fd)
+        except OSError as error:
+            raise unwritable_record(self._path, error) from error
+
+    def __call__(self, event: Event, /) -> None:
+        """Raises StorageError when the line cannot be written."""
+        self._waiting.append(to_line(to_record(event, at=self._now())))
+        if not _may_be_lost(event) or len(self._waiting) >= MAX_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Everything told so far is in the file when this returns. Raises StorageError."""
+        if not self._waiting:
+            return
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        if self._is_torn:
+            data = b"\n" + data
+        self._is_torn = True
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            raise unwritable_record(self._path, error) from error
+        self._is_torn = False
+
+    def close(self) -> None:
+        """Raises StorageError when the last lines cannot be written; the file is closed all the same."""
+        if self._fd < 0:
+            return
+        try:
+            self.flush()
+        finally:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def read_journal(path: Path) -> Iterator[Mapping[str, Json]]:
+    """The records in their order; a line that a killed run left torn is passed over. No file: no records."""
+    try:
+        file = path.open("rb")
+    except OSError:
+        return
+    with file:
+        while line := file.readline(MAX_LINE_BYTES):
+            record = read_line(line)
+            if record is not None:
+                yield record
+
+
+def _may_be_lost(event: Event) -> bool:
+    match event:
+        case AttemptMade(attempt=attempt):
+            return attempt.source is not Source.FRESH
+        case Settled(outcome=outcome):
+            return bool(outcome.attempts) and all(attempt.source is not Source.FRESH for attempt in outcome.attempts)
+        case _:
+            return False
+
+
+def _ends_torn(fd: int) -> bool:
+    size = os.fstat(fd).st_size
+    return size > 0 and os.pread(fd, 1, size - 1) != b"\n"
