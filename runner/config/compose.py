@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import yaml
 
@@ -104,9 +105,13 @@ class _Composer:
     def _start_document(self, event: yaml.DocumentStartEvent) -> None:
         self.documents += 1
         if self.documents > 1:
-            span = Span(self.file, event.start_mark.line + 1, event.start_mark.column + 1, 3)
+            span = Span(self.file, _start(event).line + 1, _start(event).column + 1, 3)
             fix = "put it in a file of its own"
-            self.problems.append(Problem("second-document", "a second document starts here", span, expected="one document per file", fix=fix))
+            self.problems.append(
+                Problem(
+                    "second-document", "a second document starts here", span, expected="one document per file", fix=fix
+                )
+            )
             raise _Stopped
 
     # --- places
@@ -115,12 +120,12 @@ class _Composer:
         return self.lines[index] if index < len(self.lines) else ""
 
     def _span(self, event: yaml.Event) -> Span:
-        start, end = event.start_mark, event.end_mark
+        start, end = _start(event), _end(event)
         last = end.column if end.line == start.line else len(self._line(start.line))
         return Span(self.file, start.line + 1, start.column + 1, max(1, last - start.column))
 
     def _origin(self, event: yaml.ScalarEvent, style: Style) -> Origin:
-        start, end = event.start_mark, event.end_mark
+        start, end = _start(event), _end(event)
         if style == "literal":
             return self._block_origin(event)
         quote = 0 if style == "plain" else 1
@@ -135,13 +140,13 @@ class _Composer:
 
     def _block_origin(self, event: yaml.ScalarEvent) -> Origin:
         """The text of a block starts on the line below its `|`; its indent shows on its first line that has text."""
-        first = event.start_mark.line + 1
+        first = _start(event).line + 1
         for offset, text in enumerate(event.value.split("\n")):
             line = self._line(first + offset)
             if text and line.endswith(text):
                 indent = len(line) - len(text)
                 return Origin(self.file, first + 1, indent + 1, indent)
-        return Origin(self.file, first, event.start_mark.column + 1, is_exact=False)
+        return Origin(self.file, first, _start(event).column + 1, is_exact=False)
 
     # --- values
 
@@ -166,7 +171,7 @@ class _Composer:
             Problem(
                 "tag",
                 f"the tag {shown} is not allowed",
-                Span(self.file, event.start_mark.line + 1, event.start_mark.column + 1, len(shown)),
+                Span(self.file, _start(event).line + 1, _start(event).column + 1, len(shown)),
                 expected="a plain value; text that looks like a number goes in quotes",
                 fix="remove the tag",
             )
@@ -174,19 +179,27 @@ class _Composer:
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         span = self._span(event)
-        name = event.anchor
+        name = event.anchor or ""
         if any(frame.anchor == name for frame in self.stack):
             self.problems.append(Problem("alias-cycle", f"*{name} stands inside the value that it repeats", span))
             raise _Stopped
         known = self.anchors.get(name)
         if known is None:
-            self.problems.append(Problem("unknown-alias", f"*{name} repeats a value, but no &{name} stands before it", span))
-            self._place(ScalarNode(span, "", None, "plain", Origin(self.file, span.line, span.column)), size=1, height=0)
+            self.problems.append(
+                Problem("unknown-alias", f"*{name} repeats a value, but no &{name} stands before it", span)
+            )
+            self._place(
+                ScalarNode(span, "", None, "plain", Origin(self.file, span.line, span.column)), size=1, height=0
+            )
             return
         self.added += known.size
         if self.added > MAX_ADDED_BY_ALIASES:
             self.problems.append(
-                Problem("alias-bomb", f"with its aliases written out the file is more than {MAX_ADDED_BY_ALIASES:,} characters longer", span)
+                Problem(
+                    "alias-bomb",
+                    f"with its aliases written out the file is more than {MAX_ADDED_BY_ALIASES:,} characters longer",
+                    span,
+                )
             )
             raise _Stopped
         self._refuse_depth(span, known.height)
@@ -208,8 +221,8 @@ class _Composer:
     def _close(self, event: yaml.MappingEndEvent | yaml.SequenceEndEvent) -> None:
         frame = self.stack.pop()
         span = frame.span
-        if frame.is_flow and event.end_mark.line + 1 == span.line:
-            span = Span(self.file, span.line, span.column, event.end_mark.column - span.column + 1)
+        if frame.is_flow and _end(event).line + 1 == span.line:
+            span = Span(self.file, span.line, span.column, _end(event).column - span.column + 1)
         node: Node
         if not frame.is_mapping:
             node = SequenceNode(span, tuple(self._items(frame)))
@@ -292,14 +305,26 @@ class _Composer:
         return ScalarNode(span, text, text, "plain", Origin(self.file, span.line, span.column))
 
 
+def _start(event: yaml.Event) -> yaml.Mark:
+    """Events of a parser always have marks; only hand-made ones do not."""
+    return cast(yaml.Mark, event.start_mark)
+
+
+def _end(event: yaml.Event) -> yaml.Mark:
+    return cast(yaml.Mark, event.end_mark)
+
+
 def _follows(inner: Span, outer: Span) -> bool:
     return (inner.line, inner.column) == (outer.line, outer.column + 1)
 
 
 def _is_same_place(one: Problem, other: Problem) -> bool:
     """Whether two problems start at the same character."""
-    return one.span is not None and other.span is not None and one.span.file == other.span.file and (
-        (one.span.line, one.span.column) == (other.span.line, other.span.column)
+    return (
+        one.span is not None
+        and other.span is not None
+        and one.span.file == other.span.file
+        and ((one.span.line, one.span.column) == (other.span.line, other.span.column))
     )
 
 

@@ -6,6 +6,7 @@ Bytes are checked and decoded here before a parser sees them; `compose.py` does 
 from __future__ import annotations
 
 import re
+
 from runner.config.compose import compose
 from runner.config.nodes import Node, to_value
 from runner.core.problem import Problem
@@ -33,15 +34,16 @@ def decode(text: str | bytes, file: str) -> str | Problem:
     """Text with one kind of line end and without a byte-order mark, or the reason why it is no text."""
     size = len(text) if isinstance(text, bytes) or text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
-        return Problem("too-large", f"{file} has {size:,} bytes, more than the {MAX_BYTES:,} that are read", Span(file, 1, 1))
+        return Problem(
+            "too-large", f"{file} has {size:,} bytes, more than the {MAX_BYTES:,} that are read", Span(file, 1, 1)
+        )
     if isinstance(text, bytes):
         if text.startswith((b"\xff\xfe", b"\xfe\xff")):
             return _not_text(file, "it is UTF-16", fix="save it as UTF-8")
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
-            line = text.count(b"\n", 0, error.start) + 1
-            return _not_text(file, f"byte 0x{text[error.start]:02x} on line {line} is not UTF-8", fix="save it as UTF-8")
+            return _not_utf8(file, error)
     text = normalise(text)
     if "\0" in text:
         return _not_text(file, "it is binary")
@@ -54,6 +56,14 @@ def decode(text: str | bytes, file: str) -> str | Problem:
             fix='delete it, or write it as an escape in double quotes ("\\x1b")',
         )
     return text
+
+
+def _not_utf8(file: str, error: UnicodeDecodeError) -> Problem:
+    data = error.object
+    if b"\0" in data:
+        return _not_text(file, "it is binary")
+    line = data.count(b"\n", 0, error.start) + 1
+    return _not_text(file, f"byte 0x{data[error.start]:02x} on line {line} is not UTF-8", fix="save it as UTF-8")
 
 
 def normalise(text: str) -> str:

@@ -1,0 +1,117 @@
+"""The files that a file names: read once, with their problems shown where they are named."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field, replace
+
+from runner.config.nodes import MappingNode, Node, pointer_spans, to_value
+from runner.config.yaml_nodes import decode, parse_yaml
+from runner.core.errors import FileError
+from runner.core.ports import ReadFile
+from runner.core.problem import Problem
+from runner.core.span import Origin, Span
+from runner.core.workflow import SchemaSource, Template
+
+_ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|[a-z][a-z0-9+.-]*://")
+
+
+@dataclass(slots=True)
+class Reading:
+    """Reads files below the root and gathers what is wrong with them.
+
+    `sources` maps each file that was read to its text, in the order of reading.
+    """
+
+    read: ReadFile
+    problems: list[Problem] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+    _documents: dict[str, Node | None] = field(default_factory=dict)
+
+    def document(self, file: str, data: bytes) -> Node | None:
+        """The nodes of a file whose bytes are at hand."""
+        text = decode(data, file)
+        if isinstance(text, Problem):
+            self.problems.append(text)
+            return None
+        self.sources[file] = text
+        node, problems = parse_yaml(text, file)
+        self.problems += problems
+        return node
+
+    def named_document(self, text: str, span: Span, used_by: str) -> tuple[str, Node | None]:
+        """The root-relative path and the nodes of a file that is named at a place."""
+        path = self.resolve(text, span)
+        if path is None:
+            return "", None
+        if path not in self._documents:
+            data = self._bytes(path, span)
+            known = len(self.problems)
+            self._documents[path] = None if data is None else self.document(path, data)
+            note = ("used by", f"{used_by}, {span}")
+            self.problems[known:] = [
+                replace(problem, notes=(*problem.notes, note)) for problem in self.problems[known:]
+            ]
+        return path, self._documents[path]
+
+    def template_file(self, text: str, span: Span) -> Template | None:
+        """A prompt file that is named at a place."""
+        path = self.resolve(text, span)
+        if path is None:
+            return None
+        if path not in self.sources:
+            data = self._bytes(path, span)
+            content = None if data is None else decode(data, path)
+            if isinstance(content, Problem):
+                self.problems.append(replace(content, span=span))
+            if not isinstance(content, str):
+                return None
+            self.sources[path] = content
+        return Template(self.sources[path], Origin(path), path)
+
+    def schema_file(self, text: str, span: Span, used_by: str) -> SchemaSource | None:
+        """A schema file that is named at a place."""
+        path, node = self.named_document(text, span, used_by)
+        if node is None:
+            return None
+        if not isinstance(node, MappingNode):
+            note = ("used by", f"{used_by}, {span}")
+            self.problems.append(
+                Problem("wrong-type", f"{path} is no JSON Schema", node.span, "a mapping", notes=(note,))
+            )
+            return None
+        base = posixpath.dirname(path)
+        return SchemaSource(to_value(node), span, file=path, base=base, spans=pointer_spans(node))
+
+    def resolve(self, text: str, span: Span) -> str | None:
+        """A path of the file that holds `span`, relative to the root; None when it cannot lie below it."""
+        return self.resolve_from(base_of(span), text, span)
+
+    def resolve_from(self, base: str, text: str, span: Span) -> str | None:
+        """A path relative to a folder below the root, as one relative to the root."""
+        path = posixpath.normpath(posixpath.join(base, text))
+        if not _ABSOLUTE.match(text) and path != ".." and not path.startswith("../"):
+            return path
+        start = f"the folder {base}" if base else "the project root"
+        expected = f"a path relative to {start} that stays inside the project"
+        self.problems.append(Problem("outside-root", f"{text} lies outside the project", span, expected))
+        return None
+
+    def _bytes(self, path: str, span: Span) -> bytes | None:
+        try:
+            return self.read(path)
+        except FileError as error:
+            self.problems += [_at(problem, span) for problem in error.problems]
+            return None
+
+
+def base_of(span: Span) -> str:
+    """The folder of the file that holds a place, relative to the root."""
+    return posixpath.dirname(span.file)
+
+
+def _at(problem: Problem, span: Span) -> Problem:
+    """The problem of a file shown where the file is named, with the nearest path as it would be written there."""
+    nearest = posixpath.relpath(problem.nearest, base_of(span) or ".") if problem.nearest else ""
+    return replace(problem, span=span, nearest=nearest)

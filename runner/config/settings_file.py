@@ -1,0 +1,207 @@
+"""The nodes of `runner.yaml` → `Settings`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from runner.config.fields import NAME_IN_WORDS, PATH, VARIABLE, Key, Names, Number, Record, Shapes, Text
+from runner.config.keys import Keys
+from runner.config.nodes import MappingNode, Node, ScalarNode
+from runner.config.reading import Reading
+from runner.config.verify import Findings, Place, verify
+from runner.config.workflow_file import read_models
+from runner.config.workflow_grammar import FORMAT_NUMBER, MODELS
+from runner.core.model import Price, Provider
+from runner.core.problem import Problem, listed
+from runner.core.span import Span
+from runner.core.workflow import Settings
+
+BUILTIN_PROVIDERS = ("gemini", "vertex", "cometapi", "openai", "openai-chat", "anthropic", "local", "scripted")
+# Which keys each dialect takes; the first of them it cannot do without.
+_DIALECT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "gemini": ("base_url", "key_env", "identity"),
+    "openai-chat": ("base_url", "key_env", "identity"),
+    "llama": ("model_path", "identity"),
+    "scripted": ("file", "identity"),
+}
+_EVERY_DIALECT = ("dialect", "price")
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+
+_FILLED = Text(pattern=r"\S", says="text")
+_AMOUNT = Number(minimum=0)
+_PRICE = Record(
+    "a price",
+    (
+        Key("input", _AMOUNT, "US dollars for a million input tokens.", is_required=True),
+        Key("output", _AMOUNT, "US dollars for a million output tokens.", is_required=True),
+        Key("cached_input", _AMOUNT, "US dollars for a million input tokens that the provider had cached."),
+    ),
+)
+_PROVIDER = Record(
+    "a provider",
+    (
+        Key(
+            "dialect",
+            Text(choices=tuple(_DIALECT_KEYS), later_choices=("openai-responses", "anthropic")),
+            "How to speak to it: gemini, openai-chat, llama (a GGUF file) or scripted (answers from a file).",
+            is_required=True,
+        ),
+        Key("base_url", Text(pattern=r"^https?://[^/\s]", says="a URL that starts with https://"), "Where it listens."),
+        Key(
+            "key_env",
+            Text(pattern=VARIABLE, says="the name of an environment variable"),
+            "The environment variable that holds its key; the key itself never stands in a file.",
+        ),
+        Key("price", Shapes(text=Text(choices=("free",)), mapping=_PRICE), "What it costs: free, or dollars."),
+        Key("identity", _FILLED, "What stands for the provider in the cache key; the base URL when left out."),
+        Key("model_path", PATH, "The GGUF file of a llama provider."),
+        Key("file", PATH, "The answers of a scripted provider."),
+    ),
+)
+SETTINGS = Record(
+    "runner.yaml",
+    (
+        Key("format", FORMAT_NUMBER, "The version of the format: 1."),
+        Key(
+            "providers",
+            Names("provider", _PROVIDER, says=f"{NAME_IN_WORDS}, and no slash"),
+            "Own servers and gateways, by the name that models start with.",
+        ),
+        Key("models", MODELS, "Names for models."),
+    ),
+    later=("limits", "budget", "tools", "cache"),
+    has_free_keys=True,
+)
+
+
+def read_settings(node: Node, file: str, reading: Reading) -> Settings | None:
+    """The project's providers and model aliases; all that is wrong goes to `reading.problems`."""
+    findings = Findings()
+    verify(node, SETTINGS, Place("runner.yaml"), findings)
+    reading.problems += findings.problems
+    if not isinstance(node, MappingNode):
+        return None
+    keys = Keys(node, findings.rejected)
+    providers = _Providers(reading, findings)
+    return Settings(
+        span=Span(file, 1, 1),
+        spans=_spans(keys),
+        file=file,
+        providers={
+            entry.key: provider
+            for entry in keys.entries("providers")
+            if (provider := providers.read(entry.key, entry.key_span, entry.value))
+        },
+        models=read_models(keys.entries("models"), findings),
+    )
+
+
+def _spans(keys: Keys) -> dict[str, Span]:
+    """`providers.box` is the place of the name, `providers.box.base_url` that of the value."""
+    spans = {entry.key: entry.value.span for entry in keys.node.entries}
+    for entry in keys.entries("providers"):
+        spans[f"providers.{entry.key}"] = entry.key_span
+        inner = entry.value.entries if isinstance(entry.value, MappingNode) else ()
+        spans.update((f"providers.{entry.key}.{key.key}", key.value.span) for key in inner)
+    return spans
+
+
+@dataclass(frozen=True, slots=True)
+class _Providers:
+    reading: Reading
+    findings: Findings
+
+    def read(self, name: str, span: Span, node: Node) -> Provider | None:
+        if name in BUILTIN_PROVIDERS:
+            self._report(
+                "builtin-provider",
+                f"'{name}' is a built-in provider, which cannot be changed",
+                span,
+                f"a name other than {listed(BUILTIN_PROVIDERS)}",
+            )
+            return None
+        if not isinstance(node, MappingNode):
+            return None
+        keys = Keys(node, self.findings.rejected)
+        dialect = keys.text("dialect")
+        if dialect is None:
+            return None
+        self._compare_keys(name, dialect, keys, span)
+        url = self._base_url(name, keys)
+        settings = {key: value for key in ("model_path", "file") if (value := self._path(key, keys))}
+        return Provider(
+            name=name,
+            dialect=dialect,
+            base_url=url,
+            key_env=keys.text("key_env") or "",
+            identity=keys.text("identity") or url or next(iter(settings.values()), ""),
+            is_free=keys.text("price") == "free",
+            price=_price(keys),
+            settings=settings,
+        )
+
+    def _compare_keys(self, name: str, dialect: str, keys: Keys, span: Span) -> None:
+        """Each dialect has keys of its own."""
+        allowed = (*_EVERY_DIALECT, *_DIALECT_KEYS[dialect])
+        needed = _DIALECT_KEYS[dialect][0]
+        if not keys.has(needed):
+            message = f"provider '{name}' lacks the key '{needed}', which the dialect {dialect} needs"
+            self._report("missing-key", message, span, f"{needed}: …")
+        for entry in keys.node.entries:
+            if entry.key in _PROVIDER.by_name and entry.key not in allowed:
+                message = f"provider '{name}' has the key '{entry.key}', which the dialect {dialect} does not use"
+                self._report("unknown-key", message, entry.key_span, f"a key of this dialect: {listed(allowed)}")
+
+    def _base_url(self, name: str, keys: Keys) -> str:
+        text, span = keys.text("base_url"), keys.place("base_url")
+        if text is None:
+            return ""
+        node = keys.get("base_url")
+        span = node.span if node else span
+        parts = _split(text)
+        if parts is None or not parts.hostname:
+            self._report(
+                "bad-value", f"'base_url' of provider '{name}' is no URL", span, "a URL such as https://host/v1"
+            )
+        elif parts.username is not None or parts.password is not None:
+            message = f"'base_url' of provider '{name}' holds a user name or password"
+            self._report("secret-in-file", message, span, "the key in the environment variable that 'key_env' names")
+        elif parts.query or parts.fragment:
+            message = f"'base_url' of provider '{name}' has a query or fragment"
+            self._report("bad-value", message, span, "a URL such as https://host/v1")
+        elif parts.scheme == "http" and not _LOOPBACK.fullmatch(parts.hostname):
+            message = f"'base_url' of provider '{name}' is not encrypted"
+            self._report("insecure-url", message, span, "https://, or http:// for this machine (127.0.0.1, localhost)")
+        else:
+            return text.rstrip("/")
+        return ""
+
+    def _path(self, key: str, keys: Keys) -> str:
+        """Weights may lie anywhere, since they are large and shared; answers belong to the project."""
+        node = keys.get(key)
+        if not isinstance(node, ScalarNode):
+            return ""
+        return node.raw if key == "model_path" else self.reading.resolve(node.raw, node.span) or ""
+
+    def _report(self, code: str, message: str, span: Span, expected: str) -> None:
+        self.reading.problems.append(Problem(code, message, span, expected))
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _price(keys: Keys) -> Price | None:
+    price = keys.below("price")
+    if price is None:
+        return None
+    given, made = price.number("input"), price.number("output")
+    return None if given is None or made is None else Price(given, made, price.number("cached_input"))

@@ -1,0 +1,211 @@
+"""The keys of one step → `Step`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import cast
+
+from runner.config.keys import Keys, as_expression
+from runner.config.nodes import MappingNode, Node, ScalarNode, dotted_spans, mapping_of, pointer_spans, to_value
+from runner.config.reading import Reading, base_of
+from runner.config.verify import is_misspelt
+from runner.config.workflow_grammar import STEP
+from runner.core.canonical import Json
+from runner.core.problem import Problem
+from runner.core.span import Span
+from runner.core.workflow import (
+    CachePolicy,
+    CacheUse,
+    Expression,
+    FanOut,
+    MessageEntry,
+    MessageTemplate,
+    OnError,
+    RepeatedMessages,
+    SchemaSource,
+    Step,
+    Template,
+)
+
+# A step's own key on the left cancels the default on the right.
+_CANCELS = {"schema": "fields", "fields": "schema", "prompt": "messages", "messages": "prompt"}
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SCHEMA_KEYS = frozenset({"schema", "fields"})
+
+
+@dataclass(frozen=True, slots=True)
+class StepReader:
+    """Makes steps from checked nodes; files are read and problems gathered through `reading`."""
+
+    reading: Reading
+    rejected: Collection[int]
+    defaults: MappingNode | None = None
+
+    def read(self, name: str, name_span: Span, node: Node) -> Step:
+        """One step with the defaults filled in; what was found wrong is left out."""
+        if not isinstance(node, MappingNode):
+            return Step(span=name_span, name=name, schema=_any_schema(name_span))
+        own = Keys(node, self.rejected)
+        keys = Keys(self._merged(node), self.rejected)
+        self._require(name, own, keys, name_span)
+        temperature, top_p = keys.number("temperature"), keys.number("top_p")
+        return Step(
+            span=name_span,
+            spans=dotted_spans(keys.node, leave_out=_SCHEMA_KEYS),
+            name=name,
+            description=keys.text("description") or "",
+            tags=keys.texts("tags"),
+            model=keys.text("model") or "",
+            thinking=thinking_of(keys),
+            system=self._template(keys.get("system")),
+            messages=self._messages(name, keys),
+            schema=self._schema(name, keys),
+            is_enforced_locally=keys.text("enforce") == "local",
+            ensure=_expressions(keys.items("ensure")),
+            repair=keys.whole("repair") or 0,
+            temperature=temperature,
+            top_p=top_p,
+            max_output_tokens=keys.whole("max_output_tokens"),
+            seed=keys.whole("seed"),
+            stop=keys.texts("stop"),
+            needs=keys.texts("needs") if keys.get("needs") else None,
+            when=keys.expression("when"),
+            for_each=_fan_out(keys),
+            on_error=cast(OnError, keys.text("on_error") or "fail"),
+            min_success=keys.number("min_success"),
+            max_parallel=keys.whole("max_parallel"),
+            samples=keys.whole("samples"),
+            timeout_s=seconds_of(keys.get("timeout")),
+            retries=keys.whole("retries"),
+            cache=_cache(keys),
+            options=keys.value("options") or {},
+            save=self._template(keys.get("save")),
+        )
+
+    def _merged(self, node: MappingNode) -> MappingNode:
+        if self.defaults is None:
+            return node
+        taken = {*node.index, *(_CANCELS[key] for key in node.index if key in _CANCELS)}
+        filled = tuple(entry for entry in self.defaults.entries if entry.key not in taken)
+        return mapping_of(node.span, (*node.entries, *filled))
+
+    def _require(self, name: str, own: Keys, keys: Keys, span: Span) -> None:
+        """What no key alone can show: a question, a model, and something for `as` to name."""
+        node = keys.node
+        is_asked = keys.has("prompt") or keys.has("messages")
+        if not is_asked and not is_misspelt("prompt", node, STEP) and not is_misspelt("messages", node, STEP):
+            fix = "prompt: |"
+            self._report("missing-key", f"step '{name}' asks nothing", span, "the key 'prompt' or 'messages'", fix)
+        if not keys.has("model") and not is_misspelt("model", node, STEP):
+            expected = "the key 'model' in the step or in 'defaults'"
+            self._report("missing-key", f"step '{name}' names no model", span, expected, "model: provider/model")
+        if own.has("as") and not keys.has("for_each") and not is_misspelt("for_each", node, STEP):
+            message = f"step '{name}' has the key 'as', but no 'for_each'"
+            self._report(
+                "missing-key", message, own.place("as"), "for_each: the list that 'as' names an element of", ""
+            )
+
+    def _report(self, code: str, message: str, span: Span, expected: str, fix: str) -> None:
+        self.reading.problems.append(Problem(code, message, span, expected, fix=fix))
+
+    # --- texts
+
+    def _template(self, node: Node | None) -> Template | None:
+        if isinstance(node, ScalarNode):
+            return Template(node.raw, node.origin)
+        if isinstance(node, MappingNode):
+            file = Keys(node, self.rejected).get("file")
+            return self.reading.template_file(file.raw, file.span) if isinstance(file, ScalarNode) else None
+        return None
+
+    def _messages(self, name: str, keys: Keys) -> tuple[MessageEntry, ...]:
+        prompt = keys.get("prompt")
+        if prompt is not None:
+            text = self._template(prompt)
+            return (MessageTemplate("user", text, prompt.span),) if text else ()
+        entries = (self._entry(name, keys, node) for node in keys.items("messages"))
+        return tuple(entry for entry in entries if entry is not None)
+
+    def _entry(self, name: str, step: Keys, node: Node) -> MessageEntry | None:
+        if not isinstance(node, MappingNode):
+            return None
+        keys = Keys(node, self.rejected)
+        items, variable = keys.expression("for_each"), keys.text("as")
+        if not keys.has("for_each"):
+            return self._message(node)
+        if items is None or variable is None:
+            return None
+        if variable == step.text("as"):
+            message = f"'as' of a message of step '{name}' is {variable!r}, which names the step's own element already"
+            self._report("reserved-name", message, keys.place("as"), f"a name other than {variable}", "")
+        inner = (self._message(item) for item in keys.items("messages"))
+        return RepeatedMessages(items, variable, tuple(message for message in inner if message), node.span)
+
+    def _message(self, node: Node) -> MessageTemplate | None:
+        keys = Keys(node, self.rejected) if isinstance(node, MappingNode) else None
+        text = self._template(keys.get("text")) if keys else None
+        role = keys.text("role") if keys else None
+        if text is None or role is None:
+            return None
+        return MessageTemplate("assistant" if role == "assistant" else "user", text, node.span)
+
+    # --- schemas
+
+    def _schema(self, name: str, keys: Keys) -> SchemaSource | None:
+        """With a broken schema the output can be anything, so that nothing that reads it is called wrong."""
+        if fields := keys.mapping("fields"):
+            return SchemaSource(
+                to_value(fields), fields.span, base=base_of(fields.span), is_fields=True, spans=pointer_spans(fields)
+            )
+        if keys.get("schema") is not None:
+            return read_schema(keys, self.reading, f"step '{name}'") or _any_schema(keys.place("schema"))
+        is_meant = any(keys.has(key) or is_misspelt(key, keys.node, STEP) for key in _SCHEMA_KEYS)
+        return _any_schema(keys.node.span) if is_meant else None
+
+
+def read_schema(keys: Keys, reading: Reading, used_by: str) -> SchemaSource | None:
+    """The `schema` of a step or data source: a path or the schema itself."""
+    node = keys.get("schema")
+    if isinstance(node, MappingNode):
+        return SchemaSource(to_value(node), node.span, base=base_of(node.span), spans=pointer_spans(node))
+    if isinstance(node, ScalarNode):
+        return reading.schema_file(node.raw, node.span, used_by)
+    return None
+
+
+def thinking_of(keys: Keys) -> str | None:
+    """The level; `default` is as if the key were not there."""
+    level = keys.text("thinking")
+    return None if level == "default" else level
+
+
+def seconds_of(node: Node | None) -> float | None:
+    """A number of seconds, or text such as 30s."""
+    value: Json = node.value if isinstance(node, ScalarNode) else None
+    if isinstance(value, str):
+        match = re.fullmatch(r"([0-9.]+)([a-z]+)", value)
+        return float(match[1]) * _SECONDS[match[2]] if match else None
+    return None if value is None else float(value)
+
+
+def _any_schema(span: Span) -> SchemaSource:
+    return SchemaSource({}, span)
+
+
+def _expressions(nodes: tuple[Node, ...]) -> tuple[Expression, ...]:
+    found = (as_expression(node) for node in nodes)
+    return tuple(expression for expression in found if expression is not None)
+
+
+def _fan_out(keys: Keys) -> FanOut | None:
+    items = keys.expression("for_each")
+    return FanOut(items, keys.text("as") or "item") if items else None
+
+
+def _cache(keys: Keys) -> CachePolicy:
+    cache = keys.below("cache")
+    if cache is None:
+        return CachePolicy()
+    return CachePolicy(cast(CacheUse, cache.text("use") or "auto"), cache.text("salt") or "")

@@ -1,0 +1,230 @@
+"""The nodes of a workflow file and its includes → `Workflow`."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+
+from runner.config.fields import Record
+from runner.config.keys import Keys, as_expression
+from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, dotted_spans, mapping_of, pointer_spans, to_value
+from runner.config.reading import Reading, base_of
+from runner.config.step_file import StepReader, read_schema, thinking_of
+from runner.config.verify import Findings, Place, verify
+from runner.config.workflow_grammar import INCLUDED, WORKFLOW
+from runner.core.problem import Problem
+from runner.core.span import Span
+from runner.core.workflow import (
+    DataFormat,
+    DataSource,
+    InputSpec,
+    ModelAlias,
+    Output,
+    OutputTable,
+    OutputValue,
+    SchemaSource,
+    Step,
+    Workflow,
+)
+
+_FORMATS: Mapping[str, DataFormat] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".json": "json",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+}
+_SECTIONS = {"models": "model", "inputs": "input", "data": "data source", "steps": "step"}
+_NOT_SCHEMA = ("default", "from_env", "from_file")
+
+
+def read_workflow(node: Node, file: str, reading: Reading) -> Workflow | None:
+    """What the author meant, as far as it can be read; all that is wrong goes to `reading.problems`.
+
+    With problems the workflow is there to look for further mistakes, not to be run. None when the text is not a
+    workflow at all.
+    """
+    if (suite := _suite(node)) is not None:
+        reading.problems.append(suite)
+        return None
+    findings = Findings()
+    top = _verified(node, WORKFLOW, "the workflow", findings)
+    if top is None:
+        reading.problems += findings.problems
+        return None
+    keys = Keys(top, findings.rejected)
+    tops = [top, *_includes(keys, file, reading, findings)]
+    reading.problems += findings.problems
+    sections = {name: _merged(name, tops, findings, reading) for name in _SECTIONS}
+    reader = _Reader(reading, findings)
+    steps = StepReader(reading, findings.rejected, keys.mapping("defaults"))
+    return Workflow(
+        span=Span(file, 1, 1),
+        spans={entry.key: entry.value.span for entry in top.entries},
+        file=file,
+        name=keys.text("name") or _stem(file),
+        description=keys.text("description") or "",
+        models=read_models(sections["models"], findings),
+        inputs={entry.key: reader.input(entry) for entry in sections["inputs"]},
+        data={entry.key: reader.data(entry) for entry in sections["data"]},
+        steps=_steps(sections["steps"], steps),
+        outputs={entry.key: output for entry in keys.entries("outputs") if (output := reader.output(entry))},
+    )
+
+
+def read_models(entries: Sequence[Entry], findings: Findings) -> dict[str, ModelAlias]:
+    """Model aliases of a workflow or of the settings."""
+    found = ((entry, _alias(entry, findings)) for entry in entries)
+    return {entry.key: alias for entry, alias in found if alias is not None}
+
+
+def _alias(entry: Entry, findings: Findings) -> ModelAlias | None:
+    node = entry.value
+    if isinstance(node, MappingNode):
+        keys = Keys(node, findings.rejected)
+        use = keys.text("use") or ""
+        spans = dotted_spans(node)
+        return ModelAlias(span=entry.key_span, spans=spans, name=entry.key, use=use, thinking=thinking_of(keys))
+    if isinstance(node, ScalarNode) and id(node) not in findings.rejected:
+        return ModelAlias(span=entry.key_span, spans={"use": node.span}, name=entry.key, use=node.raw)
+    return None
+
+
+def _steps(entries: Sequence[Entry], reader: StepReader) -> dict[str, Step]:
+    return {entry.key: reader.read(entry.key, entry.key_span, entry.value) for entry in entries}
+
+
+# --- the file and its includes
+
+
+def _suite(node: Node) -> Problem | None:
+    if isinstance(node, MappingNode) and "cases" in node.index and "steps" not in node.index:
+        message = "this is a suite, and suites are not in this version"
+        return Problem(
+            "not-in-this-version", message, node.index["cases"].key_span, "a workflow, which has the key 'steps'"
+        )
+    return None
+
+
+def _verified(node: Node, record: Record, called: str, findings: Findings) -> MappingNode | None:
+    verify(node, record, Place(called), findings)
+    return node if isinstance(node, MappingNode) else None
+
+
+def _includes(keys: Keys, file: str, reading: Reading, findings: Findings) -> Iterator[MappingNode]:
+    """The mappings of the included files; they may include nothing themselves."""
+    seen = {file}
+    for item in keys.items("include"):
+        if not isinstance(item, ScalarNode):
+            continue
+        path, node = reading.named_document(item.raw, item.span, "include")
+        if path in seen:
+            message = f"{path} is the workflow itself" if path == file else f"{path} is included twice"
+            reading.problems.append(Problem("bad-include", message, item.span, fix="remove it here"))
+            continue
+        seen.add(path)
+        top = None if node is None else _verified(node, INCLUDED, f"the included file {path}", findings)
+        if top is not None:
+            yield top
+
+
+def _merged(section: str, tops: Sequence[MappingNode], findings: Findings, reading: Reading) -> tuple[Entry, ...]:
+    """One section of all files; a name may stand in one of them only."""
+    merged: dict[str, Entry] = {}
+    for top in reversed(tops):
+        for entry in Keys(top, findings.rejected).entries(section):
+            other = merged.get(entry.key)
+            if other is not None:
+                reading.problems.append(_defined_twice(_SECTIONS[section], entry, other))
+            merged[entry.key] = entry
+    own = [entry.key for top in tops for entry in Keys(top, findings.rejected).entries(section)]
+    return tuple(merged[key] for key in dict.fromkeys(own))
+
+
+def _defined_twice(noun: str, entry: Entry, other: Entry) -> Problem:
+    return Problem(
+        "defined-twice",
+        f"{noun} '{entry.key}' is defined in {entry.key_span.file} and in {other.key_span.file}",
+        entry.key_span,
+        expected="a name that only one of the files defines",
+        notes=(("other", str(other.key_span)),),
+    )
+
+
+def _stem(file: str) -> str:
+    return posixpath.basename(file).partition(".")[0]
+
+
+# --- inputs, data and outputs
+
+
+class _Reader:
+    def __init__(self, reading: Reading, findings: Findings) -> None:
+        self.reading = reading
+        self.findings = findings
+
+    def _keys(self, entry: Entry) -> Keys:
+        node = entry.value if isinstance(entry.value, MappingNode) else mapping_of(entry.value.span, ())
+        return Keys(node, self.findings.rejected)
+
+    def input(self, entry: Entry) -> InputSpec:
+        keys = self._keys(entry)
+        default = keys.get("default")
+        return InputSpec(
+            span=entry.key_span,
+            spans=dotted_spans(keys.node),
+            name=entry.key,
+            schema=_input_schema(keys),
+            description=keys.text("description") or "",
+            default=None if default is None else (to_value(default),),
+            from_env=keys.text("from_env") or "",
+            from_file=self._path(keys, "from_file"),
+        )
+
+    def data(self, entry: Entry) -> DataSource:
+        keys = self._keys(entry)
+        is_stdin = keys.text("file") == "-"
+        file = "-" if is_stdin else self._path(keys, "file")
+        return DataSource(
+            span=entry.key_span,
+            spans=dotted_spans(keys.node, leave_out=frozenset({"schema"})),
+            name=entry.key,
+            file=file,
+            format=_FORMATS.get(posixpath.splitext(file)[1], "jsonl"),
+            key=keys.text("key") or "",
+            schema=read_schema(keys, self.reading, f"data source '{entry.key}'"),
+        )
+
+    def output(self, entry: Entry) -> Output | None:
+        if id(entry.value) in self.findings.rejected:
+            return None
+        if isinstance(entry.value, MappingNode):
+            return self._table(entry)
+        expression = as_expression(entry.value)
+        return OutputValue(span=entry.value.span, name=entry.key, expression=expression) if expression else None
+
+    def _table(self, entry: Entry) -> OutputTable | None:
+        keys = self._keys(entry)
+        rows, file = keys.expression("rows"), keys.get("file")
+        columns = {column.key: as_expression(column.value) for column in keys.entries("columns")}
+        if rows is None or not isinstance(file, ScalarNode):
+            return None
+        return OutputTable(
+            span=entry.key_span,
+            spans=dotted_spans(keys.node),
+            name=entry.key,
+            rows=rows,
+            file=self.reading.resolve_from("", file.raw, file.span) or "",
+            columns={name: column for name, column in columns.items() if column is not None},
+        )
+
+    def _path(self, keys: Keys, key: str) -> str:
+        node = keys.get(key)
+        return (self.reading.resolve(node.raw, node.span) or "") if isinstance(node, ScalarNode) else ""
+
+
+def _input_schema(keys: Keys) -> SchemaSource:
+    free = [entry.key for entry in keys.node.entries if entry.key.startswith("x-")]
+    node = keys.without((*_NOT_SCHEMA, *free))
+    return SchemaSource(to_value(node), node.span, base=base_of(node.span), spans=pointer_spans(node))

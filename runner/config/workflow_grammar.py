@@ -1,0 +1,251 @@
+"""What a workflow file may say: the keys, their kinds, and their words for editors."""
+
+from __future__ import annotations
+
+from runner.config.fields import (
+    NAME_IN_WORDS,
+    PATH,
+    VARIABLE,
+    VARIABLE_IN_WORDS,
+    AnyMapping,
+    AnyValue,
+    Expr,
+    Key,
+    ListOf,
+    Names,
+    Number,
+    Prompt,
+    Record,
+    Shapes,
+    Text,
+    Variants,
+)
+from runner.core.model import THINKING_LEVELS
+
+FORMAT = 1
+FORMAT_NUMBER = Number(
+    is_whole=True, minimum=FORMAT, maximum=FORMAT, says=f"format: {FORMAT}, which is what this release reads"
+)
+
+# Words that mean something in templates and expressions, so that no element may be called by them.
+RESERVED = (
+    *("item", "inputs", "steps", "data", "state", "turn", "case", "each", "group", "output", "text", "outputs"),
+    *("loop", "self", "true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else"),
+)
+
+TEXT = Text()
+_FILLED = Text(pattern=r"\S", says="text")
+_MODEL = Text(pattern=r"\S", says="provider/model, or an alias")
+_THINKING = Text(
+    choices=(*THINKING_LEVELS, "default"),
+    hints={"off": "none", "no": "none", "on": "default", "auto": "default", "highest": "max"},
+)
+_SCHEMA = Shapes(text=PATH, mapping=AnyMapping(is_schema=True))
+_ALIAS = Record(
+    "a model",
+    (
+        Key("use", _MODEL, "The model: provider/model, or another alias.", is_required=True),
+        Key("thinking", _THINKING, "How hard the model thinks, unless a step says otherwise."),
+    ),
+    main="use",
+)
+MODELS = Names(
+    "model", Shapes(text=_MODEL, mapping=_ALIAS), pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", says=f"{NAME_IN_WORDS} and ."
+)
+
+# --- inputs: a JSON Schema and where the value comes from
+
+_SCHEMA_WORDS = (
+    *("$schema", "$id", "$ref", "$defs", "$anchor", "$dynamicRef", "$dynamicAnchor", "$comment", "title", "deprecated"),
+    *("readOnly", "writeOnly", "type", "format", "contentEncoding", "contentMediaType", "contentSchema", "multipleOf"),
+    *("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength", "maxItems", "minItems"),
+    *("uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties", "required", "dependentRequired"),
+    *("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "prefixItems", "items", "contains"),
+    *("properties", "additionalProperties", "propertyNames", "unevaluatedItems", "unevaluatedProperties"),
+)
+_SCHEMA_DATA_WORDS = ("enum", "const", "pattern", "patternProperties", "examples")
+INPUT = Record(
+    "an input",
+    (
+        Key("description", TEXT, "What the input is, shown where it is asked for."),
+        Key("default", AnyValue(), "The value when none is given."),
+        Key(
+            "from_env",
+            Text(pattern=VARIABLE, says="the name of an environment variable"),
+            "The environment variable that holds the value; what it holds enters the cache key.",
+        ),
+        Key("from_file", PATH, "The file that holds the value: text, or JSON or YAML where the type asks for it."),
+        *(Key(word, AnyValue(), f"JSON Schema: {word}.") for word in _SCHEMA_WORDS),
+        *(Key(word, AnyValue(may_hold_braces=True), f"JSON Schema: {word}.") for word in _SCHEMA_DATA_WORDS),
+    ),
+    has_free_keys=True,
+    main="type",
+)
+
+# --- data and outputs
+
+_DATA = Record(
+    "a data source",
+    (
+        Key(
+            "file",
+            Text(
+                pattern=r"^-$|\.(jsonl|ndjson|csv|json|yaml|yml)$",
+                says="a file that ends in .jsonl, .ndjson, .csv, .json, .yaml or .yml, or - for standard input",
+                later=((r"\.parquet$", "a Parquet file"), (r"[*?]", "several files")),
+            ),
+            "The rows: .jsonl, .ndjson, .csv, .json or .yaml, or - for JSON lines on standard input.",
+            is_required=True,
+        ),
+        Key("key", _FILLED, "The field that names each row in plans, reports and the cache."),
+        Key("schema", _SCHEMA, "A JSON Schema that each row must fit."),
+    ),
+    later=("glob", "rows", "each", "where", "columns", "group", "join", "sort", "limit"),
+    main="file",
+)
+_TABLE = Record(
+    "a table",
+    (
+        Key("rows", Expr(), "The rows: data.NAME, or a list.", is_required=True),
+        Key(
+            "file",
+            Text(
+                pattern=r"\.(jsonl|csv)$",
+                says="a file that ends in .jsonl or .csv",
+                later=((r"\.parquet$", "a Parquet file"),),
+            ),
+            "Where the table is written, relative to the project root: .jsonl or .csv.",
+            is_required=True,
+        ),
+        Key(
+            "columns",
+            Names("column", Expr(), pattern=r"\S", says="a name that is not empty", minimum=1),
+            "The columns: a name and an expression over `item` and `steps` for each.",
+            is_required=True,
+        ),
+    ),
+)
+
+# --- steps
+
+_VARIABLE = Text(pattern=VARIABLE, says=VARIABLE_IN_WORDS, taken=RESERVED)
+_MESSAGE = Record(
+    "a message",
+    (
+        Key(
+            "role",
+            Text(choices=("user", "assistant")),
+            "Who speaks; the system text has its own key.",
+            is_required=True,
+        ),
+        Key("text", Prompt(), "What is said: a template, or {file: path}.", is_required=True),
+    ),
+    later=("files",),
+)
+_REPEATED = Record(
+    "a repeated message",
+    (
+        Key("for_each", Expr(), "The list whose elements the messages are repeated for.", is_required=True),
+        Key("as", _VARIABLE, "What the element is called in the messages.", is_required=True),
+        Key("messages", ListOf(_MESSAGE, minimum=1), "The messages for one element.", is_required=True),
+    ),
+    later=("files",),
+)
+_CACHE = Record(
+    "a cache setting",
+    (
+        Key(
+            "use",
+            Text(choices=("auto", "refresh", "off")),
+            "auto: take stored answers; refresh: ask again and store; off: neither take nor store.",
+        ),
+        Key("salt", TEXT, "Text that enters the cache key, to ask anew."),
+    ),
+    main="use",
+)
+_DURATION = Shapes(
+    number=Number(above=0),
+    text=Text(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$", says="a number with ms, s, m or h, such as 30s"),
+)
+
+
+STEP_KEYS = (
+    Key("description", TEXT, "What the step is for."),
+    Key("tags", ListOf(_FILLED), "Words to select steps by."),
+    Key("model", _MODEL, "The model that answers: provider/model, or an alias."),
+    Key("thinking", _THINKING, "How hard the model thinks; `default` is the model's own level."),
+    Key("system", Prompt(), "The system text: a template, or {file: path}."),
+    Key("prompt", Prompt(), "What is asked: a template, or {file: path}."),
+    Key(
+        "messages",
+        ListOf(Variants("for_each", _REPEATED, _MESSAGE), minimum=1),
+        "What is asked, as a conversation of user and assistant.",
+    ),
+    Key("schema", _SCHEMA, "The JSON Schema that the answer must fit: a path, or the schema itself."),
+    Key(
+        "fields",
+        AnyMapping(is_schema=True, is_filled=True),
+        "The short form of a schema: all named fields, none other.",
+    ),
+    Key("enforce", Text(choices=("provider", "local")), "Who holds the answer to the schema; local: it is not sent."),
+    Key("ensure", ListOf(Expr()), "Expressions over `output` or `text` that must hold."),
+    Key("repair", Number(is_whole=True, minimum=0, maximum=10), "How often an answer that does not fit is sent back."),
+    Key("temperature", Number(minimum=0, maximum=2), "How freely the model chooses its words."),
+    Key("top_p", Number(minimum=0, maximum=1), "The share of likely words to choose from."),
+    Key("max_output_tokens", Number(is_whole=True, minimum=1), "The most that the model may write."),
+    Key("seed", Number(is_whole=True), "A seed for the model's choices."),
+    Key("stop", ListOf(Text(pattern=".|\n", says="text that is not empty")), "Texts at which the answer ends."),
+    Key("needs", ListOf(_FILLED), "The steps that this one reads; found by itself, complete if written."),
+    Key("when", Expr(), "The step is skipped where this is false."),
+    Key("for_each", Expr(), "Run once per element of a list or data source."),
+    Key("as", _VARIABLE, "What the element is called, besides `item`."),
+    Key("on_error", Text(choices=("fail", "skip")), "What a failed item does: fail the run, or be left out."),
+    Key("min_success", Number(minimum=0, maximum=1), "The share of items that must be good, with on_error: skip."),
+    Key("max_parallel", Number(is_whole=True, minimum=1), "How many calls of this step run at once."),
+    Key("samples", Number(is_whole=True, minimum=1, maximum=1000), "How many answers to take, each stored on its own."),
+    Key("timeout", _DURATION, "How long an answer may take: seconds, or text such as 30s or 5m."),
+    Key("retries", Number(is_whole=True, minimum=0, maximum=100), "How often a request that failed is sent again."),
+    Key("cache", _CACHE, "How stored answers are used."),
+    Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),
+    Key("save", Prompt(), "Where the answer is written, relative to the project root: a template."),
+)
+STEP_LATER = ("files", "tools", "tool_choice", "max_turns", "call", "with", "embed", "transport", "escalate", "loop")
+STEP_EITHER = (("prompt", "messages"), ("schema", "fields"))
+STEP = Record("a step", STEP_KEYS, later=STEP_LATER, either=STEP_EITHER, has_free_keys=True)
+DEFAULTS = Record(
+    "defaults",
+    tuple(key for key in STEP_KEYS if key.name != "description"),
+    later=STEP_LATER,
+    either=STEP_EITHER,
+    has_free_keys=True,
+)
+
+# --- the file
+
+_SHARED_KEYS = (
+    Key("format", FORMAT_NUMBER, "The version of the format: 1."),
+    Key("description", TEXT, "What the workflow does."),
+    Key("models", MODELS, "Names for models."),
+    Key("inputs", Names("input", INPUT), "What the workflow is given: a JSON Schema for each name."),
+    Key("data", Names("data source", _DATA), "Sources of rows."),
+)
+_STEPS = Names("step", STEP, minimum=1)
+
+WORKFLOW = Record(
+    "a workflow",
+    (
+        *_SHARED_KEYS,
+        Key("name", _FILLED, "The name of the workflow; the file's name when left out."),
+        Key("include", ListOf(PATH), "Files whose models, inputs, data and steps are added."),
+        Key("defaults", DEFAULTS, "Step keys for every step that does not set them."),
+        Key("steps", _STEPS, "The steps, by name.", is_required=True),
+        Key(
+            "outputs",
+            Names("output", Shapes(text=Expr(), mapping=_TABLE)),
+            "What the run gives: an expression, or a table {rows, file, columns}, for each name.",
+        ),
+    ),
+    later=("budget",),
+    has_free_keys=True,
+)
+INCLUDED = Record("an included file", (*_SHARED_KEYS, Key("steps", _STEPS, "The steps, by name.")), has_free_keys=True)
