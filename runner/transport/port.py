@@ -1,0 +1,181 @@
+"""Sends a request over HTTP: deadlines, size limits and credentials here; every failure becomes one of our kinds.
+
+This module and `wire.py` are the only ones that know httpx, and nothing imports them before a call is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final
+
+import httpx
+
+from runner.core.model import Provider, Route
+from runner.core.outcome import Failure, FailureKind
+from runner.core.ports import CallFailed
+from runner.core.request import Request
+from runner.transport.secrets import Secret, Secrets, check_address, host_of, redact
+from runner.transport.wire import Delivery, TooLarge, UnknownEncoding, read_body, translate
+
+CONNECT_S: Final = 10.0
+WRITE_S: Final = 30.0
+IDLE_S: Final = 60.0
+MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_ERROR_BYTES: Final = 1024 * 1024
+
+FailureOf = Callable[[Request, int, Mapping[str, str], bytes], Failure]
+
+
+class HttpTransport:
+    """Fills `Transport` for every provider that is reached over HTTP; one connection pool for all of them.
+
+    `failure_of` is the dialect's reading of a status other than 200. `inner` replaces the network (tests, and
+    users who bring their own httpx transport). The bound on requests at once is not here but in `execute`.
+    """
+
+    def __init__(
+        self, secrets: Secrets, failure_of: FailureOf, *, inner: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._secrets = secrets
+        self._failure_of = failure_of
+        self._inner = inner
+        self._client: httpx.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
+        provider = route.provider
+        url = _address(provider, request)
+        secret = self._key(provider)
+        delivery = Delivery(provider.name, timeout_s, is_sent=self._inner is not None)
+        try:
+            async with asyncio.timeout(timeout_s):
+                status, headers, body = await self._exchange(url, request, secret, delivery)
+        except TimeoutError:
+            raise CallFailed(delivery.late()) from None
+        except (httpx.HTTPError, httpx.InvalidURL, TooLarge, UnknownEncoding) as error:
+            # `from None`: a chained exception could show a header, and with it the key.
+            raise CallFailed(translate(error, delivery)) from None
+        if status == 200:
+            return _without_key(body, secret, provider)
+        failure = _moved(provider, status, headers) or self._failure_of(request, status, headers, body)
+        message = redact(failure.message, self._secrets.known(provider))
+        raise CallFailed(replace(failure, message=message, status=failure.status or status))
+
+    async def aclose(self) -> None:
+        client, self._client = self._client, None
+        if client is not None and self._loop is asyncio.get_running_loop():
+            await client.aclose()
+
+    async def _exchange(
+        self, url: httpx.URL, request: Request, secret: Secret | None, delivery: Delivery
+    ) -> tuple[int, dict[str, str], bytes]:
+        client = self._client_here()
+        outgoing = client.build_request(
+            "POST",
+            url,
+            content=request.body,
+            headers=[*_headers(request), *_credentials(request, secret)],
+            extensions={"trace": delivery.trace},
+        )
+        response = await client.send(outgoing, stream=True)
+        delivery.is_sent = True
+        async with aclosing(response):
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            is_good = response.status_code == 200
+            limit = MAX_BYTES if is_good else MAX_ERROR_BYTES
+            body = await read_body(response, limit=limit, idle_s=IDLE_S, is_cut_off=not is_good)
+        return response.status_code, headers, body
+
+    def _client_here(self) -> httpx.AsyncClient:
+        """The client of the running loop; a pool cannot outlive its loop."""
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            self._client, self._loop = _open_client(self._inner), loop
+        return self._client
+
+    def _key(self, provider: Provider) -> Secret | None:
+        problem = self._secrets.check(provider)
+        if problem is not None:
+            text = f"{problem.message} ({problem.fix})" if problem.fix else problem.message
+            raise CallFailed(Failure(FailureKind.AUTH, text), requests=0)
+        return self._secrets.key_for(provider)
+
+
+def _open_client(inner: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    """No limit on connections (httpx's own are 100, then it fails), no cookies, no redirects.
+
+    Proxy and certificate variables of the environment are honoured, except for this machine: a key for a local
+    server must not travel through a proxy in clear text. Reading has no limit here because a model may think for
+    long before its first byte; the whole-answer deadline and the idle limit of `read_body` bound it.
+    """
+    direct = None if inner is not None else dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
+    return httpx.AsyncClient(
+        transport=inner,
+        mounts=direct,
+        trust_env=True,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30.0),
+        timeout=httpx.Timeout(connect=CONNECT_S, read=None, write=WRITE_S, pool=None),
+    )
+
+
+def _address(provider: Provider, request: Request) -> httpx.URL:
+    """The full URL, checked again here because a key is about to go to it."""
+    problem = check_address(provider)
+    if problem is not None:
+        raise CallFailed(Failure(FailureKind.BAD_REQUEST, problem.message), requests=0)
+    try:
+        url = httpx.URL(provider.base_url.rstrip("/") + request.endpoint)
+    except httpx.InvalidURL:
+        raise CallFailed(_bad_url(provider), requests=0) from None
+    if not request.endpoint.startswith("/") or url.host != host_of(provider.base_url):
+        raise CallFailed(_bad_url(provider), requests=0)
+    return url
+
+
+def _bad_url(provider: Provider) -> Failure:
+    return Failure(
+        FailureKind.BAD_REQUEST, f"the model's name and the base_url of '{provider.name}' do not make a valid address"
+    )
+
+
+def _headers(request: Request) -> list[tuple[str, str]]:
+    return [
+        ("content-type", "application/json"),
+        ("accept", "application/json"),
+        ("accept-encoding", "gzip"),
+        ("user-agent", "runner"),
+        *request.headers,
+    ]
+
+
+def _credentials(request: Request, secret: Secret | None) -> list[tuple[str, str]]:
+    """A key travels in a header, never in the URL."""
+    if secret is None:
+        return []
+    if request.dialect == "gemini":
+        return [("x-goog-api-key", secret.reveal())]
+    return [("authorization", f"Bearer {secret.reveal()}")]
+
+
+def _moved(provider: Provider, status: int, headers: Mapping[str, str]) -> Failure | None:
+    """A redirect is not followed: the key and the prompt were meant for the configured host."""
+    if not 300 <= status < 400:
+        return None
+    location = headers.get("location", "").partition("?")[0].partition("#")[0]
+    text = (
+        f"'{provider.name}' redirects to {host_of(location) or 'another path'}, which is not followed; check base_url"
+    )
+    return Failure(FailureKind.BAD_ANSWER, text)
+
+
+def _without_key(body: bytes, secret: Secret | None, provider: Provider) -> bytes:
+    if secret is not None and secret.reveal().encode() in body:
+        text = f"the answer of '{provider.name}' repeats the API key, so it is not kept"
+        raise CallFailed(Failure(FailureKind.BAD_ANSWER, text, status=200))
+    return body

@@ -1,0 +1,49 @@
+"""One transport for all dialects: each is made when it is first needed, and all are closed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from runner.core.model import Route
+from runner.core.outcome import Failure, FailureKind
+from runner.core.ports import CallFailed, Transport
+from runner.core.request import Request
+
+
+class RoutingTransport:
+    """Hands a request to the transport of its provider's dialect.
+
+    Making is late because it is costly: HTTP imports its library, the embedded model its engine.
+    """
+
+    def __init__(self, by_dialect: Mapping[str, Callable[[], Transport]]) -> None:
+        self._by_dialect = by_dialect
+        self._made: dict[str, Transport] = {}
+
+    async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
+        return await self._transport(route).send(route, request, timeout_s=timeout_s)
+
+    async def aclose(self) -> None:
+        """Closes all that were made, also when one of them fails to close; the first error is raised."""
+        made, self._made = list(self._made.values()), {}
+        errors = [error for transport in made if (error := await _close(transport)) is not None]
+        if errors:
+            raise errors[0]
+
+    def _transport(self, route: Route) -> Transport:
+        dialect = route.provider.dialect
+        if dialect not in self._made:
+            make = self._by_dialect.get(dialect)
+            if make is None:
+                text = f"provider '{route.provider.name}' speaks '{dialect}', which nothing here can send"
+                raise CallFailed(Failure(FailureKind.BAD_REQUEST, text), requests=0)
+            self._made[dialect] = make()
+        return self._made[dialect]
+
+
+async def _close(transport: Transport) -> Exception | None:
+    try:
+        await transport.aclose()
+    except Exception as error:  # noqa: BLE001 - the others must be closed before this one is raised again
+        return error
+    return None
