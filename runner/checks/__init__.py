@@ -1,1 +1,18 @@
-"""Static findings over a linked workflow."""
+"""Static findings over a linked workflow. Checks return problems and never raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from runner.checks.context import CheckContext
+from runner.checks.models import check_models
+from runner.checks.schemas import check_schemas
+from runner.checks.writes import check_writes
+from runner.core.problem import Problem
+
+ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (check_models, check_schemas, check_writes)
+
+
+def check(context: CheckContext) -> tuple[Problem, ...]:
+    """All findings, in the order of the checks."""
+    return tuple(problem for run in ALL_CHECKS for problem in run(context))

@@ -25,15 +25,15 @@ class TableRow:
     problem: str = ""
 
 
-def output_value(output: LinkedOutput, state: RunState, scope: Scope) -> Json:
+def output_value(output: LinkedOutput, scope: Scope, inputs: Mapping[str, Json]) -> Json:
     """The value of an output; null when a step that it reads was skipped or failed. Raises RenderFailed."""
     assert output.value is not None
-    if any(_is_hole(use, state, scope) for use in output.uses if not use.is_soft):
+    if any(_is_hole(use, scope) for use in output.uses if not use.is_soft):
         return None
-    return output.value.evaluate({"inputs": state.program.inputs, "steps": scope.views})
+    return output.value.evaluate({"inputs": inputs, "steps": scope.views})
 
 
-def _is_hole(use: Use, state: RunState, scope: Scope) -> bool:
+def _is_hole(use: Use, scope: Scope) -> bool:
     ended = scope.barriers.get(use.step) if use.is_barrier else scope.outcomes.get(use.step)
     return ended is None or ended.status is not Status.GOOD
 

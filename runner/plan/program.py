@@ -53,6 +53,11 @@ class StepProgram:
     def name(self) -> str:
         return self.linked.step.name
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The templates as the author wrote them; `ingredients` names them by digest."""
+        return tuple(text for _, text in _texts(self.linked))
+
     def call(self, values: Mapping[str, Json], sample: int) -> Call:
         """The question to ask. Raises RenderFailed."""
         step = self.linked.step

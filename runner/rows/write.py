@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -31,12 +31,9 @@ class TableWriter:
         self._is_csv = path.suffix == ".csv"
         self.rows = 0
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+            self._temporary, self._file = _open_beside(path)
         except OSError as error:
             raise _unwritable(path, error) from None
-        self._temporary = Path(name)
-        self._file: IO[bytes] = os.fdopen(handle, "wb")
         if self._is_csv:
             self._file.write(csv_line(list(columns)))
 
@@ -58,7 +55,6 @@ class TableWriter:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            self._temporary.chmod(0o666 & ~_umask())
             self._temporary.replace(self._path)
         except OSError as error:
             raise _unwritable(self._path, error) from None
@@ -77,12 +73,10 @@ class TableWriter:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole, by temporary file and rename. Raises StorageError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        temporary, file = _open_beside(path)
+        with file:
             file.write(text.encode("utf-8", "surrogatepass"))
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
+        temporary.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from None
 
@@ -111,10 +105,12 @@ def csv_line(cells: list[str]) -> bytes:
     return text.getvalue().encode("utf-8", "surrogatepass")
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _open_beside(path: Path) -> tuple[Path, IO[bytes]]:
+    """A new file in the target's folder, under a name that nobody can guess."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    return temporary, os.fdopen(handle, "wb")
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:

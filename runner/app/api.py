@@ -1,0 +1,171 @@
+"""What the commands and the Python interface call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.app.types import CheckReport, RunOptions, RunResult
+from runner.core.canonical import Json
+from runner.core.errors import RunnerError
+from runner.core.ports import EventSink
+from runner.core.problem import Problem, in_order
+
+if TYPE_CHECKING:
+    from runner.app.session import Session
+    from runner.core.answer import StoredAnswer
+
+INTERRUPTED = 130
+DEFECT = 70
+
+
+def check(paths: Sequence[Path], *, models: Mapping[str, str] | None = None) -> CheckReport:
+    """All findings of some workflow files, without any call, network or key."""
+    from runner.app.project import open_project
+    from runner.app.routes import complete_route
+
+    problems: list[Problem] = []
+    sources: dict[str, str] = {}
+    names: list[str] = []
+    for path in paths:
+        project = open_project(path, models or {}, lambda route, files: complete_route(route, files, os.environ))
+        problems += project.problems
+        sources |= project.sources
+        names.append(project.files.display(path))
+    return CheckReport(tuple(in_order(problems)), sources, tuple(names))
+
+
+def run(path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> RunResult:
+    """Run a workflow. Raises RunnerError before any call; what happens later is in the result.
+
+    Stored answers are walked without an event loop; one is started only when a call is needed. The first interrupt
+    stops new calls and waits for those in flight, the second ends at once (KeyboardInterrupt).
+    """
+    from runner.app.session import prepare
+
+    session = prepare(path, options, sinks)
+    with _abandoning(session):
+        if not session.drive.replay():
+            import asyncio
+
+            asyncio.run(_ask_interruptibly(session))
+        return session.finish()
+
+
+async def arun(path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> RunResult:
+    """`run` on the caller's loop. Cancelling it ends the run as an interrupt does."""
+    import asyncio
+
+    from runner.app.session import prepare
+
+    session = await asyncio.to_thread(prepare, path, options, sinks)
+    with _abandoning(session):
+        if not await asyncio.to_thread(session.drive.replay):
+            await session.ask()
+        return await asyncio.to_thread(session.finish)
+
+
+@contextmanager
+def _abandoning(session: Session) -> Iterator[None]:
+    """Closes a session's record when an error leaves the block."""
+    try:
+        yield
+    except RunnerError as error:
+        session.abandon(error.exit_code)
+        raise
+    except Exception:
+        session.abandon(DEFECT)
+        raise
+    except BaseException:  # an interrupt, or the cancellation of the caller's task
+        session.abandon(INTERRUPTED)
+        raise
+
+
+async def _ask_interruptibly(session: Session) -> None:
+    """Handle SIGINT and SIGTERM: once to stop new calls, twice to end at once."""
+    import asyncio
+    import signal
+
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def on_signal() -> None:
+        if session.drive.is_interrupted:
+            task.cancel()
+        session.drive.interrupt()
+
+    handled = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, on_signal)
+            handled.append(number)
+        except (NotImplementedError, ValueError, RuntimeError):
+            break  # not on this platform, or not in the main thread: the default handling stays
+    try:
+        await session.ask()
+    except asyncio.CancelledError:
+        if session.drive.is_interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+# Looking around
+
+
+def find_project_root(start: Path) -> Path:
+    from runner.config.load import find_root
+
+    return find_root(start)
+
+
+def models() -> tuple[dict[str, Json], ...]:
+    """The models that the catalogue lists, each as a plain mapping."""
+    from runner.app.listing import model_rows
+
+    return model_rows(os.environ)
+
+
+def pull_weights(name: str, progress: Callable[[str], None]) -> Path:
+    """Fetch the weights of a local model into the user's cache folder. Raises RunnerError."""
+    from runner.app.listing import pull_model
+
+    return pull_model(name, progress)
+
+
+def list_runs(root: Path) -> tuple[dict[str, Json], ...]:
+    from runner.app.showing import list_runs as listed
+
+    return listed(root)
+
+
+def show(root: Path, run: str | None, step: str | None = None, item: str | None = None) -> dict[str, Json]:
+    """A run's summary and exchanges. Raises NothingSelected when there is no such run."""
+    from runner.app.showing import show_run
+
+    return show_run(root, run, step, item)
+
+
+def cache_stats(root: Path) -> dict[str, Json]:
+    from runner.app.showing import cache_stats as stats
+
+    return stats(root)
+
+
+def cache_entries(root: Path) -> Iterator[StoredAnswer]:
+    from runner.app.showing import cache_entries as entries
+
+    return entries(root)
+
+
+def cache_verify(root: Path) -> list[tuple[str, str]]:
+    """The damaged entries: key and reason."""
+    from runner.app.showing import cache_verify as verify
+
+    return verify(root)

@@ -1,0 +1,125 @@
+"""The rows of a run's data sources, scanned once before the first call."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from runner.app.inputs import LoadValues
+from runner.core.canonical import Json
+from runner.core.errors import FileError, UsageError
+from runner.core.ports import ReadFile
+from runner.core.problem import Problem, listed, nearest
+from runner.core.workflow import DataFormat, DataSource, Workflow
+from runner.output.schema import CompiledSchema, compile_schema
+from runner.output.validate import Validator
+from runner.plan.items import Item, Row, identify
+from runner.rows.read import (
+    BadSource,
+    ReadRow,
+    column_types,
+    read_csv,
+    read_document,
+    read_json,
+    read_jsonl,
+    with_schema,
+)
+
+FORMATS: Mapping[str, DataFormat] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".json": "json",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+}
+
+
+def scan(
+    workflow: Workflow,
+    used: Iterable[str],
+    given: Mapping[str, Path],
+    stdin: Callable[[], BinaryIO],
+    read: ReadFile,
+    load_values: LoadValues,
+) -> dict[str, tuple[Item, ...]]:
+    """The items of the sources that are used. Raises FileError or UsageError; a bad row is only a bad item."""
+    for name in given:
+        if name not in workflow.data:
+            near = nearest(name, workflow.data)
+            expected = f"a source under data: {listed(workflow.data)}" if workflow.data else "no data sources"
+            raise UsageError(
+                Problem(
+                    "unknown-data",
+                    f"--data names '{name}', but no source has that name",
+                    expected=expected,
+                    nearest=near,
+                )
+            )
+    return {name: _items(workflow.data[name], given.get(name), stdin, read, load_values) for name in sorted(set(used))}
+
+
+def _items(
+    source: DataSource, given: Path | None, stdin: Callable[[], BinaryIO], read: ReadFile, load_values: LoadValues
+) -> tuple[Item, ...]:
+    schema = compile_schema(source.schema, read) if source.schema is not None else None
+    title = str(given) if given is not None else source.file
+    try:
+        with _open(source, given, stdin, read) as stream:
+            form = FORMATS.get(given.suffix.lower(), source.format) if given is not None else source.format
+            rows = _checked(_rows(form, stream, title, schema, load_values), schema)
+            return tuple(identify((Row(row.value, row.line, row.problem) for row in rows), source.key))
+    except BadSource as error:
+        place = f" line {error.line}:" if error.line else ""
+        raise FileError(
+            Problem(
+                "bad-data", f"'{title}' cannot be read as {source.format}:{place} {error.message}", source.at("file")
+            )
+        ) from None
+
+
+def _open(source: DataSource, given: Path | None, stdin: Callable[[], BinaryIO], read: ReadFile) -> BinaryIO:
+    if given is not None and str(given) != "-":
+        try:
+            return given.open("rb")
+        except OSError as error:
+            raise FileError(
+                Problem("unreadable", f"'{given}' cannot be read: {error.strerror or error}", source.at("file"))
+            ) from None
+    if given is not None or source.file == "-":
+        return stdin()
+    return io.BytesIO(read(source.file))
+
+
+def _rows(
+    form: DataFormat, stream: BinaryIO, title: str, schema: CompiledSchema | None, load_values: LoadValues
+) -> Iterator[ReadRow]:
+    match form:
+        case "jsonl":
+            return read_jsonl(stream)
+        case "csv":
+            return read_csv(stream, column_types(schema.bundled) if schema else None)
+        case "json":
+            return read_json(stream)
+        case "yaml":
+            value, problems = load_values(stream.read(), title)
+            if problems:
+                raise FileError(problems)
+            return read_document(value)
+
+
+def _checked(rows: Iterator[ReadRow], schema: CompiledSchema | None) -> Iterator[ReadRow]:
+    if schema is None:
+        return rows
+    validator = Validator(schema.bundled)
+
+    def judge(value: Json) -> str:
+        violations = validator.violations(value)
+        if not violations:
+            return ""
+        first = violations[0]
+        return f"{first.pointer or 'the row'}: {first.expected} is needed"
+
+    return with_schema(rows, judge)

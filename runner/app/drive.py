@@ -1,0 +1,192 @@
+"""A prepared run from start to end: stored answers first, without a loop; then, if calls are needed, asynchronously."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from runner.core.errors import CallNeeded, RunnerError
+from runner.core.events import Event, Settled, StepExpected
+from runner.core.outcome import Failure, FailureKind, Outcome, Status
+from runner.core.ports import Answers, EventSink
+from runner.execute.replay import NeedsCalls, Walk, replay_chunk
+from runner.plan.advance import Ask, is_absorbed
+from runner.plan.stages import Chunk, Receipt, RunState
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from runner.core.ports import Clock, Transport
+    from runner.execute.perform import Performer
+
+KEPT_FAILURES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DriveSettings:
+    """`refuse` turns a miss into a failure (offline); `check_asks` raises RunnerError before the first call."""
+
+    max_parallel: int
+    is_fail_fast: bool
+    explain: Callable[[Ask], str]
+    check_asks: Callable[[tuple[Ask, ...]], None]
+    refuse: Callable[[Ask], Failure] | None = None
+
+
+@dataclass(slots=True)
+class Drive:
+    """Walks a RunState to its end. `failures` are the outcomes that end the run badly (the first 1000)."""
+
+    state: RunState
+    answers: Answers
+    emit: EventSink
+    settings: DriveSettings
+    failures: list[Outcome] = field(default_factory=list)
+    kinds: set[FailureKind] = field(default_factory=set)
+    is_interrupted: bool = False
+    _rest: tuple[int, Iterator[Chunk]] | None = None
+    _performer: Performer | None = None
+
+    def sink(self, event: Event) -> None:
+        """Every event of the run passes here."""
+        if isinstance(event, Settled):
+            self._note(event.outcome)
+        self.emit(event)
+
+    def _note(self, outcome: Outcome) -> None:
+        if outcome.failure is None or outcome.status is not Status.FAILED:
+            return
+        step = self.state.program.steps[outcome.step].linked.step
+        if is_absorbed(outcome, step):
+            return
+        self.kinds.add(outcome.failure.kind)
+        if len(self.failures) < KEPT_FAILURES:
+            self.failures.append(outcome)
+        if self.settings.is_fail_fast and self._performer is not None:
+            self._performer.stop(Failure(FailureKind.INTERRUPTED, "stopped after the first failure (--fail-fast)"))
+
+    # Stored answers, synchronously
+
+    def replay(self) -> bool:
+        """Walk as far as stored answers lead; whether that is the end. Otherwise `ask` goes on from there."""
+        for number in range(len(self.state.stages)):
+            self._expect(number)
+            chunks = self.state.chunks(number, self.settings.max_parallel)
+            walk = self._walk(number)
+            for chunk in chunks:
+                receipt = replay_chunk(chunk, walk, self.answers.lookup, self.sink, self.settings.refuse)
+                if isinstance(receipt, NeedsCalls):
+                    self.settings.check_asks(receipt.asks)
+                    self._rest = (number, chain((chunk,), chunks))
+                    return False
+                self.state.fold(receipt)
+        return True
+
+    def _walk(self, number: int) -> Walk:
+        return Walk(self.state.program, self.state.stages[number].steps, self.state.scope())
+
+    def _expect(self, number: int) -> None:
+        stage = self.state.stages[number]
+        items = len(self.state.items(stage.lane)) if stage.lane else 1
+        for name in stage.steps:
+            step = self.state.program.steps[name]
+            self.emit(StepExpected(name, items, step.route.name, step.thinking or ""))
+
+    # Calls, asynchronously
+
+    async def ask(self, transport: Transport, clock: Clock, random: Callable[[], float]) -> None:
+        """Walk the rest, asking what is not stored."""
+        import asyncio
+
+        from runner.execute.gate import Gate
+        from runner.execute.limits import InFlight
+        from runner.execute.perform import Performer, Ports
+
+        assert self._rest is not None
+        ports = Ports(transport, clock, self.sink, self.settings.explain, random)
+        gate = Gate(self.answers)
+        performer = Performer(self.state.program, gate, ports, InFlight(self.settings.max_parallel))
+        self._performer = performer
+        first, chunks = self._rest
+        ended = [asyncio.Event() for _ in self.state.stages]
+        for event in ended[:first]:
+            event.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._stage(first, chunks, performer, ended))
+                for number in range(first + 1, len(self.state.stages)):
+                    group.create_task(self._stage(number, None, performer, ended))
+        except* RunnerError as errors:
+            raise _first(errors) from None
+        finally:
+            await gate.aclose()
+            await transport.aclose()
+
+    async def _stage(
+        self, number: int, chunks: Iterator[Chunk] | None, performer: Performer, ended: list[asyncio.Event]
+    ) -> None:
+        from runner.engines.local import LocalEngine
+        from runner.execute.chunk import run_chunk
+
+        for before in self.state.stages[number].after:
+            await ended[before].wait()
+        if chunks is None:
+            self._expect(number)
+            chunks = self.state.chunks(number, self.settings.max_parallel)
+        walk = self._walk(number)
+
+        async def run(chunk: Chunk) -> Receipt:
+            return await run_chunk(chunk, walk, performer, self.sink)
+
+        window = 2 + self.settings.max_parallel // 10
+        async for receipt in LocalEngine(run).stream(chunks, window):
+            self.state.fold(receipt)
+        ended[number].set()
+
+    def interrupt(self) -> None:
+        """Stop new calls; what is in flight is waited for and kept."""
+        self.is_interrupted = True
+        if self._performer is not None:
+            self._performer.stop(Failure(FailureKind.INTERRUPTED, "interrupted before it was asked"))
+
+
+def _first(errors: BaseExceptionGroup[RunnerError]) -> RunnerError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, RunnerError)
+    return error
+
+
+def exit_code(drive: Drive, *, has_bad_output: bool) -> int:
+    """The exit code of a run, by the order 130, 6, 3, 1."""
+    kinds = drive.kinds
+    if drive.is_interrupted:
+        return 130
+    if FailureKind.NEEDS_CALL in kinds:
+        return CallNeeded.exit_code
+    if kinds & TROUBLE:
+        return 3
+    is_short = any(_is_short(name, drive.state) for name in drive.state.tallies)
+    return 1 if kinds or has_bad_output or drive.state.lane_failures or is_short else 0
+
+
+TROUBLE = frozenset(
+    {
+        FailureKind.TRANSIENT,
+        FailureKind.UNKNOWN_DELIVERY,
+        FailureKind.AUTH,
+        FailureKind.QUOTA,
+        FailureKind.NOT_FOUND,
+        FailureKind.BAD_REQUEST,
+        FailureKind.BAD_ANSWER,
+        FailureKind.STORAGE,
+    }
+)
+
+
+def _is_short(name: str, state: RunState) -> bool:
+    """Whether too few items of a step with `on_error: skip` are good."""
+    return bool(state.tallies[name].absorbed) and not state.is_enough(name)

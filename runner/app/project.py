@@ -1,0 +1,147 @@
+"""A workflow file loaded, linked and checked: everything that is known before a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from runner.catalog.resolve import Catalog, parse_catalog, resolve
+from runner.checks import check as run_checks
+from runner.checks.context import CheckContext
+from runner.config.load import ProjectFiles, load_settings, load_values, load_workflow
+from runner.core.model import Provider, Route
+from runner.core.ports import Dialect
+from runner.core.problem import Problem, in_order
+from runner.core.workflow import Settings, Workflow
+from runner.dialects import DIALECTS
+from runner.link.linked import Linked, link
+from runner.templates.environment import make_environment
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a command knows of one workflow. `linked` and `workflow` are None when the file cannot be read as one."""
+
+    files: ProjectFiles
+    path: Path
+    workflow: Workflow | None
+    settings: Settings
+    linked: Linked | None
+    routes: Mapping[str, Route]
+    problems: tuple[Problem, ...]
+    sources: Mapping[str, str]
+    read_files: tuple[str, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        return any(problem.is_error for problem in self.problems)
+
+
+@cache
+def catalogue() -> Catalog:
+    """The model facts that the package ships."""
+    source = resources.files("runner.catalog") / "models.yaml"
+    value, problems = load_values(source.read_bytes(), "models.yaml")
+    assert not problems, problems
+    return parse_catalog(value)
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def open_project(
+    path: Path, models: Mapping[str, str], complete: Callable[[Route, ProjectFiles], Route | Problem]
+) -> Project:
+    """Load, link and check one workflow file. Problems are gathered, not raised.
+
+    `complete` adds to a route what only the disk knows (the digest of a model's weights, of a file of answers).
+    """
+    loaded = load_workflow(path)
+    files = ProjectFiles(loaded.root)
+    settings = load_settings(loaded.root)
+    problems = [*loaded.problems, *settings.problems]
+    sources = {**settings.sources, **loaded.sources}
+    linked = None
+    routes: dict[str, Route] = {}
+    if loaded.workflow is not None:
+        reader = _Recorder(files, sources)
+        environment = make_environment(reader.read)
+        linked = link(loaded.workflow, environment, reader.read)
+        problems += linked.problems
+        routes, wrong = _routes(loaded.workflow, settings.settings, models, files, complete)
+        problems += wrong
+        context = CheckContext(linked, routes, dialect_of, frozenset(loaded.files), today())
+        problems += run_checks(context)
+    return Project(
+        files=files,
+        path=path,
+        workflow=loaded.workflow,
+        settings=settings.settings,
+        linked=linked,
+        routes=routes,
+        problems=tuple(in_order(problems)),
+        sources=sources,
+        read_files=loaded.files,
+    )
+
+
+class _Recorder:
+    """Reads files for templates and schemas, keeping texts so that problems can show their lines."""
+
+    def __init__(self, files: ProjectFiles, sources: dict[str, str]) -> None:
+        self._files = files
+        self._sources = sources
+
+    def read(self, path: str) -> bytes:
+        data = self._files.read(path)
+        self._sources.setdefault(path, data.decode("utf-8-sig", "replace"))
+        return data
+
+
+def dialect_of(route: Route) -> Dialect:
+    return DIALECTS[route.provider.dialect]
+
+
+def _routes(
+    workflow: Workflow,
+    settings: Settings,
+    models: Mapping[str, str],
+    files: ProjectFiles,
+    complete: Callable[[Route, ProjectFiles], Route | Problem],
+) -> tuple[dict[str, Route], list[Problem]]:
+    """The route of each step; equal names are resolved once, and a wrong one is told at each place."""
+    aliases = {**settings.models, **workflow.models}
+    providers: dict[str, Provider] = dict(settings.providers)
+    routes: dict[str, Route] = {}
+    problems: list[Problem] = []
+    completed: dict[str, Route | Problem] = {}
+    for step in workflow.steps.values():
+        if not step.model:
+            continue
+        found = resolve(
+            step.model,
+            aliases=aliases,
+            overrides=models,
+            providers=providers,
+            catalog=catalogue(),
+            span=step.at("model"),
+        )
+        if isinstance(found, Route):
+            if found.name not in completed:
+                completed[found.name] = complete(found, files)
+            whole = completed[found.name]
+            found = (
+                replace(whole, span=step.at("model"))
+                if isinstance(whole, Problem)
+                else replace(found, provider=whole.provider)
+            )
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            routes[step.name] = found
+    return routes, problems

@@ -1,0 +1,274 @@
+"""One run, prepared: program, state, store, record. The only place where the parts of a run meet."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from runner.app.data import scan
+from runner.app.drive import Drive, DriveSettings, exit_code
+from runner.app.explaining import Explainer
+from runner.app.inputs import resolve_inputs
+from runner.app.keeping import Recorder, recordings_of
+from runner.app.project import Project, dialect_of, open_project
+from runner.app.routes import complete_route
+from runner.app.types import RunOptions, RunResult
+from runner.app.writing import Outputs, write_outputs, write_saved
+from runner.catalog.resolve import cost_usd, thinking_for
+from runner.config.load import load_values
+from runner.core.errors import FileError, RunnerError, UsageError
+from runner.core.events import Event, Noted, RunFinished, RunStarted
+from runner.core.model import Route
+from runner.core.outcome import Failure, FailureKind
+from runner.core.ports import EventSink, Store
+from runner.core.problem import Problem, listed, nearest, render
+from runner.core.response import Usage
+from runner.core.version import VERSION
+from runner.plan.advance import Ask
+from runner.plan.items import Item
+from runner.plan.outputs import failure_problems
+from runner.plan.program import Policy, Program, compile_step
+from runner.plan.stages import RunState
+from runner.record.journal import Journal, new_run_folder
+from runner.record.summary import Summariser, write_summary
+from runner.store.layers import LayeredAnswers
+from runner.store.local import LocalStore
+from runner.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from runner.transport.secrets import Secrets
+
+LOCAL_CACHE = Path("cache/local")
+RUNS = Path(".runner/runs")
+
+
+class Session:
+    """A run from the checked workflow to its result. Made by `prepare`; closed by `finish` or `abandon`."""
+
+    def __init__(self, project: Project, program: Program, data: Mapping[str, Sequence[Item]], options: RunOptions,
+                 sinks: Sequence[EventSink]) -> None:  # fmt: skip
+        self.project = project
+        self.program = program
+        self.options = options
+        self.started = time.monotonic()
+        root = project.files.root
+        assert project.workflow is not None
+        self.workflow = project.workflow
+        self.run, folder = new_run_folder(root / RUNS)
+        self.folder = folder
+        self.journal = Journal(folder)
+        self.summariser = Summariser()
+        self.recorder = Recorder(self.workflow.name, is_recording=options.is_recording)
+        self.sinks: tuple[EventSink, ...] = (self.summariser, self.recorder, *sinks)
+        self.recordings = recordings_of(root)
+        self.store = _open_store(root, options)
+        recordings = self.recordings if options.use_cache else None
+        self.answers = LayeredAnswers(recordings, self.store, self._warn)
+        self.received = LayeredAnswers(None, self.store, self._warn)
+        self.explainer = Explainer(root / RUNS, self.workflow.name, self.recordings, self.answers)
+        self.secrets: Secrets | None = None
+        self.drive = Drive(
+            state=RunState(program, data),
+            answers=self.answers,
+            emit=self.emit,
+            settings=DriveSettings(
+                max_parallel=options.max_parallel,
+                is_fail_fast=options.is_fail_fast,
+                explain=self.explainer.reason,
+                check_asks=self._check_asks,
+                refuse=self._refuse if options.is_offline else None,
+            ),
+        )
+        routes = {name: step.route.name for name, step in program.steps.items()}
+        order = [name for stage in program.linked.stages for name in stage.steps]
+        steps = {name: routes[name] for name in order}
+        self.emit(RunStarted(self.run, self.workflow.name, self.workflow.file, steps, VERSION))
+        for problem in project.problems:
+            self.emit(Noted("warning", render(problem, project.sources)))
+
+    def emit(self, event: Event) -> None:
+        """To the journal first: what is told was written down."""
+        self.journal(event)
+        for sink in self.sinks:
+            sink(event)
+
+    def _warn(self, sentence: str) -> None:
+        self.emit(Noted("damaged", sentence))
+
+    # Before a call
+
+    def _check_asks(self, asks: tuple[Ask, ...]) -> None:
+        """The keys and weights that the first calls need, before anything is paid. Raises UsageError."""
+        routes = {step.route.name: step.route for step in (self.program.steps[ask.step] for ask in asks)}
+        problems = [problem for route in routes.values() if (problem := self._not_ready(route)) is not None]
+        if problems:
+            raise UsageError(problems)
+
+    def _not_ready(self, route: Route) -> Problem | None:
+        from runner.app.transports import not_ready, secrets_of
+
+        self.secrets = self.secrets or secrets_of(self.options)
+        return not_ready(route, self.secrets, self.options)
+
+    def _refuse(self, ask: Ask) -> Failure:
+        return Failure(
+            FailureKind.NEEDS_CALL, f"not stored, and --offline allows no call; {self.explainer.nearest(ask)}"
+        )
+
+    # Walking
+
+    async def ask(self) -> None:
+        """The part of the run that needs calls."""
+        import random
+
+        from runner.app.transports import SystemClock, make_transport, secrets_of
+
+        self.secrets = self.secrets or secrets_of(self.options)
+        transport = make_transport(self.secrets, self.options, self.project.files)
+        await self.drive.ask(transport, SystemClock(), random.random)
+
+    # The end
+
+    def finish(self) -> RunResult:
+        """Write outputs, recordings and the record; close everything."""
+        try:
+            return self._finish()
+        finally:
+            self.close()
+
+    def _finish(self) -> RunResult:
+        drive = self.drive
+        outputs = Outputs()
+        if not drive.is_interrupted:
+            root = self.project.files.root
+            protected = frozenset(self.project.read_files)
+            saved = write_saved(drive.state, root, protected)
+            outputs = write_outputs(drive.state, root)
+            outputs = Outputs(outputs.value, (*saved, *outputs.problems))
+        problems = (*failure_problems(drive.state, drive.failures), *self._lane_problems(), *outputs.problems)
+        code = exit_code(drive, has_bad_output=bool(outputs.problems))
+        if self.options.is_recording and not drive.is_interrupted:
+            self._record()
+        self._end("interrupted" if drive.is_interrupted else "failed" if code else "done", code, outputs.value)
+        return RunResult(
+            run=self.run,
+            outputs=None if drive.is_interrupted else outputs.value,
+            exit_code=code,
+            summary=self.summariser.summary(),
+            failures=tuple(drive.failures),
+            problems=problems,
+            sources=self.project.sources,
+        )
+
+    def _lane_problems(self) -> Iterable[Problem]:
+        for lane, failure in self.drive.state.lane_failures.items():
+            if failure.kind is not FailureKind.UPSTREAM:
+                yield Problem(str(failure.kind), f"the list '{lane}': {failure.message}")
+
+    def _record(self) -> None:
+        changed = self.recorder.write(self.recordings, self.answers, self.received, self.program)
+        self.emit(Noted("recorded", changed))
+
+    def _end(self, status: str, code: int, value: object = None) -> None:
+        shadowed = self.recorder.shadowed(self.recordings, self.received)
+        if shadowed and not self.options.is_recording:
+            text = f"{shadowed} fresh answers are recorded differently in cache/recordings: used in this run only"
+            self.emit(Noted("recorded-differently", f"{text}; --record replaces them"))
+        seconds = time.monotonic() - self.started
+        self.emit(RunFinished(self.run, status, code, seconds, value))
+        self.journal.flush()
+        write_summary(self.folder, self.summariser.summary())
+
+    def abandon(self, code: int) -> None:
+        """The run ends by an error: say so in the record, and close everything."""
+        with suppress(RunnerError):
+            self._end("interrupted" if code == 130 else "failed", code)
+        self.close()
+
+    def close(self) -> None:
+        try:
+            self.journal.close()
+        finally:
+            self.store.close()
+
+
+def _open_store(root: Path, options: RunOptions) -> Store:
+    return LocalStore(root / LOCAL_CACHE) if options.use_cache else MemoryStore()
+
+
+def prepare(path: Path, options: RunOptions, sinks: Sequence[EventSink]) -> Session:
+    """Everything before the first look into the store. Raises RunnerError; nothing has been called then."""
+    environ = _environ(options)
+    project = open_project(path, options.models, lambda route, files: complete_route(route, files, environ))
+    if project.has_errors:
+        raise FileError([problem for problem in project.problems if problem.is_error], project.sources)
+    _check_names(project, options)
+    program, data = _program(project, options, environ)
+    return Session(project, program, data, options, sinks)
+
+
+def _environ(options: RunOptions) -> Mapping[str, str]:
+    import os
+
+    return os.environ if options.environ is None else options.environ
+
+
+def _check_names(project: Project, options: RunOptions) -> None:
+    """The names that options give: aliases and steps."""
+    assert project.workflow is not None
+    aliases = {**project.settings.models, **project.workflow.models}
+    problems = [_unknown("--model", "alias", name, aliases) for name in options.models if name not in aliases]
+    steps = project.workflow.steps
+    problems += [
+        _unknown("--refresh", "step", name, steps) for name in sorted(options.refresh - {"*"}) if name not in steps
+    ]
+    if problems:
+        raise UsageError(problems)
+
+
+def _unknown(option: str, kind: str, name: str, known: Iterable[str]) -> Problem:
+    known = set(known)
+    return Problem(
+        f"unknown-{kind}",
+        f"{option} names '{name}', but no {kind} has that name",
+        expected=f"one of {listed(known)}" if known else "",
+        nearest=nearest(name, known),
+    )
+
+
+def _program(
+    project: Project, options: RunOptions, environ: Mapping[str, str]
+) -> tuple[Program, Mapping[str, Sequence[Item]]]:
+    assert project.workflow is not None
+    assert project.linked is not None
+    files = project.files
+    try:
+        inputs = resolve_inputs(project.workflow, options, environ, files.read, load_values)
+        used = [lane.data for lane in project.linked.lanes.values() if lane.data]
+        stdin = {name: io.BytesIO(data) for name, data in options.stdin.items()}
+        data = scan(project.workflow, used, options.data, stdin, _stdin, files.read, load_values)
+    except RunnerError as error:
+        raise type(error)(error.problems, {**project.sources, **error.sources}) from None
+    policy = Policy(is_final=options.is_offline, refresh=options.refresh, use_cache=options.use_cache)
+    steps = {}
+    for name, linked in project.linked.steps.items():
+        route = project.routes[name]
+        thinking = thinking_for(route, linked.step.thinking, linked.step.at("thinking"))
+        assert not isinstance(thinking, Problem)
+        steps[name] = compile_step(
+            linked, route, dialect_of(route), thinking=thinking, policy=policy, cost=_cost_of(route)
+        )
+    return Program(project.linked, steps, inputs), data
+
+
+def _stdin() -> BinaryIO:
+    return sys.stdin.buffer
+
+
+def _cost_of(route: Route) -> Callable[[Usage], float | None]:
+    return lambda usage: cost_usd(usage, route.facts.price)

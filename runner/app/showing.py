@@ -1,0 +1,144 @@
+"""`runner show` and `runner cache`: looking into the record and the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+
+from runner.app.keeping import RECORDINGS, recordings_of
+from runner.app.session import LOCAL_CACHE, RUNS
+from runner.core.answer import StoredAnswer
+from runner.core.canonical import Json
+from runner.core.errors import NothingSelected
+from runner.core.problem import Problem, nearest
+from runner.dialects import DIALECTS
+from runner.record.folders import JOURNAL
+from runner.record.journal import last_run, read_journal, run_folder
+from runner.record.journal import list_runs as run_ids
+from runner.record.summary import read_summary, summary_to_json
+from runner.store.layers import LayeredAnswers
+from runner.store.local import LocalStore
+from runner.store.memory import MemoryStore
+
+
+def list_runs(root: Path) -> tuple[dict[str, Json], ...]:
+    """The runs, newest first, each as its summary."""
+    rows = []
+    for run in reversed(run_ids(root / RUNS)):
+        summary = read_summary(root / RUNS / run)
+        row: dict[str, Json] = {"run": run, "status": "unfinished"}
+        if summary is not None:
+            row |= {
+                "workflow": summary.workflow,
+                "status": summary.status,
+                "exit_code": summary.exit_code,
+                "calls": summary.calls,
+                "cached": summary.cached + summary.recorded,
+                "cost_usd": summary.cost_usd,
+                "seconds": summary.seconds,
+            }
+        rows.append(row)
+    return tuple(rows)
+
+
+def show_run(root: Path, run: str | None, step: str | None, item: str | None) -> dict[str, Json]:
+    """Summary and exchanges of a run (default: the last), of one step, of one item. Raises NothingSelected."""
+    runs = root / RUNS
+    name = run or last_run(runs)
+    folder = run_folder(runs, name) if name else None
+    if name is None or folder is None:
+        known = run_ids(runs)
+        raise NothingSelected(
+            Problem(
+                "no-run",
+                f"there is no run '{run}'" if run else "there is no run yet",
+                nearest=nearest(run, known) if run else "",
+                fix="runner show --list" if known else "runner run FLOW",
+            )
+        )
+    attempts = [
+        line
+        for line in read_journal(folder / JOURNAL)
+        if line.get("event") == "attempt" and step in (None, line.get("step")) and item in (None, line.get("item"))
+    ]
+    if step is not None and not attempts:
+        where = f"{step}[{item}]" if item is not None else step
+        raise NothingSelected(Problem("no-exchange", f"run {name} holds no exchange of {where}", fix="runner show"))
+    summary = read_summary(folder)
+    with _Answers(root) as answers:
+        found = answers.lookup([str(line["key"]) for line in attempts])
+    return {
+        "run": name,
+        "summary": summary_to_json(summary) if summary else {"run": name, "status": "unfinished"},
+        "attempts": [_exchange(line, found.get(str(line["key"]))) for line in attempts],
+    }
+
+
+def _exchange(line: dict[str, Json] | object, answer: StoredAnswer | None) -> dict[str, Json]:
+    assert isinstance(line, dict)
+    shown = {name: value for name, value in line.items() if name not in ("event", "format")}
+    if answer is None:
+        return {**shown, "request": None, "answer": None}
+    return {**shown, "request": _document(answer.body), "answer": _text(answer), "payload": _document(answer.payload)}
+
+
+def _document(data: bytes) -> Json:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data.decode("utf-8", "replace")
+
+
+def _text(answer: StoredAnswer) -> Json:
+    from runner.core.ports import CallFailed
+
+    if answer.dialect not in DIALECTS:
+        return None
+    try:
+        return DIALECTS[answer.dialect].decode(answer.payload).text
+    except CallFailed as error:
+        return error.failure.message
+
+
+class _Answers:
+    """The layered answers of a project, for looking only: no cache folder is made."""
+
+    def __init__(self, root: Path) -> None:
+        self.damage: list[str] = []
+        folder = root / LOCAL_CACHE
+        self._store = LocalStore(folder) if folder.is_dir() else MemoryStore()
+        self._layers = LayeredAnswers(recordings_of(root), self._store, self.damage.append)
+
+    def __enter__(self) -> LayeredAnswers:
+        return self._layers
+
+    def __exit__(self, *_: object) -> None:
+        self._store.close()
+
+
+def cache_stats(root: Path) -> dict[str, Json]:
+    """How much is stored, by layer and by provider."""
+    layers: dict[str, dict[str, Json]] = {}
+    with _Answers(root) as answers:
+        for entry in answers.scan():
+            layer = layers.setdefault(str(entry.source), {"answers": 0, "failures": 0, "damaged": 0, "bytes": 0})
+            layer["bytes"] += entry.size_bytes
+            if entry.answer is None:
+                layer["damaged"] += 1
+            else:
+                layer["failures" if entry.answer.failure else "answers"] += 1
+    return {**layers, "folders": {"local": str(LOCAL_CACHE), "recordings": str(RECORDINGS)}}
+
+
+def cache_entries(root: Path) -> Iterator[StoredAnswer]:
+    """Every stored answer that is whole."""
+    with _Answers(root) as answers:
+        yield from (entry.answer for entry in answers.scan() if entry.answer is not None)
+
+
+def cache_verify(root: Path) -> list[tuple[str, str]]:
+    """Key and reason of every damaged entry."""
+    with _Answers(root) as answers:
+        return [(entry.key, entry.damage) for entry in answers.scan() if entry.answer is None]

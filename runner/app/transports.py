@@ -1,0 +1,91 @@
+"""The concrete transports, imported only when a call is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+
+from runner.app.types import RunOptions
+from runner.config.load import ProjectFiles
+from runner.core.model import Provider, Route
+from runner.core.outcome import Failure
+from runner.core.ports import Transport
+from runner.core.problem import Problem
+from runner.core.request import Request
+from runner.dialects import DIALECTS
+from runner.transport.routing import RoutingTransport
+from runner.transport.secrets import Secrets, read_trust
+
+LLAMA_SLOTS = 4
+
+
+class SystemClock:
+    """The machine's clock; fills the Clock port."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def now(self) -> float:
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def environ_of(options: RunOptions) -> Mapping[str, str]:
+    return os.environ if options.environ is None else options.environ
+
+
+def secrets_of(options: RunOptions) -> Secrets:
+    """Raises FileError when the user's own trust file is wrong."""
+    environ = environ_of(options)
+    return Secrets(environ, read_trust(environ), options.trust)
+
+
+def not_ready(route: Route, secrets: Secrets, options: RunOptions) -> Problem | None:
+    """Why a route cannot be asked: no key, no consent, no weights, no engine."""
+    if route.provider.dialect != "llama":
+        return secrets.check(route.provider)
+    from runner.transport.llama_process import missing_engine
+    from runner.transport.weights import find_weights
+
+    missing = missing_engine()
+    if missing is not None:
+        return missing
+    found = find_weights(route.provider, environ_of(options))
+    return found if isinstance(found, Problem) else None
+
+
+def make_transport(secrets: Secrets, options: RunOptions, files: ProjectFiles) -> Transport:
+    """One transport for all dialects; each is made when it is first needed."""
+
+    def http() -> Transport:
+        from runner.transport.port import HttpTransport
+
+        return HttpTransport(secrets, failure_of)
+
+    def llama() -> Transport:
+        from runner.transport.llama_process import LlamaTransport
+        from runner.transport.weights import ready_weights
+
+        environ = environ_of(options)
+        return LlamaTransport(
+            lambda provider: ready_weights(provider, environ), verbosity=options.verbosity, parallel=LLAMA_SLOTS
+        )
+
+    def scripted() -> Transport:
+        from runner.transport.scripted import ScriptedTransport
+
+        return ScriptedTransport.by_route(lambda route: files.read(_script(route.provider)))
+
+    return RoutingTransport({"gemini": http, "openai-chat": http, "llama": llama, "scripted": scripted})
+
+
+def _script(provider: Provider) -> str:
+    return provider.settings["file"]
+
+
+def failure_of(request: Request, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    return DIALECTS[request.dialect].failure(status, headers, body)

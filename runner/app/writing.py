@@ -1,0 +1,151 @@
+"""Outputs of a run: the document for standard output, tables, and saved texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.core.canonical import Json
+from runner.core.errors import StorageError
+from runner.core.outcome import Outcome, Status
+from runner.core.problem import Problem
+from runner.core.workflow import OutputTable
+from runner.link.linked import LinkedOutput
+from runner.plan.advance import Scope, view_of
+from runner.plan.items import ROOT_ITEM, Item
+from runner.plan.outputs import TableRow, answers, output_value, table_rows
+from runner.plan.program import StepProgram
+from runner.plan.stages import RunState
+from runner.rows.write import TableWriter, write_text
+from runner.templates.expression import RenderFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The document for standard output, and what could not be evaluated."""
+
+    value: Json = None
+    problems: tuple[Problem, ...] = ()
+
+
+def write_outputs(state: RunState, root: Path) -> Outputs:
+    """Evaluate the outputs and write the tables. Raises StorageError for a table that cannot be written."""
+    scope = state.scope()
+    linked = state.program.linked.outputs
+    if not linked:
+        return Outputs(answers(state, scope))
+    problems: list[Problem] = []
+    found: dict[str, Json] = {}
+    for output in linked:
+        if isinstance(output.output, OutputTable):
+            found[output.output.name] = _write_table(output, output.output, state, scope, root)
+            continue
+        try:
+            found[output.output.name] = output_value(output, scope, state.program.inputs)
+        except RenderFailed as error:
+            problems.append(error.problem)
+            found[output.output.name] = None
+    return Outputs(found, tuple(problems))
+
+
+def _write_table(output: LinkedOutput, table: OutputTable, state: RunState, scope: Scope, root: Path) -> Json:
+    path = below(root, table.file)
+    failed_path = below(root, f"{table.file}.failed.jsonl")
+    failed: list[TableRow] = []
+    with TableWriter(path, tuple(table.columns)) as writer:
+        for row in table_rows(output, state, scope):
+            if row.problem:
+                failed.append(row)
+            else:
+                writer.write(row.cells)
+    if failed:
+        with TableWriter(failed_path, ("id", "line", "problem", "item")) as failed_writer:
+            for row in failed:
+                cells = {"id": row.item.id, "line": row.item.index + 1, "problem": row.problem, "item": row.item.value}
+                failed_writer.write(cells)
+    elif failed_path.is_file():
+        failed_path.unlink()  # ours, of an earlier run: nothing failed now
+    return {"file": table.file, "rows": writer.rows, "failed": len(failed)}
+
+
+def write_saved(state: RunState, root: Path, protected: frozenset[str]) -> tuple[Problem, ...]:
+    """Write the texts of steps with `save`. Problems name files that may not be written, or are written twice."""
+    problems: list[Problem] = []
+    written: dict[Path, str] = {}
+    for step in state.program.steps.values():
+        if step.linked.save is None:
+            continue
+        for item, outcome in _texts(step, state):
+            problem = _save(step, item, outcome, state, root, protected, written)
+            if problem is not None:
+                problems.append(problem)
+    return tuple(problems)
+
+
+def _texts(step: StepProgram, state: RunState) -> Iterator[tuple[Item, Outcome]]:
+    if not step.linked.lane:
+        pairs = [(ROOT_ITEM, state.root)]
+    else:
+        pairs = list(zip(state.items(step.linked.lane), state.results[step.linked.lane], strict=True))
+    for item, outcomes in pairs:
+        outcome = outcomes.get(step.name)
+        if outcome is not None and outcome.status is Status.GOOD:
+            yield item, outcome
+
+
+def _save(
+    step: StepProgram,
+    item: Item,
+    outcome: Outcome,
+    state: RunState,
+    root: Path,
+    protected: frozenset[str],
+    written: dict[Path, str],
+) -> Problem | None:
+    assert step.linked.save is not None
+    span = step.linked.step.at("save")
+    where = f"{step.name}[{item.id}]" if item.id else step.name
+    own = state.results[step.linked.lane][item.index] if step.linked.lane else state.root
+    views = {name: view_of(other, state.program.steps[name].linked.step) for name, other in own.items()}
+    fan_out = step.linked.step.for_each
+    names = {"item": item.value, fan_out.name: item.value} if fan_out else {}
+    try:
+        name = step.linked.save.render(
+            {"inputs": state.program.inputs, "steps": {**state.scope().views, **views}, **names}
+        )
+        path = below(root, name.strip())
+    except RenderFailed as error:
+        return error.problem
+    except StorageError as error:
+        return Problem("outside-root", f"{where}: {error.problems[0].message}", span)
+    relative = path.relative_to(root.resolve()).as_posix()
+    if relative in protected or _is_kept(relative):
+        return Problem("overwrites", f"{where} would write over '{relative}', which this project reads", span)
+    if path in written:
+        message = f"{where} would write '{relative}', which {written[path]} has written"
+        return Problem("written-twice", message, span, fix="make the name differ by item")
+    written[path] = where
+    write_text(path, str(outcome.output))
+    return None
+
+
+def _is_kept(relative: str) -> bool:
+    """Files that no answer may replace, whatever the workflow reads."""
+    top = relative.partition("/")[0]
+    return top in (".git", ".runner", "cache", ".github") or relative in (
+        "runner.yaml",
+        "runner.lock",
+        "pyproject.toml",
+    )
+
+
+def below(root: Path, name: str) -> Path:
+    """The resolved path of a file to write, which must lie below the root. Raises StorageError."""
+    base = root.resolve()
+    if not name or name.endswith("/") or "\0" in name:
+        raise StorageError(Problem("outside-root", f"'{name}' is no file name"))
+    path = (base / name).resolve()
+    if path == base or not path.is_relative_to(base) or path.is_dir():
+        raise StorageError(Problem("outside-root", f"'{name}' is not a file below the project's root"))
+    return path

@@ -1,0 +1,72 @@
+"""Models against what steps ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.catalog.resolve import thinking_for
+from runner.checks.context import CheckContext
+from runner.core.model import Route
+from runner.core.problem import Problem, listed, nearest
+from runner.core.workflow import Step
+
+SAMPLING = ("temperature", "top_p", "seed", "stop", "max_output_tokens")
+
+
+def check_models(context: CheckContext) -> Iterator[Problem]:
+    """Thinking levels, settings that the model refuses, options that the provider does not know, retirement."""
+    for name, route in context.routes.items():
+        step = context.linked.workflow.steps[name]
+        level = thinking_for(route, step.thinking, step.at("thinking"))
+        if isinstance(level, Problem):
+            yield level
+        yield from _refused(step, route)
+        yield from _options(step, route, context.dialect_of(route).options)
+        yield from _retired(step, route, context.today)
+
+
+def _refused(step: Step, route: Route) -> Iterator[Problem]:
+    for key in SAMPLING:
+        value = getattr(step, key)
+        if key in route.facts.refuses and value is not None and value != ():
+            yield Problem(
+                "refused-setting",
+                f"step '{step.name}' sets {key}, which {route.name} does not take",
+                step.at(key),
+                fix=f"leave {key} out",
+            )
+    cap = route.facts.max_output_tokens
+    if cap is not None and step.max_output_tokens is not None and step.max_output_tokens > cap:
+        yield Problem(
+            "over-the-cap",
+            f"step '{step.name}' asks for {step.max_output_tokens} output tokens, more than {route.name} can give",
+            step.at("max_output_tokens"),
+            expected=f"at most {cap}",
+            fix=f"max_output_tokens: {cap}",
+        )
+
+
+def _options(step: Step, route: Route, known: frozenset[str]) -> Iterator[Problem]:
+    for name in step.options:
+        if name not in known:
+            near = nearest(name, known)
+            yield Problem(
+                "unknown-option",
+                f"step '{step.name}' passes option '{name}', which the {route.provider.dialect} protocol does not have",
+                step.at(f"options.{name}"),
+                expected=listed(known) if known else "no options",
+                nearest=near,
+            )
+
+
+def _retired(step: Step, route: Route, today: str) -> Iterator[Problem]:
+    date = route.facts.retired
+    if date and today and date <= today:
+        better = route.facts.replacement
+        yield Problem(
+            "retired-model",
+            f"{route.name} was switched off by its vendor on {date}",
+            step.at("model"),
+            fix=f"{route.provider.name}/{better}" if better else "",
+            severity="warning",
+        )

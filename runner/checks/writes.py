@@ -1,0 +1,52 @@
+"""Files that a workflow writes: `save` and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.checks.context import CheckContext
+from runner.core.problem import Problem
+from runner.core.span import Span
+from runner.core.workflow import OutputTable
+
+
+def check_writes(context: CheckContext) -> Iterator[Problem]:
+    """`save` needs a text step; a written file must not be one that is read, nor be written twice."""
+    for step in context.linked.workflow.steps.values():
+        if step.save is not None and step.schema is not None:
+            yield Problem(
+                "save-needs-text",
+                f"step '{step.name}' saves its answer, but its answer is JSON",
+                step.at("save"),
+                expected="a step without schema and fields",
+                fix="leave the schema out, or write a table under outputs",
+            )
+        if step.save is not None and step.samples is not None:
+            yield Problem(
+                "save-needs-text",
+                f"step '{step.name}' saves its answer, but it has {step.samples} of them",
+                step.at("save"),
+                fix="leave samples out",
+            )
+    yield from _targets(context)
+
+
+def _targets(context: CheckContext) -> Iterator[Problem]:
+    written: dict[str, tuple[str, Span]] = {}
+    for title, path, span in _written(context):
+        if path in context.files:
+            yield Problem("overwrites", f"{title} would write over '{path}', which this project reads", span)
+        if path in written:
+            other, place = written[path]
+            yield Problem("written-twice", f"{title} writes '{path}', and {other} ({place}) writes it too", span)
+        written.setdefault(path, (title, span))
+
+
+def _written(context: CheckContext) -> Iterator[tuple[str, str, Span]]:
+    for output in context.linked.workflow.outputs.values():
+        if isinstance(output, OutputTable):
+            yield f"output '{output.name}'", output.file, output.at("file")
+            yield f"output '{output.name}'", f"{output.file}.failed.jsonl", output.at("file")
+    for step in context.linked.workflow.steps.values():
+        if step.save is not None and "{" not in step.save.text:
+            yield f"step '{step.name}'", step.save.text.strip(), step.at("save")

@@ -1,0 +1,3 @@
+"""The version as a constant: reading the installed metadata takes longer than `--version` may."""
+
+VERSION = "0.1.0"
