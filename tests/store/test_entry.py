@@ -138,7 +138,9 @@ def test_what_a_forger_may_write_with_a_right_checksum_is_damaged(make_answer: A
     assert reason(key, frame(b"x" * 50, size=2**32 - 1)) == "it is not an entry of this format"
     assert reason(key, frame(b"x" * 50, size=49)) == "its content has another size than it says"
     assert reason(key, frame(b"x" * 50, flag=1)) == "it cannot be inflated"
-    assert reason(key, frame(content_of({**head, "sample": "0"}))) == "its head lacks a field or has one of another type"
+    assert (
+        reason(key, frame(content_of({**head, "sample": "0"}))) == "its head lacks a field or has one of another type"
+    )
     assert reason(key, frame(content_of([]))) == "its head lacks a field or has one of another type"
     assert reason(key, frame(content_of({**head, "failure": "transient"}))) == "it names a failure that is never stored"
     assert reason(key, frame(content_of({**head, "ingredients": {"headers": [1]}}))) == "its request has no key"

@@ -58,7 +58,7 @@ def test_deleted_entries_are_gone_and_unknown_keys_are_no_matter(store: Store) -
 
 
 def test_a_scan_outlives_what_is_put_and_deleted_meanwhile(store: Store) -> None:
-    store.put_many({key: b"x" for key in KEYS})
+    store.put_many(dict.fromkeys(KEYS, b"x"))
     seen = set()
     for key, _ in store.scan():
         seen.add(key)
