@@ -1,0 +1,118 @@
+"""What is known of providers and models: the catalogue's data as types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from runner.core.canonical import Json
+from runner.core.model import THINKING_LEVELS, ModelFacts, Price, Provider, StructuredMode
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Built-in providers, and the facts of models by (provider, model).
+
+    `later` maps providers that this version does not speak to what to write until then. The providers in `closed`
+    have no models but the listed ones; those in `open` take any name.
+    """
+
+    providers: Mapping[str, Provider]
+    models: Mapping[tuple[str, str], ModelFacts]
+    later: Mapping[str, str] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
+    open: frozenset[str] = frozenset()
+
+    def models_of(self, provider: str) -> list[str]:
+        return [model for owner, model in self.models if owner == provider]
+
+
+def parse_catalog(value: Json) -> Catalog:
+    """The catalogue from the plain value of `models.yaml`."""
+    providers, families, date = value["providers"], value["families"], value["price_date"]
+    return Catalog(
+        providers={name: _provider(name, entry) for name, entry in providers.items()},
+        models={
+            (owner, model): _facts(owner, model, {**families.get(entry.get("like"), {}), **entry}, date)
+            for owner, entries in value["models"].items()
+            for model, entry in entries.items()
+        },
+        later={name: _way_out(entry) for name, entry in value["later"].items()},
+        closed=frozenset(name for name, entry in providers.items() if entry.get("only_listed")),
+        open=frozenset(name for name, entry in providers.items() if entry.get("is_open")),
+    )
+
+
+def _provider(name: str, entry: Mapping[str, Json]) -> Provider:
+    return Provider(
+        name=name,
+        dialect=entry["dialect"],
+        base_url=entry.get("base_url", ""),
+        key_env=entry.get("key_env", ""),
+        identity=name,
+        is_builtin=True,
+        is_free=entry.get("is_free", False),
+        settings=entry.get("settings", {}),
+    )
+
+
+def _facts(owner: str, model: str, entry: Mapping[str, Json], date: str) -> ModelFacts:
+    return ModelFacts(
+        provider=owner,
+        model=model,
+        title=entry["title"],
+        thinking_levels=tuple(entry.get("levels", ())),
+        default_thinking=entry.get("default"),
+        accepts=tuple(entry.get("accepts", ("text",))),
+        structured=entry.get("structured", "json_schema"),
+        context_tokens=entry.get("context"),
+        max_output_tokens=entry.get("max_output"),
+        refuses=tuple(entry.get("refuses", ())),
+        price=_price(entry.get("price"), date),
+        retired=entry.get("retired", ""),
+        replacement=entry.get("replacement", ""),
+        note=entry.get("note", ""),
+    )
+
+
+def _price(numbers: Json, date: str) -> Price | None:
+    if numbers is None:
+        return None
+    cached = float(numbers[2]) if len(numbers) > 2 else None
+    return Price(input=float(numbers[0]), output=float(numbers[1]), cached_input=cached, date=date)
+
+
+def _way_out(entry: Mapping[str, Json]) -> str:
+    return str(entry.get("instead") or entry.get("setting") or "")
+
+
+def facts_for(provider: Provider, model: str, catalog: Catalog) -> ModelFacts:
+    """The facts of a listed model; for any other, what can be said of it.
+
+    A model of a project's own provider has the abilities of the model of that name behind the built-in provider of
+    the same dialect (a gateway passes requests on), but not its price and not its retirement.
+    """
+    listed = catalog.models.get((provider.name, model))
+    if listed is not None:
+        return listed if provider.is_builtin else replace(listed, price=_own_price(provider) or listed.price)
+    if provider.is_builtin:
+        is_open = provider.name in catalog.open
+        levels = THINKING_LEVELS if is_open else ()
+        return ModelFacts(provider.name, model, thinking_levels=levels, price=_own_price(provider), is_listed=is_open)
+    known = _behind(provider, model, catalog)
+    if known is not None:
+        price = _own_price(provider)
+        return replace(known, provider=provider.name, price=price, retired="", replacement="", is_listed=False)
+    structured: StructuredMode = "grammar" if provider.dialect == "llama" else "json_schema"
+    return ModelFacts(provider.name, model, structured=structured, price=_own_price(provider), is_listed=False)
+
+
+def _behind(provider: Provider, model: str, catalog: Catalog) -> ModelFacts | None:
+    for builtin in catalog.providers.values():
+        if builtin.dialect == provider.dialect and builtin.base_url and (builtin.name, model) in catalog.models:
+            return catalog.models[builtin.name, model]
+    return None
+
+
+def _own_price(provider: Provider) -> Price | None:
+    return provider.price or (Price(0.0, 0.0) if provider.is_free else None)
