@@ -1,0 +1,168 @@
+"""An expression without braces and values become a native value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Template as JinjaTemplate
+from jinja2 import nodes
+from jinja2.exceptions import TemplateSyntaxError
+from jinja2.runtime import Context
+
+from runner.core.canonical import Json
+from runner.core.problem import Problem
+from runner.core.workflow import Expression
+from runner.templates.environment import Environment
+from runner.templates.examine import examine
+from runner.templates.problems import TemplateProblem, describe_syntax
+from runner.templates.text import assemble, explain
+from runner.templates.values import Missing, MissingRead, plain
+
+_RESULT = "__result"
+_SAME_FILTERS = {"d": "default", "count": "length", "json": "tojson"}
+_ABSENT = object()
+
+
+def parse_expression(env: Environment, expression: Expression) -> nodes.Expr:
+    """The syntax tree of an expression. Raises TemplateProblem."""
+    text, origin = expression.text, expression.origin
+    stripped = text.strip()
+    try:
+        if stripped.startswith(("{{", "{%")):
+            fix = stripped[2:-2].strip() if stripped.startswith("{{") and stripped.endswith("}}") else ""
+            problem = Problem("template-syntax", "an expression is written without braces", origin.span(), fix=fix)
+        elif not stripped:
+            problem = Problem("template-syntax", "the expression is empty", origin.span())
+        else:
+            return env.parse_expression(text)
+    except TemplateSyntaxError as error:
+        problem = describe_syntax(error, text, origin)
+    except (RecursionError, ValueError, MemoryError):
+        message = "the expression cannot be read: it is nested too deeply, or a number in it has too many digits"
+        problem = Problem("template-syntax", message, origin.span())
+    raise TemplateProblem(problem)
+
+
+def compile_expression(env: Environment, expression: Expression) -> CompiledExpression:
+    """Parse, examine and compile. Raises TemplateProblem with every problem found."""
+    tree = parse_expression(env, expression)
+    problems = list(examine(env, nodes.Output([tree]), expression.origin))
+    if problems:
+        raise TemplateProblem(problems)
+    keys = _constant_keys(tree)
+    normal = _normal_form(tree, keys)
+    body: list[nodes.Node] = [nodes.Assign(nodes.Name(_RESULT, "store"), tree, lineno=1)]
+    wrapped = nodes.Template(body, lineno=1)
+    wrapped.set_environment(env)
+    program = assemble(env, wrapped, expression.origin.file, expression.origin)
+    return CompiledExpression(env, expression, program, keys, normal)
+
+
+class CompiledExpression:
+    """An expression that is ready to evaluate.
+
+    `canonical` is equal for expressions that differ only in spacing, quotes, parentheses or spelling of access;
+    `path` is set when the expression only names a value, such as `data.reviews`.
+    """
+
+    __slots__ = ("_env", "_globals", "_keys", "_program", "canonical", "expression", "path")
+
+    def __init__(
+        self,
+        env: Environment,
+        expression: Expression,
+        program: JinjaTemplate,
+        keys: tuple[str | int, ...] | None,
+        canonical: str,
+    ) -> None:
+        self.expression = expression
+        self.path: tuple[str, ...] | None = None if keys is None else tuple(map(str, keys))
+        self.canonical = canonical
+        self._env = env
+        self._program = program
+        self._keys = keys
+        self._globals = dict(env.globals)
+
+    def evaluate(self, values: Mapping[str, Json]) -> Json:
+        """The value, as plain JSON. Raises RenderFailed, also when there is no value."""
+        found = self._look_up(values)
+        if found is not _ABSENT:
+            return found
+        try:
+            return plain(self._run(values))
+        except Exception as error:  # noqa: BLE001 -- whatever an expression runs into is its author's to see
+            failed = explain(error, self._env, self._program, self.expression.text, self.expression.origin)
+        raise failed
+
+    def holds(self, values: Mapping[str, Json]) -> bool:
+        """Whether the value is true, not zero and not empty. Raises RenderFailed."""
+        try:
+            return bool(self._run(values))
+        except Exception as error:  # noqa: BLE001 -- as above
+            failed = explain(error, self._env, self._program, self.expression.text, self.expression.origin)
+        raise failed
+
+    def _look_up(self, values: Mapping[str, Json]) -> Json:
+        """The short way for a plain path through mappings; the long way finds the words when something is missing."""
+        if self._keys is None:
+            return _ABSENT
+        found: Any = values
+        for key in self._keys:
+            if not isinstance(found, dict) or key not in found:
+                return _ABSENT
+            found = found[key]
+        return found
+
+    def _run(self, values: Mapping[str, Json]) -> Any:
+        env, program = self._env, self._program
+        env.meter.begin()
+        context = Context(env, {**self._globals, **values}, program.name, program.blocks, program.globals)
+        for _ in program.root_render_func(context):
+            pass
+        found = context.vars[_RESULT]
+        if isinstance(found, Missing):
+            raise MissingRead(found)
+        return found
+
+
+def _constant_keys(node: nodes.Node) -> tuple[str | int, ...] | None:
+    match node:
+        case nodes.Name():
+            return (node.name,)
+        case nodes.Getattr():
+            inner = _constant_keys(node.node)
+            return None if inner is None else (*inner, node.attr)
+        case nodes.Getitem(arg=nodes.Const(value=str() | int() as key)) if not isinstance(key, bool):
+            inner = _constant_keys(node.node)
+            return None if inner is None else (*inner, key)
+        case _:
+            return None
+
+
+def _normal_form(node: object, keys: tuple[str | int, ...] | None = None) -> str:
+    """One spelling for one syntax tree: a dotted path for a plain one, else its parts in brackets."""
+    if keys is not None and all(isinstance(key, str) and key.isidentifier() for key in keys):
+        return ".".join(map(str, keys))
+    match node:
+        case nodes.Getattr():
+            return f"item({_normal_form(node.node)}, {node.attr!r})"
+        case nodes.Getitem():
+            return f"item({_normal_form(node.node)}, {_normal_form(node.arg)})"
+        case nodes.Const():
+            return repr(node.value)
+        case nodes.Name():
+            return node.name
+        case nodes.Filter():
+            name = _SAME_FILTERS.get(node.name, node.name)
+            return f"{name}({_normal_form(_fields(node, without=('name',)))})"
+        case nodes.Node():
+            return f"{type(node).__name__}({_normal_form(_fields(node))})"
+        case list() | tuple():
+            return ", ".join(_normal_form(part) for part in node)
+        case _:
+            return repr(node)
+
+
+def _fields(node: nodes.Node, without: tuple[str, ...] = ("ctx",)) -> list[object]:
+    return [[value] if not isinstance(value, list) else value for _, value in node.iter_fields(exclude=without)]
