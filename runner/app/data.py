@@ -41,7 +41,7 @@ def scan(
     workflow: Workflow,
     used: Iterable[str],
     given: Mapping[str, Path],
-    stdin: Callable[[], BinaryIO],
+    stdin: Callable[[str], BinaryIO],
     read: ReadFile,
     load_values: LoadValues,
 ) -> dict[str, tuple[Item, ...]]:
@@ -62,7 +62,7 @@ def scan(
 
 
 def _items(
-    source: DataSource, given: Path | None, stdin: Callable[[], BinaryIO], read: ReadFile, load_values: LoadValues
+    source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], read: ReadFile, load_values: LoadValues
 ) -> tuple[Item, ...]:
     schema = compile_schema(source.schema, read) if source.schema is not None else None
     title = str(given) if given is not None else source.file
@@ -80,7 +80,7 @@ def _items(
         ) from None
 
 
-def _open(source: DataSource, given: Path | None, stdin: Callable[[], BinaryIO], read: ReadFile) -> BinaryIO:
+def _open(source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], read: ReadFile) -> BinaryIO:
     if given is not None and str(given) != "-":
         try:
             return given.open("rb")
@@ -89,7 +89,7 @@ def _open(source: DataSource, given: Path | None, stdin: Callable[[], BinaryIO],
                 Problem("unreadable", f"'{given}' cannot be read: {error.strerror or error}", source.at("file"))
             ) from None
     if given is not None or source.file == "-":
-        return stdin()
+        return stdin(source.name)
     return io.BytesIO(read(source.file))
 
 

@@ -250,8 +250,8 @@ def _program(
     try:
         inputs = resolve_inputs(project.workflow, options, environ, files.read, load_values)
         used = [lane.data for lane in project.linked.lanes.values() if lane.data]
-        stdin = {name: io.BytesIO(data) for name, data in options.stdin.items()}
-        data = scan(project.workflow, used, options.data, stdin, _stdin, files.read, load_values)
+        given = {**options.data, **dict.fromkeys(options.stdin, Path("-"))}
+        data = scan(project.workflow, used, given, lambda name: _stdin(name, options), files.read, load_values)
     except RunnerError as error:
         raise type(error)(error.problems, {**project.sources, **error.sources}) from None
     policy = Policy(is_final=options.is_offline, refresh=options.refresh, use_cache=options.use_cache)
@@ -266,8 +266,8 @@ def _program(
     return Program(project.linked, steps, inputs), data
 
 
-def _stdin() -> BinaryIO:
-    return sys.stdin.buffer
+def _stdin(name: str, options: RunOptions) -> BinaryIO:
+    return io.BytesIO(options.stdin[name]) if name in options.stdin else sys.stdin.buffer
 
 
 def _cost_of(route: Route) -> Callable[[Usage], float | None]:

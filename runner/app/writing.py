@@ -18,7 +18,7 @@ from runner.plan.outputs import TableRow, answers, output_value, table_rows
 from runner.plan.program import StepProgram
 from runner.plan.stages import RunState
 from runner.rows.write import TableWriter, write_text
-from runner.templates.expression import RenderFailed
+from runner.templates.problems import RenderFailed
 
 
 @dataclass(frozen=True, slots=True)

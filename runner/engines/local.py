@@ -28,7 +28,7 @@ class LocalEngine(Generic[C, R]):
                     if chunk is None:
                         is_dry = True
                     else:
-                        running.add(asyncio.ensure_future(self._run_chunk(chunk)))  # type: ignore[arg-type]
+                        running.add(asyncio.ensure_future(self._run_chunk(chunk)))
                 if not running:
                     return
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)

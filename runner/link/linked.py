@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from runner.core.call import Role
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem, listed, nearest
 from runner.core.workflow import (
@@ -23,8 +24,9 @@ from runner.link.stages import Stage, cut_stages, find_circle
 from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
 from runner.templates.environment import Environment
 from runner.templates.expression import CompiledExpression, compile_expression
+from runner.templates.problems import TemplateProblem
 from runner.templates.references import Reference, references_of
-from runner.templates.text import CompiledTemplate, TemplateProblem, compile_template
+from runner.templates.text import CompiledTemplate, compile_template
 
 _S = TypeVar("_S")
 _C = TypeVar("_C")
@@ -34,7 +36,7 @@ _C = TypeVar("_C")
 class LinkedMessage:
     """One entry of `messages`; with `items` the entries in `inner` are repeated, `name` standing for the element."""
 
-    role: str = "user"
+    role: Role = "user"
     text: CompiledTemplate | None = None
     items: CompiledExpression | None = None
     name: str = ""
@@ -219,7 +221,7 @@ class _Linker:
         prompt_count = len(texts)
         texts += [(line, own) for line in step.ensure]
         texts += [(text, place) for text in (step.when, step.save) if text is not None]
-        found = [(self._references(text, where), where) for text, where in texts]
+        found = [(self._references(text), where) for text, where in texts]
         prompt_references = [reference for references, _ in found[:prompt_count] for reference in references]
         uses = tuple(use for references, where in found for use in self._resolve(references, where))
         hard = frozenset(use.step for use in uses if not use.is_soft)
@@ -308,9 +310,9 @@ class _Linker:
         lane = self._open_lane(output.rows, f"rows of {title}")
         place = Place(title, lane=lane, item_names=frozenset({"item"}))
         columns = {name: self._compile(compile_expression, text) for name, text in output.columns.items()}
-        uses = {name: self._uses(text, place) for name, text in output.columns.items()}
+        column_uses = {name: self._uses(text, place) for name, text in output.columns.items()}
         kept = {name: column for name, column in columns.items() if column is not None}
-        return LinkedOutput(output, lane=lane, columns=kept, column_uses=uses)
+        return LinkedOutput(output, lane=lane, columns=kept, column_uses=column_uses)
 
     # Texts
 

@@ -21,7 +21,7 @@ from runner.output.judge import Ask as AskAgain
 from runner.output.judge import Good, judge
 from runner.plan.items import Item
 from runner.plan.program import Program, StepProgram
-from runner.templates.expression import RenderFailed
+from runner.templates.problems import RenderFailed
 
 # Failures that `on_error: skip` does not absorb: they say nothing about the item.
 NEVER_ABSORBED = frozenset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from runner.core.canonical import Json
@@ -13,7 +13,7 @@ from runner.link.scope import Use
 from runner.plan.advance import Scope, is_absorbed, view_of
 from runner.plan.items import Item
 from runner.plan.stages import RunState
-from runner.templates.expression import RenderFailed
+from runner.templates.problems import RenderFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,10 @@ def _failure(outcomes: Mapping[str, Outcome]) -> str:
     return ""
 
 
-def failure_problems(state: RunState, outcomes: Mapping[tuple[str, str], Outcome]) -> tuple[Problem, ...]:
+def failure_problems(state: RunState, outcomes: Iterable[Outcome]) -> tuple[Problem, ...]:
     """One problem for each step and kind of failure that ends the run badly, naming the first item."""
     groups: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in outcomes.values():
+    for outcome in outcomes:
         step = state.program.steps[outcome.step].linked.step
         if outcome.failure is None or outcome.status is not Status.FAILED or is_absorbed(outcome, step):
             continue

@@ -9,13 +9,15 @@ from runner.core.call import Call, Message
 from runner.core.canonical import Json, canonical, digest, digest_of
 from runner.core.model import Route
 from runner.core.ports import Dialect
+from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.core.response import Usage
 from runner.core.workflow import CacheUse
 from runner.link.linked import Linked, LinkedMessage, LinkedStep
 from runner.output.judge import CannotEvaluate, EnsureLine, Rules
 from runner.output.validate import Validator
-from runner.templates.expression import CompiledExpression, RenderFailed
+from runner.templates.expression import CompiledExpression
+from runner.templates.problems import RenderFailed
 
 SMALL_VALUE_BYTES = 64
 
@@ -206,7 +208,9 @@ def listed(expression: CompiledExpression, values: Mapping[str, Json]) -> list[J
     value = expression.evaluate(values)
     if isinstance(value, list):
         return value
-    raise expression.failed(f"gives {_kind(value)}, and a list is needed")
+    source = expression.expression
+    message = f"'{source.text.strip()}' gives {_kind(value)}, and a list is needed"
+    raise RenderFailed(Problem("not-a-list", message, source.origin.span(1, 1, len(source.text))))
 
 
 def _kind(value: Json) -> str:

@@ -12,7 +12,7 @@ from runner.link.stages import Stage
 from runner.plan.advance import Scope, is_absorbed, view_of
 from runner.plan.items import ROOT_ITEM, Item, Row, identify
 from runner.plan.program import Program, listed
-from runner.templates.expression import RenderFailed
+from runner.templates.problems import RenderFailed
 
 MIN_CHUNK, MAX_CHUNK = 20, 500
 
