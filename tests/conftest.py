@@ -1,0 +1,85 @@
+"""What every test has: no way to the network, and a local server to count at."""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.servers.counting_server import Answer, CountingServer, Respond
+
+# The servers are plain modules, for tests and for a hand-started process alike; importlib mode adds no path itself.
+_SERVERS = str(Path(__file__).parent / "servers")
+if _SERVERS not in sys.path:
+    sys.path.insert(0, _SERVERS)
+
+
+def _is_local(host: object) -> bool:
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    if name in (None, "", "localhost"):
+        return True
+    try:
+        return isinstance(name, str) and ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuses every connection and every look-up that leaves this machine."""
+    real_connect, real_connect_ex, real_lookup = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def check(sock: socket.socket, address: Any) -> None:
+        if sock.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address[0]):
+            raise AssertionError(f"a test tried to reach {address[0]}")
+
+    def connect(sock: socket.socket, address: Any) -> None:
+        check(sock, address)
+        real_connect(sock, address)
+
+    def connect_ex(sock: socket.socket, address: Any) -> int:
+        check(sock, address)
+        return real_connect_ex(sock, address)
+
+    def lookup(host: Any, *args: Any, **options: Any) -> Any:
+        if not _is_local(host):
+            raise AssertionError(f"a test tried to look up {host!r}")
+        return real_lookup(host, *args, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+class Servers:
+    """`counting_server(respond)` starts one; `counting_server.Answer` is what `respond` gives back."""
+
+    def __init__(self) -> None:
+        module = importlib.import_module("counting_server")
+        self.Answer: type[Answer] = module.Answer
+        self._make: Callable[..., CountingServer] = module.CountingServer
+        self._started: list[CountingServer] = []
+
+    def __call__(self, respond: Respond | None = None, *, key: str | None = None) -> CountingServer:
+        server = self._make(respond, key=key).start()
+        self._started.append(server)
+        return server
+
+    def stop(self) -> None:
+        for server in self._started:
+            server.stop()
+
+
+@pytest.fixture
+def counting_server() -> Iterator[Servers]:
+    """Starts local servers that count; all are stopped when the test ends."""
+    servers = Servers()
+    yield servers
+    servers.stop()
