@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import yaml
 
@@ -17,14 +16,14 @@ from runner.config.flow_cuts import Pair, is_absent, join_cut_items, join_cut_pa
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNode, Style, mapping_of
 from runner.config.scalars import NotANumber, resolve_plain
 from runner.config.yaml_mistakes import explain_syntax, unquoted_template
-from runner.core.canonical import MAX_DEPTH
+from runner.core.canonical import MAX_DEPTH, Json
 from runner.core.problem import Problem
 from runner.core.span import Origin, Span
 
 MAX_ADDED_BY_ALIASES = 1_000_000
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_STYLES: dict[str, Style] = {"'": "single", '"': "double", "|": "literal", ">": "folded"}
+_STYLES: dict[str, Style] = {"": "plain", "'": "single", '"': "double", "|": "literal", ">": "folded"}
 _BREAK = re.compile("[\n\x85\u2028\u2029]")
 
 
@@ -121,22 +120,9 @@ class _Composer:
 
     def _span(self, event: yaml.Event) -> Span:
         start, end = _start(event), _end(event)
+        column = start.column
         last = end.column if end.line == start.line else len(self._line(start.line))
-        return Span(self.file, start.line + 1, start.column + 1, max(1, last - start.column))
-
-    def _origin(self, event: yaml.ScalarEvent, style: Style) -> Origin:
-        start, end = _start(event), _end(event)
-        if style == "literal":
-            return self._block_origin(event)
-        quote = 0 if style == "plain" else 1
-        column = start.column + quote
-        is_exact = (
-            style != "folded"
-            and start.line == end.line
-            and self._line(start.line)[column : column + len(event.value)] == event.value
-            and end.column - start.column == len(event.value) + 2 * quote
-        )
-        return Origin(self.file, start.line + 1, column + 1, is_exact=is_exact)
+        return Span(self.file, start.line + 1, column + 1, last - column if last > column else 1)
 
     def _block_origin(self, event: yaml.ScalarEvent) -> Origin:
         """The text of a block starts on the line below its `|`; its indent shows on its first line that has text."""
@@ -151,17 +137,29 @@ class _Composer:
     # --- values
 
     def _scalar(self, event: yaml.ScalarEvent) -> ScalarNode:
-        style = _STYLES.get(event.style or "", "plain")
+        start, end = _start(event), _end(event)
+        style = _STYLES[event.style or ""]
+        text, line, column = event.value, start.line + 1, start.column + 1
+        if style == "literal":
+            return ScalarNode(Span(self.file, line, column), text, text, style, self._block_origin(event))
+        if style == "folded":
+            return ScalarNode(
+                Span(self.file, line, column), text, text, style, Origin(self.file, line, column, 0, False)
+            )
         span = self._span(event)
-        if style in ("literal", "folded"):
-            span = Span(self.file, span.line, span.column, 1)
-        value = event.value
         if style == "plain":
-            try:
-                value = resolve_plain(event.value)
-            except NotANumber as error:
-                self.problems.append(Problem("bad-number", str(error), span, fix=f'as text: "{event.value[:40]}"'))
-        return ScalarNode(span, event.value, value, style, self._origin(event, style))
+            # Folding, escapes and anchors all make the source longer than the text.
+            is_exact = start.line == end.line and span.length == len(text)
+            return ScalarNode(span, text, self._plain(text, span), style, Origin(self.file, line, column, 0, is_exact))
+        is_exact = start.line == end.line and span.length == len(text) + 2
+        return ScalarNode(span, text, text, style, Origin(self.file, line, column + 1, 0, is_exact))
+
+    def _plain(self, text: str, span: Span) -> Json:
+        try:
+            return resolve_plain(text)
+        except NotANumber as error:
+            self.problems.append(Problem("bad-number", str(error), span, fix=f'as text: "{text[:40]}"'))
+            return text
 
     def _refuse_tag(self, event: yaml.Event, tag: str | None) -> None:
         if tag is None:
@@ -306,12 +304,12 @@ class _Composer:
 
 
 def _start(event: yaml.Event) -> yaml.Mark:
-    """Events of a parser always have marks; only hand-made ones do not."""
-    return cast(yaml.Mark, event.start_mark)
+    # Events of a parser always have marks; only hand-made ones do not.
+    return event.start_mark  # type: ignore[return-value]
 
 
 def _end(event: yaml.Event) -> yaml.Mark:
-    return cast(yaml.Mark, event.end_mark)
+    return event.end_mark  # type: ignore[return-value]
 
 
 def _follows(inner: Span, outer: Span) -> bool:

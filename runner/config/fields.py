@@ -14,6 +14,7 @@ VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 VARIABLE_IN_WORDS = "a letter or _, then letters, digits and _"
 TEMPLATE_MARK = r"\{\{|\{%"
 FREE_KEY = "x-"
+_MOST_KEYS_TOLD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,8 @@ def kind_in_words(kind: Kind) -> str:
             return "a mapping"
         case Record() | Variants():
             record = kind.usual if isinstance(kind, Variants) else kind
+            if len(record.keys) > _MOST_KEYS_TOLD:
+                return f"a mapping with keys of {record.noun}"
             return f"a mapping with {', '.join(key.name for key in record.keys)}"
         case Shapes():
             parts = (kind.text, kind.number, kind.mapping)
@@ -178,9 +181,11 @@ def _number_in_words(kind: Number) -> str:
         return kind.says
     noun = "a whole number" if kind.is_whole else "a number"
     if kind.above is not None:
-        return f"{noun} above {kind.above:g}"
+        return f"{noun} above {_plain(kind.above)}"
     if kind.minimum is not None and kind.maximum is not None:
-        return f"{noun} from {kind.minimum:g} to {kind.maximum:g}"
-    if kind.minimum is not None:
-        return f"{noun}, at least {kind.minimum:g}"
-    return noun
+        return f"{noun} from {_plain(kind.minimum)} to {_plain(kind.maximum)}"
+    return noun if kind.minimum is None else f"{noun}, at least {_plain(kind.minimum)}"
+
+
+def _plain(bound: float) -> str:
+    return str(int(bound)) if bound == int(bound) else str(bound)

@@ -32,7 +32,7 @@ from runner.core.span import Span
 
 _WHERE_TEMPLATES = "templates are read in prompt, system, messages[].text and save only"
 # Keywords of a JSON Schema under which text is data or a pattern, so that braces may be meant.
-_SCHEMA_DATA = frozenset({"pattern", "patternProperties", "const", "enum", "examples"})
+SCHEMA_DATA = frozenset({"pattern", "patternProperties", "const", "enum", "examples"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def _verify_prompt(node: Node, place: Place, findings: Findings) -> None:
 
 def _verify_literal(node: Node, place: Place, findings: Findings, *, is_schema: bool) -> None:
     """No braces in any text, at any depth."""
-    for text in _texts(node, leave_out=_SCHEMA_DATA if is_schema else frozenset()):
+    for text in _texts(node, leave_out=SCHEMA_DATA if is_schema else frozenset()):
         if holds(TEMPLATE_MARK, text.raw):
             findings.problems.append(_template_in_literal(text, place))
 

@@ -24,7 +24,7 @@ from runner.core.model import THINKING_LEVELS
 
 FORMAT = 1
 FORMAT_NUMBER = Number(
-    is_whole=True, minimum=FORMAT, maximum=FORMAT, says=f"format: {FORMAT}, which is what this release reads"
+    is_whole=True, minimum=FORMAT, maximum=FORMAT, says=f"{FORMAT}: this release reads format {FORMAT}"
 )
 
 # Words that mean something in templates and expressions, so that no element may be called by them.
@@ -128,6 +128,7 @@ _TABLE = Record(
 
 # --- steps
 
+_SEED = Number(is_whole=True, minimum=-(2**63), maximum=2**63 - 1, says="a whole number of at most 64 bits")
 _VARIABLE = Text(pattern=VARIABLE, says=VARIABLE_IN_WORDS, taken=RESERVED)
 _MESSAGE = Record(
     "a message",
@@ -192,8 +193,12 @@ STEP_KEYS = (
     Key("repair", Number(is_whole=True, minimum=0, maximum=10), "How often an answer that does not fit is sent back."),
     Key("temperature", Number(minimum=0, maximum=2), "How freely the model chooses its words."),
     Key("top_p", Number(minimum=0, maximum=1), "The share of likely words to choose from."),
-    Key("max_output_tokens", Number(is_whole=True, minimum=1), "The most that the model may write."),
-    Key("seed", Number(is_whole=True), "A seed for the model's choices."),
+    Key(
+        "max_output_tokens",
+        Number(is_whole=True, minimum=1, maximum=1_000_000_000),
+        "The most that the model may write.",
+    ),
+    Key("seed", _SEED, "A seed for the model's choices."),
     Key("stop", ListOf(Text(pattern=".|\n", says="text that is not empty")), "Texts at which the answer ends."),
     Key("needs", ListOf(_FILLED), "The steps that this one reads; found by itself, complete if written."),
     Key("when", Expr(), "The step is skipped where this is false."),
@@ -201,7 +206,7 @@ STEP_KEYS = (
     Key("as", _VARIABLE, "What the element is called, besides `item`."),
     Key("on_error", Text(choices=("fail", "skip")), "What a failed item does: fail the run, or be left out."),
     Key("min_success", Number(minimum=0, maximum=1), "The share of items that must be good, with on_error: skip."),
-    Key("max_parallel", Number(is_whole=True, minimum=1), "How many calls of this step run at once."),
+    Key("max_parallel", Number(is_whole=True, minimum=1, maximum=100_000), "How many calls of this step run at once."),
     Key("samples", Number(is_whole=True, minimum=1, maximum=1000), "How many answers to take, each stored on its own."),
     Key("timeout", _DURATION, "How long an answer may take: seconds, or text such as 30s or 5m."),
     Key("retries", Number(is_whole=True, minimum=0, maximum=100), "How often a request that failed is sent again."),
