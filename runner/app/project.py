@@ -9,7 +9,8 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from runner.catalog.resolve import Catalog, parse_catalog, resolve
+from runner.catalog.facts import Catalog, parse_catalog
+from runner.catalog.resolve import resolve, warnings_for
 from runner.checks import check as run_checks
 from runner.checks.context import CheckContext
 from runner.config.load import ProjectFiles, load_settings, load_values, load_workflow
@@ -75,7 +76,7 @@ def open_project(
         problems += linked.problems
         routes, wrong = _routes(loaded.workflow, settings.settings, models, files, complete)
         problems += wrong
-        context = CheckContext(linked, routes, dialect_of, frozenset(loaded.files), today())
+        context = CheckContext(linked, routes, dialect_of, frozenset(loaded.files))
         problems += run_checks(context)
     return Project(
         files=files,
@@ -144,4 +145,5 @@ def _routes(
             problems.append(found)
         else:
             routes[step.name] = found
+            problems += warnings_for(found, catalogue(), today(), step.at("model"))
     return routes, problems

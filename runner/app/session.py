@@ -19,7 +19,8 @@ from runner.app.project import Project, dialect_of, open_project
 from runner.app.routes import complete_route
 from runner.app.types import RunOptions, RunResult
 from runner.app.writing import Outputs, write_outputs, write_saved
-from runner.catalog.resolve import cost_usd, thinking_for
+from runner.catalog.cost import cost_usd
+from runner.catalog.thinking import thinking_for
 from runner.config.load import load_values
 from runner.core.errors import FileError, RunnerError, UsageError
 from runner.core.events import Event, Noted, RunFinished, RunStarted

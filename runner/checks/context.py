@@ -12,13 +12,9 @@ from runner.link.linked import Linked
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """A linked workflow, the route of each step whose model is known, and the files that the project reads.
-
-    `today` is an ISO date, for retired models.
-    """
+    """A linked workflow, the route of each step whose model is known, and the files that the project reads."""
 
     linked: Linked
     routes: Mapping[str, Route]
     dialect_of: Callable[[Route], Dialect]
     files: frozenset[str] = field(default_factory=frozenset)
-    today: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.catalog.resolve import thinking_for
+from runner.catalog.thinking import thinking_for
 from runner.checks.context import CheckContext
 from runner.core.model import Route
 from runner.core.problem import Problem, listed, nearest
@@ -14,7 +14,7 @@ SAMPLING = ("temperature", "top_p", "seed", "stop", "max_output_tokens")
 
 
 def check_models(context: CheckContext) -> Iterator[Problem]:
-    """Thinking levels, settings that the model refuses, options that the provider does not know, retirement."""
+    """Thinking levels, settings that the model refuses, options that the provider does not know."""
     for name, route in context.routes.items():
         step = context.linked.workflow.steps[name]
         level = thinking_for(route, step.thinking, step.at("thinking"))
@@ -22,7 +22,6 @@ def check_models(context: CheckContext) -> Iterator[Problem]:
             yield level
         yield from _refused(step, route)
         yield from _options(step, route, context.dialect_of(route).options)
-        yield from _retired(step, route, context.today)
 
 
 def _refused(step: Step, route: Route) -> Iterator[Problem]:
@@ -57,16 +56,3 @@ def _options(step: Step, route: Route, known: frozenset[str]) -> Iterator[Proble
                 expected=listed(known) if known else "no options",
                 nearest=near,
             )
-
-
-def _retired(step: Step, route: Route, today: str) -> Iterator[Problem]:
-    date = route.facts.retired
-    if date and today and date <= today:
-        better = route.facts.replacement
-        yield Problem(
-            "retired-model",
-            f"{route.name} was switched off by its vendor on {date}",
-            step.at("model"),
-            fix=f"{route.provider.name}/{better}" if better else "",
-            severity="warning",
-        )

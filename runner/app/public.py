@@ -1,0 +1,91 @@
+"""The Python interface: `import runner; runner.run("workflows/triage.yaml", inputs={...})`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+
+from runner.app import api
+from runner.app.types import CheckReport, RunOptions, RunResult
+from runner.core.canonical import Json
+from runner.core.errors import FileError
+from runner.core.ports import EventSink
+from runner.core.workflow import Workflow
+
+Name = str | PathLike[str]
+
+
+def load(path: Name) -> Workflow:
+    """Read a workflow file with its includes. Raises FileError with all mistakes of its structure."""
+    from runner.config.load import load_workflow
+
+    loaded = load_workflow(Path(path))
+    errors = [problem for problem in loaded.problems if problem.is_error]
+    if errors or loaded.workflow is None:
+        raise FileError(errors, loaded.sources)
+    return loaded.workflow
+
+
+def check(*paths: Name, models: Mapping[str, str] | None = None) -> CheckReport:
+    """All findings of some workflow files. Nothing is called, no key is read."""
+    return api.check([Path(path) for path in paths], models=models)
+
+
+def run(
+    path: Name,
+    *,
+    inputs: Mapping[str, Json] | None = None,
+    data: Mapping[str, Name] | None = None,
+    models: Mapping[str, str] | None = None,
+    offline: bool = False,
+    refresh: Collection[str] = (),
+    record: bool = False,
+    use_cache: bool = True,
+    fail_fast: bool = False,
+    parallel: int = 8,
+    trust: Collection[str] = (),
+    sinks: Sequence[EventSink] = (),
+) -> RunResult:
+    """Run a workflow and give its outputs, exit code and summary.
+
+    `inputs` are JSON values; `models` maps an alias to `provider/model`; `data` maps a source to a file; `refresh`
+    names steps to ask again ("*" for all); `sinks` are called with every event. Mistakes that are found before the
+    first call raise RunnerError; what goes wrong later is in the result (`is_good`, `exit_code`, `problems`).
+    """
+    return api.run(Path(path), _options(locals()), sinks)
+
+
+async def arun(
+    path: Name,
+    *,
+    inputs: Mapping[str, Json] | None = None,
+    data: Mapping[str, Name] | None = None,
+    models: Mapping[str, str] | None = None,
+    offline: bool = False,
+    refresh: Collection[str] = (),
+    record: bool = False,
+    use_cache: bool = True,
+    fail_fast: bool = False,
+    parallel: int = 8,
+    trust: Collection[str] = (),
+    sinks: Sequence[EventSink] = (),
+) -> RunResult:
+    """`run` on the caller's event loop."""
+    return await api.arun(Path(path), _options(locals()), sinks)
+
+
+def _options(given: Mapping[str, Json]) -> RunOptions:
+    """The keyword arguments of `run` and `arun`, which are the same, as options."""
+    return RunOptions(
+        inputs=given["inputs"] or {},
+        data={name: Path(file) for name, file in (given["data"] or {}).items()},
+        models=given["models"] or {},
+        is_offline=given["offline"],
+        refresh=frozenset(given["refresh"]),
+        is_recording=given["record"],
+        use_cache=given["use_cache"],
+        is_fail_fast=given["fail_fast"],
+        max_parallel=given["parallel"],
+        trust=frozenset(given["trust"]),
+    )
