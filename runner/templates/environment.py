@@ -82,10 +82,9 @@ class Environment(ImmutableSandboxedEnvironment):
         self._functions |= TEXT_FILTERS
         self.filters.clear()
         self.filters.update(self._calls)
+        self._tests = {name: self._guarded("test", name, _without_first(call), None) for name, call in TESTS.items()}
         self.tests.clear()
-        self.tests.update(
-            {name: self._guarded("test", name, _without_first(call), None) for name, call in TESTS.items()}
-        )
+        self.tests.update(self._tests)
         self.filter_names = tuple(sorted(self.filters))
         self.test_names = tuple(sorted(name for name in self.tests if name.isalpha()))
         self.filters[EACH] = self._count
@@ -170,10 +169,9 @@ class Environment(ImmutableSandboxedEnvironment):
         return self._calls[name](None, value, *args, **kwargs)
 
     def holds(self, name: str, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        if name not in self.tests:
+        if name not in self._tests:
             raise Refused(f"there is no test '{name}'", fix=nearest(str(name), self.test_names))
-        test: Callable[..., Any] = self.tests[name]
-        return bool(test(None, value, *args, **kwargs))
+        return bool(self._tests[name](None, value, *args, **kwargs))
 
     def signature(self, name: str) -> inspect.Signature:
         """The arguments of a filter, after the value that it is applied to."""

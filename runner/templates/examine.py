@@ -15,7 +15,7 @@ from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Origin, Span
 from runner.templates.environment import Environment
 from runner.templates.places import Place, place_of, place_of_name
-from runner.templates.problems import TemplateProblem, describe_syntax
+from runner.templates.problems import TemplateProblem, describe_syntax, sources_of
 from runner.templates.syntax import first_place, spell
 from runner.templates.values import Refused
 
@@ -40,7 +40,7 @@ def parse(env: Environment, text: str, name: str, origin: Origin) -> nodes.Templ
         problem = describe_syntax(error, text, origin)
     except (RecursionError, ValueError, MemoryError):
         problem = Problem("template-syntax", f"the template cannot be read: {_TOO_DEEP}", origin.span())
-    raise TemplateProblem(problem, {name: text})
+    raise TemplateProblem(problem, sources_of(text, origin))
 
 
 def examine(env: Environment, tree: nodes.Node, origin: Origin) -> Iterator[Problem]:
@@ -141,7 +141,8 @@ def _assigned_names(tree: nodes.Node) -> frozenset[str]:
 
 def file_nodes(tree: nodes.Node) -> Iterator[FileNode]:
     """The places where a template brings in another file."""
-    yield from tree.find_all((nodes.Extends, nodes.Import, nodes.FromImport, nodes.Include))  # type: ignore[arg-type]  # Jinja's types know one class only, its code several
+    wanted = (nodes.Extends, nodes.Import, nodes.FromImport, nodes.Include)
+    yield from cast(Iterator[FileNode], tree.find_all(wanted))
 
 
 def file_named(node: FileNode) -> str | None:
@@ -152,7 +153,7 @@ def file_named(node: FileNode) -> str | None:
 
 def examine_all(env: Environment, tree: nodes.Template, text: str, name: str, origin: Origin) -> None:
     """Examine a template and every file it brings in. Raises TemplateProblem with all that was found."""
-    sources = {name: text}
+    sources = sources_of(text, origin)
     found = list(_examine_files(env, tree, name, origin, sources))
     if found:
         raise TemplateProblem(found, sources)

@@ -15,8 +15,9 @@ from runner.core.problem import Problem
 from runner.core.workflow import Expression
 from runner.templates.environment import Environment
 from runner.templates.examine import examine
+from runner.templates.failing import Source, explain
 from runner.templates.problems import TemplateProblem, describe_syntax
-from runner.templates.text import assemble, explain
+from runner.templates.text import assemble
 from runner.templates.values import Missing, MissingRead, plain
 
 _RESULT = "__result"
@@ -37,7 +38,7 @@ def parse_expression(env: Environment, expression: Expression) -> nodes.Expr:
         else:
             return env.parse_expression(text)
     except TemplateSyntaxError as error:
-        problem = describe_syntax(error, text, origin)
+        problem = describe_syntax(error, text, origin, is_expression=True)
     except (RecursionError, ValueError, MemoryError):
         message = "the expression cannot be read: it is nested too deeply, or a number in it has too many digits"
         problem = Problem("template-syntax", message, origin.span())
@@ -66,7 +67,7 @@ class CompiledExpression:
     `path` is set when the expression only names a value, such as `data.reviews`.
     """
 
-    __slots__ = ("_env", "_globals", "_keys", "_program", "canonical", "expression", "path")
+    __slots__ = ("_env", "_globals", "_keys", "_program", "_source", "canonical", "expression", "path")
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class CompiledExpression:
         canonical: str,
     ) -> None:
         self.expression = expression
+        self._source = Source(expression.text, expression.origin, is_expression=True)
         self.path: tuple[str, ...] | None = None if keys is None else tuple(map(str, keys))
         self.canonical = canonical
         self._env = env
@@ -92,7 +94,7 @@ class CompiledExpression:
         try:
             return plain(self._run(values))
         except Exception as error:  # noqa: BLE001 -- whatever an expression runs into is its author's to see
-            failed = explain(error, self._env, self._program, self.expression.text, self.expression.origin)
+            failed = explain(error, self._env, self._program, self._source)
         raise failed
 
     def holds(self, values: Mapping[str, Json]) -> bool:
@@ -100,7 +102,7 @@ class CompiledExpression:
         try:
             return bool(self._run(values))
         except Exception as error:  # noqa: BLE001 -- as above
-            failed = explain(error, self._env, self._program, self.expression.text, self.expression.origin)
+            failed = explain(error, self._env, self._program, self._source)
         raise failed
 
     def _look_up(self, values: Mapping[str, Json]) -> Json:

@@ -54,7 +54,14 @@ class RenderFailed(_Located):
     exit_code = 1
 
 
-def describe_syntax(error: TemplateSyntaxError, text: str, origin: Origin) -> Problem:
+def sources_of(text: str, origin: Origin) -> dict[str, str]:
+    """The text by its file's name, if it is a whole file; what stands inside a YAML file is not."""
+    return {origin.file: text} if origin == Origin(origin.file) else {}
+
+
+def describe_syntax(
+    error: TemplateSyntaxError, text: str, origin: Origin, *, is_expression: bool = False
+) -> Problem:
     """A syntax error of Jinja's at its exact place."""
     place = error.lineno if isinstance(error.lineno, Place) else Place.at(error.lineno or 1, 1)
     message = error.message or "the template cannot be read"
@@ -67,7 +74,8 @@ def describe_syntax(error: TemplateSyntaxError, text: str, origin: Origin) -> Pr
     message = re.sub(r"^unexpected char (.+) at \d+$", r"unexpected character \1", message)
     message = re.sub(r"^expected token '(.+)', got '(.*)'$", r"expected '\1' and found '\2'", message)
     message = re.sub(r"^Expected an expression, got '(.*)'$", r"an expression is missing before '\1'", message)
-    return Problem("template-syntax", message[:1].lower() + message[1:], _span(origin, place))
+    fix = "" if is_expression else _RAW_FIX
+    return Problem("template-syntax", message[:1].lower() + message[1:], _span(origin, place), fix=fix)
 
 
 def _last_opened(text: str, place: Place) -> tuple[Place, str]:

@@ -200,7 +200,7 @@ class _Walk:
             if trail is not None:
                 trail = trail.into(part, self._span(place, len(part), offset))
             offset += len(part) + 1
-        has_default = any(getattr(pair, "key", "") == "default" for pair in node.kwargs)
+        has_default = any(str(pair.key) == "default" for pair in node.kwargs)
         if trail is not None and (has_default or _tests_defined(node)):
             trail = replace(trail, is_guarded=True)
         self._record(trail, guards)
@@ -356,7 +356,7 @@ def _field_argument(node: nodes.Filter) -> nodes.Node | None:
     if node.name not in _FIELD_POSITION:
         return None
     for pair in node.kwargs:
-        if isinstance(pair, nodes.Keyword) and pair.key in ("attribute", "key"):
+        if str(pair.key) in ("attribute", "key"):
             return pair.value
     position = _FIELD_POSITION[node.name]
     return node.args[position] if position is not None and position < len(node.args) else None
