@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import diskcache
 
-from runner.store.rows import RAW_MODE
+from runner.store.rows import DATABASE, RAW_MODE
 
 _NO_LIMIT = 2**62
 _SETTINGS: Final[dict[str, str | int]] = {
@@ -62,7 +62,32 @@ class BytesOnlyDisk(diskcache.Disk):  # type: ignore[misc]  # the library ships 
 
 
 class SteadyCache(diskcache.Cache):  # type: ignore[misc]  # the library ships no types
-    """Takes its settings from us alone: the library would read them from the file, as SQL and as attributes."""
+    """Takes its settings from us alone: the library would read them from the file, as SQL and as attributes.
+
+    All threads share one connection, so that closing closes it: the store lets in one thread at a time.
+    """
+
+    _connection: sqlite3.Connection | None = None
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                Path(self._directory) / DATABASE,
+                timeout=self._timeout,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            self._connection.execute("PRAGMA trusted_schema = OFF").close()
+            for name in _SETTINGS:
+                if name.startswith("sqlite_"):
+                    self.reset(name, update=False)
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def reset(self, key: str, value: Any = None, update: bool = True) -> Any:  # noqa: ARG002 - the library's signature
         if key in _SETTINGS:

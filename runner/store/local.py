@@ -74,7 +74,7 @@ class LocalStore:
         return self._lock.alone()
 
     def close(self) -> None:
-        """Also ends the connections; call it in the thread that writes, if there is one."""
+        """Ends the connections and gives up the lock; may be repeated."""
         with self._writing:
             if self._cache is not None:
                 self._cache.close()

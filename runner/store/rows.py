@@ -97,8 +97,9 @@ def _open_for_reading(path: Path) -> sqlite3.Connection | None:
     for mode in modes[:-1]:
         try:
             return _try_to_open(path, mode)
-        except sqlite3.OperationalError:
-            continue
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise
     return _try_to_open(path, modes[-1])
 
 

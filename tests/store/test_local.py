@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from runner.core.errors import StorageError
 from runner.core.problem import render
-from runner.store import local
+from runner.store import local, rows
 from runner.store.disk import BytesOnlyDisk, open_cache
 from runner.store.local import LocalStore
 
@@ -281,6 +282,7 @@ def test_the_library_itself_reads_no_poison_through_our_disk(open_store: Open, f
     assert cache.pop(KEYS[1]) is None
     cache.clear()
     cache.close()
+    cache.close()
     assert victim.read_text() == "still here"
 
 
@@ -415,7 +417,63 @@ def test_an_unwritable_folder_without_a_database_reads_as_empty(folder: Path, tm
     assert said == f"{{}}\nthe cache in {folder} cannot be used: Permission denied\n"
 
 
+class Refusing:
+    """Opens the database only in one mode, and says why not."""
+
+    def __init__(self, mode: str, code: int) -> None:
+        self._mode = mode
+        self._code = code
+        self._open = rows._try_to_open
+
+    def __call__(self, path: Path, mode: str) -> sqlite3.Connection | None:
+        if mode == self._mode:
+            return self._open(path, mode)
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = self._code
+        raise error
+
+
+def test_a_database_that_opens_only_as_it_lies_there_is_read(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store()
+    store.put_many({KEYS[0]: b"a"})
+    store.close()
+    monkeypatch.setattr(rows, "_try_to_open", Refusing("mode=ro&immutable=1", sqlite3.SQLITE_CANTOPEN))
+    assert open_store().get_many(KEYS) == {KEYS[0]: b"a"}
+
+
+def test_a_database_that_opens_in_no_mode_is_said_in_words(
+    open_store: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store().put_many({KEYS[0]: b"a"})
+    monkeypatch.setattr(rows, "_try_to_open", Refusing("", sqlite3.SQLITE_CANTOPEN))
+    assert problem_of(lambda: open_store().get_many(KEYS)) == (
+        f"cache-unwritable: the cache in {folder} cannot be used: unable to open database file\n"
+        "  fix:      make the folder readable and writable for you, or run with --no-cache"
+    )
+
+
+def test_a_busy_database_is_not_read_past_its_log(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store()
+    store.put_many({KEYS[0]: b"a"})
+    store.close()
+    monkeypatch.setattr(rows, "_try_to_open", Refusing("mode=ro&immutable=1", sqlite3.SQLITE_BUSY))
+    with pytest.raises(StorageError):
+        open_store().get_many(KEYS)
+
+
 # Several processes
+
+
+def test_any_thread_may_write_and_any_other_may_close(open_store: Open, folder: Path) -> None:
+    store = open_store()
+    threads = [threading.Thread(target=store.put_many, args=({key: b"x"},)) for key in KEYS[:8]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.get_many(KEYS)) == 8
+    store.close()
+    assert not (folder / "cache.db-wal").exists()
 
 
 def test_maintenance_waits_for_nobody_and_keeps_others_out(open_store: Open, folder: Path) -> None:
