@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from runner.app.types import RunOptions
 from runner.config.load import ProjectFiles
-from runner.core.model import Provider, Route
+from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.ports import Transport
 from runner.core.problem import Problem
@@ -48,10 +48,10 @@ def not_ready(route: Route, secrets: Secrets, options: RunOptions) -> Problem | 
     """Why a route cannot be asked: no key, no consent, no weights, no engine."""
     if route.provider.dialect != "llama":
         return secrets.check(route.provider)
-    from runner.transport.llama_process import missing_engine
+    from runner.transport.llama_process import check_engine
     from runner.transport.weights import find_weights
 
-    missing = missing_engine()
+    missing = check_engine()
     if missing is not None:
         return missing
     found = find_weights(route.provider, environ_of(options))
@@ -75,16 +75,27 @@ def make_transport(secrets: Secrets, options: RunOptions, files: ProjectFiles) -
             lambda provider: ready_weights(provider, environ), verbosity=options.verbosity, parallel=LLAMA_SLOTS
         )
 
-    def scripted() -> Transport:
+    return RoutingTransport({"gemini": http, "openai-chat": http, "llama": llama, "scripted": lambda: _Scripts(files)})
+
+
+class _Scripts:
+    """A Transport with one script per file, read when it is first asked."""
+
+    def __init__(self, files: ProjectFiles) -> None:
+        self._files = files
+        self._by_file: dict[str, Transport] = {}
+
+    async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
         from runner.transport.scripted import ScriptedTransport
 
-        return ScriptedTransport.by_route(lambda route: files.read(_script(route.provider)))
+        name = route.provider.settings["file"]
+        if name not in self._by_file:
+            self._by_file[name] = ScriptedTransport.from_file(self._files.read(name), name)
+        return await self._by_file[name].send(route, request, timeout_s=timeout_s)
 
-    return RoutingTransport({"gemini": http, "openai-chat": http, "llama": llama, "scripted": scripted})
-
-
-def _script(provider: Provider) -> str:
-    return provider.settings["file"]
+    async def aclose(self) -> None:
+        for transport in self._by_file.values():
+            await transport.aclose()
 
 
 def failure_of(request: Request, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
