@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import TypeAlias
 
 from runner.config.nodes import Node, ScalarNode
-from runner.config.yaml_mistakes import QUOTE_FIX
+from runner.config.yaml_mistakes import quoted
 from runner.core.problem import Problem
 from runner.core.span import Origin, Span
 
@@ -87,13 +87,11 @@ def _join(first: Node, pieces: Sequence[Node], lines: Sequence[str]) -> tuple[in
 
 
 def _cut(joined: ScalarNode, key: str) -> Problem:
-    quote = "'" if '"' in joined.raw else '"'
     spelling = f"{key}: " if key else ""
-    can_quote = quote not in joined.raw
     return Problem(
         "cut-expression",
         f"inside brackets YAML cuts {joined.raw} at its comma",
         joined.span,
         expected="the whole value in quotes, or block style",
-        fix=f"{spelling}{quote}{joined.raw}{quote}" if can_quote else QUOTE_FIX,
+        fix=f"{spelling}{quoted(joined.raw)}",
     )

@@ -41,14 +41,20 @@ def explain_syntax(error: yaml.YAMLError, lines: Sequence[str], file: str) -> Pr
 def unquoted_template(span: Span, text: str, key: str = "") -> Problem:
     """`{{` where YAML reads the start of a mapping."""
     spelling = f"{key}: " if key else ""
-    quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return Problem(
         "unquoted-template",
         f"YAML reads the unquoted {text[:2]} as the start of a mapping, not as a template",
         span,
         expected="text in quotes, or a block with |",
-        fix=f"{spelling}{quoted}",
+        fix=f"{spelling}{quoted(text)}",
     )
+
+
+def quoted(text: str) -> str:
+    """A text of one line in the quotes that need the fewest escapes."""
+    if '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _place(mark: yaml.Mark, lines: Sequence[str], file: str) -> Span:
