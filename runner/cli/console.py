@@ -88,8 +88,11 @@ class Console:
     def commands(self, lines: Iterable[str], *, is_result: bool = False) -> None:
         """Workflow commands of ours for the CI service; what is foreign in them is escaped already."""
         stream = self._stdout if is_result else self._stderr
+        if self.look.quiet >= 2:
+            return
         for line in lines:
-            self._say(stream, fit(redact(line, self._secrets), _encoding(stream)) + "\n")
+            mark, rest = line[:2], safe(redact(line[2:], self._secrets), is_ci=True)
+            self._say(stream, fit(mark + rest, _encoding(stream)) + "\n")
 
     def story(self, text: str, style: Style = "") -> None:
         """A line of what happens."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from runner.cli.safe_text import redact, secret_values
-from runner.cli.version import VERSION
+from runner.core.version import VERSION
 
 
 def write_report(error: BaseException, command: str, environ: Mapping[str, str]) -> Path | None:

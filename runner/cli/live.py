@@ -84,5 +84,5 @@ class LiveBlock:
     def _print_above(self, text: str) -> None:
         from rich.text import Text
 
-        if self._live:
+        if self._live:  # pragma: no branch - lines come this way only while there is a block
             self._live.console.print(Text.from_ansi(text), soft_wrap=True)

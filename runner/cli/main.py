@@ -29,7 +29,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _print_version() -> int:
-    from runner.cli.version import VERSION
+    from runner.core.version import VERSION
 
     return _print(f"runner {VERSION}\n")
 

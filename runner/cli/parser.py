@@ -16,7 +16,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, command: str, summary: str) -> None:
         super().__init__(
-            prog=f"runner {command}",
+            prog=f"runner {command}".rstrip(),
             description=summary,
             epilog=COMMON_NOTE,
             allow_abbrev=False,
@@ -62,7 +62,7 @@ def _in_our_words(prog: str, message: str) -> str:
     if match := re.fullmatch(r"argument ([^:]*): (.*)", message, re.DOTALL):
         place = f"option {match[1]}" if match[1].startswith("-") else match[1]
         return f"{place}: {match[2]}"
-    return message
+    return message  # pragma: no cover - argparse has no other kinds for parsers like ours
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-C", dest="folder", metavar="DIR", default="", help=hidden)
     parser.add_argument("-q", "--quiet", action="count", default=0, help=hidden)
     parser.add_argument("-v", "--verbose", action="count", default=0, help=hidden)
-    parser.add_argument("--color", type=one_of("auto", "always", "never"), metavar="WHEN", default="", help=hidden)
+    parser.add_argument("--color", type=one_of("auto", "always", "never"), metavar="WHEN", help=hidden)
     parser.add_argument("--no-progress", action="store_true", help=hidden)
     parser.add_argument("--json", action="store_true", help=hidden)
 

@@ -43,11 +43,6 @@ def safe(text: str, *, is_ci: bool = False) -> str:
     return _COMMAND_BRACKET.sub(r"\\x23", _COMMAND_COLONS.sub(r"\1\\x3a", shown))
 
 
-def one_line(text: str) -> str:
-    """The text with its line breaks as visible escapes, so that it cannot pass for a line of ours."""
-    return text.replace("\n", "\\n")
-
-
 def safe_json(document: str, *, is_ci: bool = False) -> str:
     """JSON text of the same value without raw control characters (they stand in strings only)."""
     shown = _CONTROL_IN_JSON.sub(_json_escape, document)

@@ -69,13 +69,14 @@ class Story:
             case RunStarted(run, workflow, file, steps, version):
                 self._width = name_width(list(steps))
                 self._console.detail(f"{run}: {workflow} ({file}), runner {version}")
-            case Retrying(step, item, tries, wait_s, message):
-                if self._is_told_singly(step):
-                    self._console.story(
-                        f"{_place(step, item)}: try {tries} failed ({message}); again in {duration(wait_s)}", "dim"
-                    )
+            case Retrying(step, item, tries, wait_s, message) if self._is_told_singly(step):
+                again = f"{_place(step, item)}: try {tries} failed ({message}); again in {duration(wait_s)}"
+                self._console.story(again, "dim")
+            case Retrying():
+                pass
             case Noted(code, message):
-                self._console.story(f"{code}: {message}", "warning")
+                # A warning of the workflow is rendered already, with its own code.
+                self._console.story(message if code == "warning" else f"{code}: {message}", "warning")
             case RunFinished():
                 self._tell_the_unfinished()
 
@@ -87,12 +88,9 @@ class Story:
         attempt, step = event.attempt, event.step
         is_worth_it = attempt.source is Source.FRESH or self._console.look.verbosity > 0
         if attempt.repair and is_worth_it and self._is_told_singly(step):
-            self._console.story(f"{' ' * (self._width + 3)}repair {attempt.repair} sent", "dim")
+            self._console.story(f"{' ' * (self._width + 3)}repair {attempt.repair} answered", "dim")
         if attempt.violations and is_worth_it and self._is_told_singly(step):
-            head, *rest = misfit_lines(attempt, self._width)
-            name = _place(step, event.item if self._expected.get(step, 1) != 1 else "")
-            self._console.story(f"{name:<{self._width}}{head[len(name) :] if len(name) <= self._width else head}")
-            for line in rest:
+            for line in misfit_lines(_place(step, event.item), attempt, self._width):
                 self._console.story(line)
         self._progress(step)
 
@@ -110,10 +108,9 @@ class Story:
 
     def _finish(self, step: str) -> None:
         self._told.add(step)
-        found = next((one for one in self._summariser.summary().steps if one.step == step), None)
-        if found:
-            stored_only = not found.calls and not found.failed and not found.blocked
-            self._console.story(step_line(found, self._width), "dim" if stored_only else "")
+        found = next(one for one in self._summariser.summary().steps if one.step == step)
+        stored_only = not found.calls and not found.failed and not found.blocked
+        self._console.story(step_line(found, self._width), "dim" if stored_only else "")
         self._said_at = self._now()
 
     def _progress(self, step: str) -> None:

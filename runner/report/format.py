@@ -15,7 +15,7 @@ def money(usd: float | None) -> str:
         return f"${usd:,.2f}"
     if usd < _SMALLEST_SHOWN:
         return f"<${_SMALLEST_SHOWN:.6f}"
-    return f"${usd:.{1 - floor(log10(usd))}f}"
+    return "$" + f"{usd:.{1 - floor(log10(usd))}f}".rstrip("0")
 
 
 def duration(seconds: float) -> str:

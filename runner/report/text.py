@@ -33,6 +33,8 @@ def step_line(step: StepSummary, width: int = NARROWEST) -> str:
 def _standing(step: StepSummary) -> list[str]:
     """Cached, skipped, failed and blocked items; nothing for a good fresh answer."""
     stored = step.cached + step.recorded
+    if not step.items and not stored and not step.calls:
+        return ["no items"]
     alone = step.items <= 1
     if alone and not step.failed and not step.blocked:
         if step.skipped:
@@ -48,8 +50,6 @@ def _standing(step: StepSummary) -> list[str]:
     if alone:
         return [word for amount, word in counts[2:] if amount]
     words = [f"{amount:,} {word}" for amount, word in counts if amount]
-    if step.items == 0:
-        return ["no items"]
     return [", ".join(words)] if words else [count(step.items, "item")]
 
 
@@ -94,12 +94,11 @@ def paid_twice_line(summary: RunSummary) -> str:
     return f"{count(amount, 'request')} got no answer after being sent: the provider may count them twice"
 
 
-def misfit_lines(attempt: Attempt, width: int = NARROWEST) -> list[str]:
-    """An answer that did not fit, with its violations, under the step's name column."""
+def misfit_lines(name: str, attempt: Attempt, width: int = NARROWEST) -> list[str]:
+    """An answer that did not fit, with its violations under it; `name` is the step, or one of its items."""
     indent = " " * (width + len(GAP))
-    number_of = attempt.repair + 1
     stored = "" if attempt.source is Source.FRESH else f" ({attempt.source})"
-    lines = [f"{indent}answer {number_of}{stored} does not fit"]
+    lines = [f"{name:<{width}}{GAP}answer {attempt.repair + 1}{stored} does not fit"]
     pointers = [violation.pointer or "(root)" for violation in attempt.violations]
     column = max(map(len, pointers), default=0)
     for pointer, violation in zip(pointers, attempt.violations, strict=True):

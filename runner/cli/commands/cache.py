@@ -12,7 +12,7 @@ from runner.cli import exit_codes
 from runner.cli.console import Console, columns
 from runner.cli.parser import one_of
 from runner.core.canonical import Json
-from runner.report.format import count, size
+from runner.report.format import count, number, size
 
 if TYPE_CHECKING:
     from runner.core.answer import StoredAnswer
@@ -50,7 +50,7 @@ def _flat(values: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str, s
         elif name == "bytes":
             yield f"{prefix}size".strip(), size(value)
         else:
-            yield label, f"{value:,}" if isinstance(value, int) else str(value)
+            yield label, number(value) if isinstance(value, int) else str(value)
 
 
 def _list(entries: Iterator[StoredAnswer], console: Console) -> int:

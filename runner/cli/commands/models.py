@@ -18,7 +18,7 @@ HEAD = ("model", "thinking", "schema", "context", "in/out per M", "key", "note")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("action", metavar="pull", nargs="?", type=one_of("pull"), default="",
+    parser.add_argument("action", metavar="pull", nargs="?", type=one_of("pull"),
         help="fetch the weights of a local model")  # fmt: skip
     parser.add_argument("name", metavar="NAME", nargs="?", default="", help="the model, such as local/smollm2-135m")
 

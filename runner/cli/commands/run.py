@@ -45,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def prepare(words: Sequence[str]) -> list[str]:
     """`--refresh FLOW` means all steps of FLOW: a step's name is no path."""
     ready: list[str] = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         is_path = "/" in following or following.endswith((".yaml", ".yml"))
         ready.append(f"--refresh={ALL_STEPS}" if word == "--refresh" and is_path else word)
     return ready

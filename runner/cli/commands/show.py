@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.cli import exit_codes
@@ -12,12 +12,10 @@ from runner.cli.console import Console, columns
 from runner.core.canonical import Json
 from runner.core.errors import NothingSelected, UsageError
 from runner.core.problem import Problem
-from runner.record.folders import list_runs
-from runner.record.summary import RunSummary, read_summary, summary_from_json, summary_to_json
+from runner.record.summary import summary_from_json
 from runner.report.format import count, duration, money
 from runner.report.text import closing_line, name_width, step_line
 
-RUNS = Path(".runner") / "runs"
 _RUN = re.compile(r"r[1-9]\d*")
 _STEP = re.compile(r"(?P<step>[^\[\]]+)(?:\[(?P<item>.*)\])?", re.DOTALL)
 
@@ -36,7 +34,7 @@ def execute(args: Namespace, console: Console) -> int:
 
     root = api.find_project_root(Path.cwd())
     if args.list:
-        return _list(root / RUNS, console)
+        return _list(api.list_runs(root), console)
     if args.request and args.answer:
         raise UsageError(Problem("usage", "--request and --answer exclude each other", fix="leave one out"))
     shown = api.show(root, run, step, item)
@@ -70,35 +68,23 @@ def _selection(names: list[str]) -> tuple[str | None, str | None, str | None]:
     return run, match["step"], match["item"]
 
 
-def _list(runs: Path, console: Console) -> int:
-    names = list_runs(runs)
+def _list(runs: Sequence[Mapping[str, Json]], console: Console) -> int:
     if console.look.is_json:
-        documents = [_summary_document(run_name, _summary(runs / run_name)) for run_name in names]
-        console.result({"format": 1, "runs": documents})
+        console.result({"format": 1, "runs": [dict(run) for run in runs]})
         return exit_codes.DONE
-    if not names:
+    if not runs:
         raise NothingSelected(Problem("no-run", "there is no run yet", fix="runner run FLOW"))
-    console.report(columns([_row(run_name, _summary(runs / run_name)) for run_name in names]))
+    console.report(columns([_row(run) for run in runs]))
     return exit_codes.DONE
 
 
-def _summary(folder: Path) -> RunSummary | None:
-    try:
-        return read_summary(folder)
-    except ValueError:
-        return None
-
-
-def _summary_document(run: str, summary: RunSummary | None) -> Json:
-    return summary_to_json(summary) if summary else {"run": run, "status": "unfinished"}
-
-
-def _row(run: str, summary: RunSummary | None) -> tuple[str, ...]:
-    if summary is None:
-        return (run, "?", "unfinished", "", "", "", "")
-    calls, cached = count(summary.calls, "call"), f"{summary.cached + summary.recorded:,} stored"
-    cost, seconds = money(summary.cost_usd), duration(summary.seconds)
-    return (run, summary.workflow, summary.status, calls, cached, cost, seconds)
+def _row(run: Mapping[str, Json]) -> tuple[str, ...]:
+    """A run that was killed has no numbers."""
+    head = (str(run["run"]), str(run.get("workflow", "?")), str(run["status"]))
+    if "calls" not in run:
+        return (*head, "", "", "", "")
+    stored = f"{run['cached']:,} stored"
+    return (*head, count(run["calls"], "call"), stored, money(run["cost_usd"]), duration(run["seconds"]))
 
 
 def _print_each(shown: Mapping[str, Json], wanted: str, console: Console) -> int:
@@ -112,12 +98,15 @@ def _print_each(shown: Mapping[str, Json], wanted: str, console: Console) -> int
 
 
 def _overview(shown: Mapping[str, Json]) -> Iterator[str]:
-    summary = summary_from_json(shown["summary"])
-    yield f"{summary.workflow}   {summary.status}"
-    width = name_width([step.step for step in summary.steps])
-    for step in summary.steps:
-        yield step_line(step, width)
-    yield closing_line(summary)
+    try:
+        summary = summary_from_json(shown["summary"])
+    except ValueError:  # killed before its summary was written, or written by another version
+        yield f"run {shown['run']}   {shown['summary'].get('status', 'unfinished')}"
+    else:
+        yield f"{summary.workflow}   {summary.status}"
+        width = name_width([step.step for step in summary.steps])
+        yield from (step_line(step, width) for step in summary.steps)
+        yield closing_line(summary)
     attempts = shown["attempts"]
     if attempts:
         yield ""
@@ -146,7 +135,7 @@ def _block(label: str, value: Json) -> Iterator[str]:
         yield f"  {label:<9} (not stored any more)"
         return
     yield f"  {label}"
-    for line in _text(value).splitlines():
+    for line in _text(value).split("\n"):
         yield f"    {line}"
 
 

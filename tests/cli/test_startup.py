@@ -1,0 +1,65 @@
+"""What the process imports, and what it costs to say the version."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from runner.core.version import VERSION
+
+ROOT = Path(__file__).parents[2]
+RECORDINGS = ROOT / "cache" / "recordings"
+HEAVY = {
+    "jinja2",
+    "httpx",
+    "asyncio",
+    "jsonschema",
+    "jsonschema_rs",
+    "rich",
+    "yaml",
+    "diskcache",
+    "orjson",
+    "runner.app",
+}
+HEAVY_WHEN_CACHED = {"asyncio", "httpx", "jsonschema", "rich", "xllamacpp"}
+
+
+def imported(*words: str, cwd: Path) -> set[str]:
+    """Modules and their packages that the process imports."""
+    command = [sys.executable, "-X", "importtime", "-m", "runner", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    return names | {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_the_quick_answers_import_nothing_heavy(option: str, tmp_path: Path) -> None:
+    names = imported(option, cwd=tmp_path)
+    assert names & HEAVY == set()
+    assert {name for name in names if name.startswith("runner.core.")} <= {"runner.core.version"}
+
+
+def test_the_help_of_a_command_imports_nothing_heavy(tmp_path: Path) -> None:
+    names = imported("run", "--help", cwd=tmp_path)
+    assert names & (HEAVY - {"orjson"}) == set()
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["version"] == VERSION
+
+
+@pytest.mark.skipif(not any(RECORDINGS.glob("*/*.json")), reason="needs the recorded example")
+def test_a_cached_run_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    for name in ("workflows", "prompts", "schemas", "data", "cache/recordings"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "pyproject.toml").touch()
+    names = imported("run", "workflows/hello.yaml", "--offline", cwd=tmp_path)
+    assert names & HEAVY_WHEN_CACHED == set()
