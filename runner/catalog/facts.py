@@ -13,13 +13,15 @@ from runner.core.model import THINKING_LEVELS, ModelFacts, Price, Provider, Stru
 class Catalog:
     """Built-in providers, and the facts of models by (provider, model).
 
-    `later` maps providers that this version does not speak to what to write until then. The providers in `closed`
-    have no models but the listed ones; those in `open` take any name.
+    `later` maps providers that this version does not speak to what to write until then, `hosts` the base URLs of
+    gateways to the name under which their models are listed. The providers in `closed` have no models but the listed
+    ones; those in `open` take any name.
     """
 
     providers: Mapping[str, Provider]
     models: Mapping[tuple[str, str], ModelFacts]
     later: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, str] = field(default_factory=dict)
     closed: frozenset[str] = frozenset()
     open: frozenset[str] = frozenset()
 
@@ -38,6 +40,7 @@ def parse_catalog(value: Json) -> Catalog:
             for model, entry in entries.items()
         },
         later={name: _way_out(entry) for name, entry in value["later"].items()},
+        hosts={entry["base_url"]: name for name, entry in value["later"].items() if "base_url" in entry},
         closed=frozenset(name for name, entry in providers.items() if entry.get("only_listed")),
         open=frozenset(name for name, entry in providers.items() if entry.get("is_open")),
     )
@@ -87,24 +90,31 @@ def _way_out(entry: Mapping[str, Json]) -> str:
 
 
 def facts_for(provider: Provider, model: str, catalog: Catalog) -> ModelFacts:
-    """The facts of a listed model; for any other, what can be said of it.
-
-    A model of a project's own provider has the abilities of the model of that name behind the built-in provider of
-    the same dialect (a gateway passes requests on), but not its price and not its retirement.
-    """
+    """The facts of a listed model; for any other, what can be said of it."""
+    if not provider.is_builtin:
+        return _own_facts(provider, model, catalog)
     listed = catalog.models.get((provider.name, model))
     if listed is not None:
-        return listed if provider.is_builtin else replace(listed, price=_own_price(provider) or listed.price)
-    if provider.is_builtin:
-        is_open = provider.name in catalog.open
-        levels = THINKING_LEVELS if is_open else ()
-        return ModelFacts(provider.name, model, thinking_levels=levels, price=_own_price(provider), is_listed=is_open)
+        return listed
+    is_open = provider.name in catalog.open
+    levels = THINKING_LEVELS if is_open else ()
+    return ModelFacts(provider.name, model, thinking_levels=levels, price=_own_price(provider), is_listed=is_open)
+
+
+def _own_facts(provider: Provider, model: str, catalog: Catalog) -> ModelFacts:
+    """A model of a project's own provider: what is listed for its gateway, or the abilities (not the price and not
+    the retirement) of the model of that name behind the built-in provider of the same dialect: gateways pass on.
+    """
+    price = _own_price(provider)
+    address = next((url for url in catalog.hosts if provider.base_url.startswith(url)), "")
+    listed = catalog.models.get((catalog.hosts.get(address, ""), model))
+    if listed is not None:
+        return replace(listed, provider=provider.name, price=price or listed.price)
     known = _behind(provider, model, catalog)
     if known is not None:
-        price = _own_price(provider)
         return replace(known, provider=provider.name, price=price, retired="", replacement="", is_listed=False)
     structured: StructuredMode = "grammar" if provider.dialect == "llama" else "json_schema"
-    return ModelFacts(provider.name, model, structured=structured, price=_own_price(provider), is_listed=False)
+    return ModelFacts(provider.name, model, structured=structured, price=price, is_listed=False)
 
 
 def _behind(provider: Provider, model: str, catalog: Catalog) -> ModelFacts | None:

@@ -2,7 +2,7 @@
 
 Own servers (llama.cpp, vLLM, Ollama, gateways) get the same strict schema with `strict: true`: those that do not
 know the flag skip it, and a schema with every property required is the one that grammars keep best. They differ in
-two words only: `max_tokens` for the cap and `system` for the role of the system text.
+two words only: `max_tokens` for the cap, and `system` for the role of the system text.
 """
 
 from __future__ import annotations
@@ -58,13 +58,15 @@ class OpenAIChatDialect:
 
     def encode(self, call: Call, route: Route) -> Request:
         is_openai = route.provider.is_builtin
+        # Behind a gateway, a model of OpenAI's still refuses the older name.
+        cap = "max_completion_tokens" if is_openai or "max_tokens" in route.facts.refuses else "max_tokens"
         fields: dict[str, Json] = {
             "model": route.model,
             "messages": chat_messages(call.system, call.messages, system_role="developer" if is_openai else "system"),
             "reasoning_effort": _EFFORTS.get(call.thinking or "", call.thinking),
             "temperature": call.temperature,
             "top_p": call.top_p,
-            "max_completion_tokens" if is_openai else "max_tokens": call.max_output_tokens,
+            cap: call.max_output_tokens,
             "seed": call.seed,
             "stop": list(call.stop) or None,
             "response_format": self._format(call),

@@ -1,0 +1,78 @@
+"""Routes and calls for the dialects' tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from runner.core.call import Call, Message
+from runner.core.model import ModelFacts, Provider, Route
+
+BUILTIN = {
+    "gemini": Provider(
+        "gemini", "gemini", "https://generativelanguage.googleapis.com", "GEMINI_API_KEY", is_builtin=True
+    ),
+    "openai-chat": Provider(
+        "openai-chat", "openai-chat", "https://api.openai.com/v1", "OPENAI_API_KEY", is_builtin=True
+    ),
+    "llama": Provider("local", "llama", is_builtin=True, is_free=True, settings={"weights_sha256": "ab" * 32}),
+    "scripted": Provider("scripted", "scripted", is_builtin=True, is_free=True, settings={"script_sha256": "cd" * 32}),
+}
+MODELS = {
+    "gemini": "gemini-3.1-flash-lite",
+    "openai-chat": "gpt-5.4-mini",
+    "llama": "smollm2-135m",
+    "scripted": "answers.json",
+}
+
+
+@pytest.fixture
+def route_to() -> Callable[..., Route]:
+    """`route_to("gemini")` is the built-in provider; `provider=` and `model=` replace the parts."""
+
+    def make(
+        dialect: str, *, provider: Provider | None = None, model: str = "", refuses: tuple[str, ...] = ()
+    ) -> Route:
+        provider, model = provider or BUILTIN[dialect], model or MODELS[dialect]
+        return Route(f"{provider.name}/{model}", provider, model, ModelFacts(provider.name, model, refuses=refuses))
+
+    return make
+
+
+@pytest.fixture
+def ask() -> Callable[..., Call]:
+    """A call with one user message; keyword arguments are the call's other fields."""
+
+    def make(text: str = "How big is the moon?", **fields: Any) -> Call:
+        return Call(model="m", messages=(Message("user", text),), **fields)
+
+    return make
+
+
+@pytest.fixture
+def full_call() -> Call:
+    """A call with every field set that all dialects take."""
+    return Call(
+        model="m",
+        messages=(
+            Message("user", "How big is the moon?"),
+            Message("assistant", "Quite big."),
+            Message("user", "In kilometres, please."),
+        ),
+        system="Answer like an astronomer.",
+        schema={
+            "type": "object",
+            "properties": {"radius": {"type": "integer", "minimum": 1}, "sure": {"type": "boolean"}},
+            "required": ["radius", "sure"],
+            "additionalProperties": False,
+        },
+        schema_name="moon",
+        thinking="low",
+        temperature=0.5,
+        top_p=0.9,
+        max_output_tokens=64,
+        seed=7,
+        stop=("END", "STOP"),
+    )
