@@ -56,7 +56,7 @@ def write_record_file(path: Path, data: bytes) -> None:
     """All or nothing, through a file of a random name beside it. Raises StorageError."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        descriptor = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
         aside.replace(path)

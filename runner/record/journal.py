@@ -30,7 +30,7 @@ class Journal:
         self._now = now
         self._waiting: list[bytes] = []
         try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             self._is_torn = _ends_torn(self._fd)
         except OSError as error:
             raise unwritable_record(self._path, error) from error
@@ -92,5 +92,7 @@ def _may_be_lost(event: Event) -> bool:
 
 
 def _ends_torn(fd: int) -> bool:
-    size = os.fstat(fd).st_size
-    return size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+    if os.fstat(fd).st_size == 0:
+        return False
+    os.lseek(fd, -1, os.SEEK_END)
+    return os.read(fd, 1) != b"\n"

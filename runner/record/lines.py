@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Final, assert_never
 
@@ -66,6 +65,8 @@ def to_line(record: Mapping[str, Json]) -> bytes:
     try:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
+        import json
+
         return json.dumps(record, default=str).encode("ascii") + b"\n"
 
 
@@ -74,6 +75,8 @@ def read_line(line: bytes) -> dict[str, Json] | None:
     try:
         record = orjson.loads(line)
     except ValueError:
+        import json
+
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):

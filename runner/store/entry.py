@@ -12,12 +12,13 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
 
 from runner.core.answer import StoredAnswer
-from runner.core.canonical import Json, canonical
+from runner.core.canonical import Json, NotJson, canonical, ensure_json
 from runner.core.errors import StorageError
 from runner.core.outcome import ANSWER_KINDS, FailureKind, Source
 from runner.core.problem import Problem
@@ -53,7 +54,7 @@ def encode_entry(answer: StoredAnswer) -> bytes:
             "dialect": answer.dialect,
             "endpoint": answer.endpoint,
             "failure": answer.failure,
-            "ingredients": answer.ingredients,
+            "ingredients": safe_ingredients(answer.ingredients),
             "key": answer.key,
             "key_version": find_key_version(answer),
             "provider": answer.provider,
@@ -89,6 +90,15 @@ def decode_entry(key: str, data: bytes, *, source: Source = Source.CACHED) -> St
     answer, version = _read_head(head, content[body_at:payload_at], content[payload_at:], source)
     verify_key(answer, version, key)
     return answer
+
+
+def safe_ingredients(ingredients: Mapping[str, Json]) -> dict[str, Json]:
+    """The ingredients; only the headers if the rest is no JSON: a paid answer is not lost for its explanation."""
+    try:
+        ensure_json(dict(ingredients))
+        return dict(ingredients)
+    except (NotJson, RecursionError):
+        return {name: value for name, value in ingredients.items() if name == HEADERS}
 
 
 def find_key_version(answer: StoredAnswer) -> int:

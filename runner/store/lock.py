@@ -73,10 +73,10 @@ def one_at_a_time(path: Path, *, wait_s: float) -> Iterator[None]:
 
 def _open_lock_file(path: Path) -> int | None:
     if path.is_dir():
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY)
     for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
         try:
-            return os.open(path, flags | os.O_CLOEXEC, 0o600)
+            return os.open(path, flags, 0o600)
         except OSError:
             continue
     return None

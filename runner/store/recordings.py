@@ -20,7 +20,7 @@ import orjson
 
 from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json, canonical, digest
-from runner.store.entry import DamagedEntry
+from runner.store.entry import DamagedEntry, safe_ingredients
 from runner.store.lock import one_at_a_time
 from runner.store.recording_text import format_recording, parse_recording
 from runner.store.trouble import told
@@ -142,7 +142,7 @@ class Recordings:
 
 def _format_place(line: PlaceLine) -> bytes:
     place = {"item": line.item, "repair": line.repair, "sample": line.sample, "step": line.step}
-    return canonical({"ingredients": line.ingredients, "key": line.key, "place": place}) + b"\n"
+    return canonical({"ingredients": safe_ingredients(line.ingredients), "key": line.key, "place": place}) + b"\n"
 
 
 def _read_places(path: Path) -> dict[Place, bytes]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import struct
 import zlib
@@ -170,3 +171,27 @@ def test_an_answer_beyond_the_limit_is_refused_in_words(make_answer: Any, monkey
     assert render(caught.value.problems[0], {}).startswith("answer-too-large: an answer of 2,")
     assert render(caught.value.problems[0], {}).endswith("expected: at most 1,000 bytes with its request")
     assert size > 2000
+
+
+def test_ingredients_that_are_no_json_are_left_out_and_the_answer_is_kept(make_answer: Any) -> None:
+    for odd in ("half \ud800", 2**70, float("nan"), object(), {1: 2}):
+        answer = make_answer(ingredients={"headers": [["version", "2"]], "odd": odd})
+        assert decode_entry(answer.key, encode_entry(answer)).ingredients == {"headers": [["version", "2"]]}
+
+
+GOLDEN_KEY = "af03dbf6a59d5ae6caae90e5f5952a4cafb5a01ddf68447edd0864696e400cb4"
+GOLDEN_ENTRY = (
+    "cm5yAfFVuRl6lxAdTHkNdB8DD70AAAABMgAAAP8AAAAbeyJhdCI6MS41LCJkaWFsZWN0Ijoic2NyaXB0ZWQiLCJlbmRwb2ludCI6"
+    "Ii9hbnN3ZXJzL3BhcnJvdCIsImZhaWx1cmUiOiJjdXQiLCJpbmdyZWRpZW50cyI6eyJ0aGlua2luZyI6ImxvdyJ9LCJrZXkiOiJh"
+    "ZjAzZGJmNmE1OWQ1YWU2Y2FhZTkwZTVmNTk1MmE0Y2FmYjVhMDFkZGY2ODQ0N2VkZDA4NjQ2OTZlNDAwY2I0Iiwia2V5X3ZlcnNp"
+    "b24iOjEsInByb3ZpZGVyIjoic2NyaXB0ZWQiLCJzYWx0IjoiIiwic2FtcGxlIjoxLCJzZWNvbmRzIjowLjV9eyJxdWVzdGlvbiI6"
+    "IkhvdyBhcmUgeW91PyJ9eyJ0ZXh0IjoiRmluZS4ifQ=="
+)
+
+
+def test_an_entry_of_the_first_release_is_read_and_still_written_the_same() -> None:
+    data = base64.b64decode(GOLDEN_ENTRY)
+    answer = decode_entry(GOLDEN_KEY, data)
+    assert (answer.body, answer.payload) == (b'{"question":"How are you?"}', b'{"text":"Fine."}')
+    assert (answer.failure, answer.ingredients, answer.sample) == (FailureKind.CUT, {"thinking": "low"}, 1)
+    assert encode_entry(answer) == data

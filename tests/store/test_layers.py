@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import pickle
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from runner.core.outcome import Source
 from runner.core.ports import Answers
 from runner.store.entry import encode_entry
 from runner.store.layers import LayeredAnswers, Scanned
+from runner.store.local import LocalStore
 from runner.store.memory import MemoryStore
 from runner.store.recordings import Recordings
 
@@ -148,3 +152,20 @@ def test_a_scan_goes_through_all_layers_and_gives_the_reason_of_each_damage(
         ("row-7", Source.CACHED, False, "it is too short"),
     }
     assert all(one.size_bytes > 0 for one in answers.scan() if one.answer)
+
+
+def test_a_poisoned_row_of_the_local_store_is_a_damaged_entry(
+    tmp_path: Path, warnings: list[str], make_answer: Any
+) -> None:
+    answer = make_answer()
+    store = LocalStore(tmp_path / "local", wait_s=0)
+    answers = LayeredAnswers(None, store, warnings.append)
+    answers.commit([answer])
+    with closing(sqlite3.connect(tmp_path / "local" / "cache.db")) as connection:
+        connection.execute("UPDATE Cache SET mode = 4, value = ?", (pickle.dumps(print),))
+        connection.commit()
+    assert answers.lookup([answer.key]) == {}
+    assert warnings == [f"the stored answer {answer.key[:12]} is damaged and will not be used: it is too short"]
+    answers.commit([answer])
+    assert list(answers.lookup([answer.key])) == [answer.key]
+    store.close()
