@@ -30,8 +30,8 @@ _CONTAINERS = {
     "enum": "[yes, no]",
 }
 EXPECTED = (
-    "string, integer, integer 1..5, number, number 0..1 or boolean (a '?' at the end allows null), a mapping of fields, "
-    "a list of two or more words (one of them) or a list of one type (a list of such)"
+    "string, integer, integer 1..5, number 0..1 or boolean ('?' behind it allows null), a mapping of fields, "
+    "[one, of, these] or [type] for a list"
 )
 _WORD = re.compile(r"(?P<name>[^\s?]+)(?:\s+(?P<range>[^?]*?))?\s*(?P<nullable>\?)?")
 _NUMBER = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"

@@ -22,14 +22,15 @@ _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _TOKEN = re.compile(rf"{_STRING.pattern}|[{{}}\[\]]", re.DOTALL)
 _LARGE = re.compile(r"(?<![\w.])([0-9]+)(?:\.[0-9]*+)?(?:[eE]\+?([0-9]++))?")
-_MEMBER = re.compile(r'"\s*:')
-_LONG_DIGITS = re.compile(r"[0-9]{19}")
 _OPENING = re.compile(r"[{\[]")
 # What begins like this was meant as JSON; in prose, `{name}` and `[as asked]` were not.
-_LIKE_JSON = re.compile(r'\{\s*["}]|\[\s*[\[{"\d\]-]')
+_LIKE_JSON = re.compile(r'\{\s*["}]|\[\s*(?:[\[{"\d\]-]|true\b|false\b|null\b)')
 _FENCE = re.compile(
     r"^[ \t]*```+[ \t]*(?P<word>[\w.+-]*)[ \t]*\n(?P<body>.*?)(?:^[ \t]*```+[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_MANY_DIGITS = b"0" * 19  # no shorter integer is beyond 64 bits
 _MOST_OPENINGS = 64
 _MOST_UNCLOSED = 4
 
@@ -62,42 +63,47 @@ def parse_strictly(text: str) -> Json:
     """A text that is one JSON value and nothing else. Raises NotParsed."""
     if len(text) > MAX_BYTES or (len(text) > MAX_BYTES // 4 and len(text.encode("utf-8", "replace")) > MAX_BYTES):
         raise NotParsed("more than 16 MB")
-    _refuse_depth(text)
+    bare = _without_strings(text)
+    _refuse_depth(bare)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise NotParsed(_reason(text)) from None
-    if _LONG_DIGITS.search(text) or not _has_each_member_once(text, value):
+    if _count_members(value) < bare.count(b":") or _MANY_DIGITS in bare.translate(_DIGITS_TO_ZEROS):
         _read_slowly(text)
     return value
 
 
-def _refuse_depth(text: str) -> None:
-    if text.count("{") + text.count("[") <= MAX_DEPTH:
+def _without_strings(text: str) -> bytes:
+    """What stands outside of strings; exact for JSON, and for other texts something no longer than they are."""
+    parts = text.replace("\\\\", "").replace('\\"', "").split('"')
+    return "".join(parts[::2]).encode("utf-8", "replace")
+
+
+def _refuse_depth(bare: bytes) -> None:
+    """Peels the brackets from the inside, before a parser that recurses sees the text."""
+    if bare.count(b"{") + bare.count(b"[") <= MAX_DEPTH:
         return
-    depth = 0
-    for token in _TOKEN.finditer(text):
-        first = token[0]
-        if first in "{[":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise NotParsed(f"nested more than {MAX_DEPTH} deep")
-        elif first in "}]":
-            depth -= 1
-
-
-def _has_each_member_once(text: str, value: Json) -> bool:
-    """Cheap and certain when true: as many members survived as the text can hold at most."""
-    members = _count_members(value)
-    return members == text.count(":") or members == len(_MEMBER.findall(text))
+    brackets, levels = bare.translate(None, _ALL_BUT_BRACKETS), 0
+    while levels <= MAX_DEPTH:
+        peeled = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if peeled == brackets:
+            break
+        brackets, levels = peeled, levels + 1
+    if levels > MAX_DEPTH or brackets.count(b"{") + brackets.count(b"[") > MAX_DEPTH:
+        raise NotParsed(f"nested more than {MAX_DEPTH} deep")
 
 
 def _count_members(value: Json) -> int:
+    members = 0
     if isinstance(value, dict):
-        return len(value) + sum(_count_members(inner) for inner in value.values() if isinstance(inner, (dict, list)))
-    if isinstance(value, list):
-        return sum(_count_members(inner) for inner in value if isinstance(inner, (dict, list)))
-    return 0
+        members, value = len(value), value.values()
+    elif not isinstance(value, list):
+        return 0
+    for inner in value:
+        if type(inner) is dict or type(inner) is list:  # far quicker than isinstance, and orjson makes no others
+            members += _count_members(inner)
+    return members
 
 
 def _read_slowly(text: str) -> None:
