@@ -25,7 +25,8 @@ class Call:
 
     `schema` is the bundled JSON Schema to be sent, in the author's order of properties (None: text, or a schema
     that is only checked here). `thinking` is the level to send, None when the model has no such control.
-    `sample` numbers repeats of one question from 0; `salt` is the author's, to ask anew.
+    `schema_name` is a constant on the wire, since a step's
+    name must not enter the key. `sample` numbers repeats of one question from 0; `salt` is the author's, to ask anew.
     """
 
     model: str

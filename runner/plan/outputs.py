@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.core.canonical import Json
-from runner.core.outcome import Outcome, Status
+from runner.core.outcome import ANSWER_KINDS, Attempt, Outcome, Status
 from runner.core.problem import Problem
 from runner.link.linked import LinkedOutput
 from runner.link.scope import Use
@@ -110,11 +110,8 @@ def _group_problem(state: RunState, group: list[Outcome]) -> Problem:
     where = f"{first.step}[{first.item}]" if first.item else first.step
     more = f" (and {len(group) - 1} more items)" if len(group) > 1 else ""
     notes: list[tuple[str, str]] = [("at", _violation(v.pointer, v.found)) for v in first.failure.violations[:3]]
-    asked = [attempt for attempt in first.attempts if attempt.key]
-    if asked:
-        repairs = sum(attempt.repair > 0 for attempt in asked)
-        counted = f"{len(asked)} answer{'s' if len(asked) != 1 else ''}"
-        notes.append(("tried", f"{counted} ({repairs} repair{'s' if repairs != 1 else ''}) with {step.route.name}"))
+    if first.attempts:
+        notes.append(("tried", f"{_tried(first.attempts)} with {step.route.name}"))
     expected = first.failure.violations[0].expected if first.failure.violations else ""
     return Problem(
         code=f"{first.failure.kind}",
@@ -123,6 +120,19 @@ def _group_problem(state: RunState, group: list[Outcome]) -> Problem:
         expected=expected,
         notes=tuple(notes),
     )
+
+
+def _tried(attempts: Sequence[Attempt]) -> str:
+    """`3 answers, 2 of them repairs` or `5 requests`."""
+    answers = [attempt for attempt in attempts if attempt.failure is None or attempt.failure in ANSWER_KINDS]
+    if not answers:
+        return _counted(sum(attempt.requests for attempt in attempts), "request")
+    repairs = sum(attempt.repair > 0 for attempt in answers)
+    return _counted(len(answers), "answer") + (f", {repairs} of them after a repair" if repairs else "")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _violation(pointer: str, found: str) -> str:

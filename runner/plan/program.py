@@ -68,7 +68,6 @@ class StepProgram:
             messages=tuple(message for entry in self.linked.messages for message in _render(entry, values)),
             system=self.linked.system.render(values) if self.linked.system else None,
             schema=self.sent_schema,
-            schema_name=step.name,
             thinking=self.thinking,
             temperature=step.temperature,
             top_p=step.top_p,

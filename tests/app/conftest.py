@@ -1,0 +1,152 @@
+"""A user's project in a folder, whose models answer from a local server that counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import runner
+from runner.core.events import AttemptMade, Event
+
+ROWS = 200
+
+WORKFLOW = """
+format: 1
+name: counted
+inputs:
+  topic: {type: string, default: tea}
+data:
+  rows: {file: rows.jsonl, key: id}
+models: {fast: box/small}
+defaults: {model: fast}
+steps:
+  first:
+    prompt: "first about {{ inputs.topic }}"
+    fields: {word: string}
+  second:
+    prompt: "second about {{ steps.first.output.word }}"
+    fields: {word: string}
+  third:
+    prompt: "third about {{ steps.second.output.word }}"
+    fields: {word: string}
+  tag:
+    for_each: data.rows
+    prompt: "tag {{ item.id }} {{ steps.third.output.word }}"
+    fields: {label: string, size: integer 1..9}
+    repair: 1
+    on_error: skip
+  tone:
+    for_each: data.rows
+    prompt: "tone of {{ steps.tag.output.label }} {{ item.id }}"
+    fields: {tone: string}
+  sum:
+    prompt: "sum {{ steps.tag.outputs | length }}"
+    fields: {total: integer}
+outputs:
+  total: steps.sum.output.total
+  table:
+    rows: data.rows
+    file: out/table.jsonl
+    columns: {id: item.id, label: steps.tag.output.label, tone: steps.tone.output.tone}
+"""
+
+
+def answer_for(prompt: str) -> dict[str, Any]:
+    """The answer that fits the schema of the step that asks."""
+    words = prompt.split()
+    match words[0]:
+        case "first" | "second" | "third":
+            return {"word": f"{words[0]}-word"}
+        case "tag":
+            return {"label": f"label-{words[1]}", "size": 3}
+        case "tone":
+            return {"tone": "calm"}
+        case "sum":
+            return {"total": int(words[1])}
+        case _:
+            return {"greeting": "hello"}
+
+
+@dataclass
+class Project:
+    """A project folder and its server; `run` runs its workflow and `asked` lists what the server was asked then."""
+
+    root: Path
+    server: Any
+    Answer: Any
+    special: dict[str, Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def respond(self, _dialect: str, body: Any, _n: int) -> Any:
+        prompt = body["messages"][-1]["content"]
+        found = self.special.get(prompt.split("\n")[0])
+        if found is not None:
+            return found(body) if callable(found) else found
+        for message in body["messages"]:
+            if message["role"] == "user":
+                return self.Answer(text=json.dumps(answer_for(message["content"])))
+        raise AssertionError("no user message")
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def workflow(self, text: str) -> Path:
+        return self.write("flow.yaml", text)
+
+    def edit(self, old: str, new: str) -> None:
+        path = self.root / "flow.yaml"
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def run(self, **options: Any) -> runner.RunResult:
+        self.server.forget()
+        self.events.clear()
+        return runner.run(self.root / "flow.yaml", sinks=[self.events.append], **options)
+
+    @property
+    def asked(self) -> list[str]:
+        """The first word and the item of every question, sorted."""
+        return sorted(" ".join(request.prompt.split()[:2]) for request in self.server.requests)
+
+    def reasons(self) -> list[str]:
+        """Why each call of the last run was made."""
+        return [
+            event.attempt.reason
+            for event in self.events
+            if isinstance(event, AttemptMade) and event.attempt.source == "fresh"
+        ]
+
+
+def rows(count: int = ROWS) -> list[Mapping[str, Any]]:
+    return [{"id": f"r{number:03d}"} for number in range(count)]
+
+
+def jsonl(values: list[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(value) + "\n" for value in values)
+
+
+@pytest.fixture
+def project(tmp_path: Path, counting_server: Any) -> Project:
+    made = Project(tmp_path, None, counting_server.Answer)
+    made.server = counting_server(made.respond, key="")
+    made.write(
+        "runner.yaml",
+        f'providers:\n  box: {{dialect: openai-chat, base_url: "{made.server.chat_url}", price: free, identity: box}}\n',
+    )
+    made.write("rows.jsonl", jsonl(rows()))
+    made.workflow(WORKFLOW)
+    return made
+
+
+@pytest.fixture
+def make_rows() -> Callable[[list[Mapping[str, Any]]], str]:
+    return jsonl
