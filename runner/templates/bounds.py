@@ -15,17 +15,22 @@ _LOOK_EVERY = 1_000_000
 # What handling one element costs, in characters of text: lists of short things are not free.
 ELEMENT = 8
 _ITERATION = 64
+_CALL = 4
+_CONTAINERS = (dict, list, tuple)
+_HEAVY = (str, *_CONTAINERS)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of one rendering; `work` counts characters of all text made on the way, also if thrown away."""
+    """The bounds of one rendering; `iterations` are rounds of loops, and `work` counts characters of
+    all text made on the way, also if thrown away.
+    """
 
     iterations: int = 1_000_000
     range_size: int = 100_000
     output_characters: int = 64_000_000
     work: int = 256_000_000
-    nodes: int = 10_000_000
+    nodes: int = 4_000_000
     width: int = 10_000
     depth: int = 40
     seconds: float = 10.0
@@ -77,7 +82,7 @@ class Meter(threading.local):
 
     def enter(self) -> None:
         self._depth += 1
-        self.iterate(1)
+        self.iterate(_CALL)
         if self._depth > self.limits.depth:
             raise LimitReached(f"macros and recursive loops call each other more than {self.limits.depth} levels deep")
 
@@ -87,7 +92,9 @@ class Meter(threading.local):
     def iterate(self, times: int) -> None:
         self._iterations -= times
         if self._iterations < 0:
-            raise LimitReached(f"the template's loops run more than {self.limits.iterations:,} times in all")
+            raise LimitReached(
+                f"the template's loops and macros run more than {self.limits.iterations:,} rounds in all"
+            )
         self.charge(times * _ITERATION)
 
     def ensure_width(self, width: int, what: str) -> None:
@@ -107,17 +114,13 @@ class Meter(threading.local):
             current = stack.pop()
             if isinstance(current, str):
                 self.charge(len(current))
-                continue
-            if isinstance(current, dict):
-                stack.extend(current.values())
-            elif isinstance(current, list | tuple):
-                stack.extend(current)
-            else:
-                continue
-            nodes += len(current)
-            self.charge(ELEMENT * len(current))
-            if nodes > self.limits.nodes:
-                raise LimitReached(f"a value has more than {self.limits.nodes:,} elements inside")
+            elif isinstance(current, _CONTAINERS):
+                nodes += len(current)
+                if nodes > self.limits.nodes:
+                    raise LimitReached(f"a value has more than {self.limits.nodes:,} elements inside")
+                self.charge(ELEMENT * len(current))
+                inner = current.values() if isinstance(current, dict) else current
+                stack += [element for element in inner if isinstance(element, _HEAVY)]
 
     def _look_closer(self) -> None:
         if self._work < 0:

@@ -30,10 +30,12 @@ from runner.templates.syntax import EACH, WEIGHED, OurCodeGenerator, OurParser
 from runner.templates.text_filters import TEXT_FILTERS
 from runner.templates.values import Group, Missing, Nothing, Refused, kind, text
 
-_LOOP_NAMES = frozenset(
+_LOOP_CALLS = frozenset(("cycle", "changed"))
+_LOOP_NAMES = _LOOP_CALLS | frozenset(
     ("index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0", "previtem", "nextitem")
 )
-_LOOP_CALLS = frozenset(("cycle", "changed"))
+_SEQUENCES = (list, tuple, str, range, Sequence)
+_LOOPED = (*_SEQUENCES, Mapping)
 _TAKE_MISSING = frozenset(("default", "d", "defined", "undefined"))
 _ABSENT = object()
 
@@ -111,7 +113,7 @@ class Environment(ImmutableSandboxedEnvironment):
         """A slice of a list or a text."""
         if isinstance(value, Missing):
             value.fail()
-        if not isinstance(value, Sequence | range):
+        if not isinstance(value, _SEQUENCES):
             raise Refused(f"{kind(value)} cannot be sliced")
         self.meter.charge(len(value))
         return value[part]
@@ -129,7 +131,7 @@ class Environment(ImmutableSandboxedEnvironment):
     def finalize_output(self, value: Any) -> str:
         """What `{{ … }}` inserts."""
         if type(value) is not str:
-            if isinstance(value, dict | list | tuple):
+            if isinstance(value, (dict, list, tuple)):
                 self.meter.weigh(value)
             inserted = text(value)
         else:
@@ -235,9 +237,11 @@ class Environment(ImmutableSandboxedEnvironment):
         if isinstance(holder, Missing):
             return holder.deeper(path)
         found: Any = _ABSENT
-        if isinstance(holder, Group) and name in Group._fields:
+        if isinstance(holder, LoopContext):
+            found = getattr(holder, name) if name in _LOOP_NAMES else _ABSENT
+        elif isinstance(holder, Group) and name in Group._fields:
             found = getattr(holder, name)
-        elif isinstance(holder, Sequence | range):
+        elif isinstance(holder, _SEQUENCES):
             if type(name) is int and -len(holder) <= name < len(holder):
                 found = holder[name]
         elif isinstance(holder, Mapping):
@@ -247,7 +251,7 @@ class Environment(ImmutableSandboxedEnvironment):
         return Missing.at(path, holder) if found is _ABSENT else found
 
     def _is_callable(self, value: Any) -> bool:
-        if isinstance(value, Macro | BlockReference | LoopContext):
+        if isinstance(value, (Macro, BlockReference, LoopContext)):
             return True
         if value in (self.globals["range"], Namespace, _make_mapping):
             return True
@@ -266,7 +270,7 @@ class Environment(ImmutableSandboxedEnvironment):
     def _count(self, _context: Context, value: Any) -> Counted:
         if isinstance(value, Missing):
             value.fail()
-        if not isinstance(value, Sequence | Mapping | range):
+        if not isinstance(value, _LOOPED):
             raise Refused(f"a loop needs a list, and this is {kind(value)}")
         return Counted(value, self.meter)
 
@@ -285,7 +289,7 @@ class Environment(ImmutableSandboxedEnvironment):
             if isinstance(value, Missing):
                 if not takes_missing:
                     value.fail()
-            elif isinstance(value, str | list):
+            elif isinstance(value, (str, list)):
                 charge(len(value))
             try:
                 return function(first, value, *args, **kwargs)
@@ -310,12 +314,10 @@ def _make_mapping(**pairs: Any) -> dict[str, Any]:
 
 
 def _language_attribute(holder: Any, name: str) -> Any:
-    """What `loop`, a namespace, an imported file and `self` show; private names never."""
+    """What a namespace, an imported file and `self` show; private names never."""
     if name.startswith("_"):
         return _ABSENT
     match holder:
-        case LoopContext() if name in _LOOP_NAMES | _LOOP_CALLS:
-            return getattr(holder, name)
         case Namespace() | TemplateModule():
             return getattr(holder, name, _ABSENT)
         case TemplateReference():

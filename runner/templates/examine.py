@@ -13,6 +13,7 @@ from jinja2.exceptions import TemplateSyntaxError
 from runner.core.errors import FileError
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Origin, Span
+from runner.core.workflow import Expression, Template
 from runner.templates.environment import Environment
 from runner.templates.places import Place, place_of, place_of_name
 from runner.templates.problems import TemplateProblem, describe_syntax, sources_of
@@ -30,6 +31,11 @@ _COMPLAINTS = (
     (r"multiple values for argument '(\w+)'", "gets '{}' twice"),
 )
 _TOO_DEEP = "it is nested too deeply, or a number in it has too many digits"
+
+
+def name_of(source: Template | Expression) -> str:
+    """The file that relative names in the source start from."""
+    return (source.file if isinstance(source, Template) else "") or source.origin.file
 
 
 def parse(env: Environment, text: str, name: str, origin: Origin) -> nodes.Template:
@@ -154,7 +160,10 @@ def file_named(node: FileNode) -> str | None:
 def examine_all(env: Environment, tree: nodes.Template, text: str, name: str, origin: Origin) -> None:
     """Examine a template and every file it brings in. Raises TemplateProblem with all that was found."""
     sources = sources_of(text, origin)
-    found = list(_examine_files(env, tree, name, origin, sources))
+    try:
+        found = list(_examine_files(env, tree, name, origin, sources))
+    except RecursionError:
+        found = [Problem("template-syntax", "the template is nested too deeply", origin.span())]
     if found:
         raise TemplateProblem(found, sources)
 

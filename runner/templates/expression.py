@@ -48,11 +48,14 @@ def parse_expression(env: Environment, expression: Expression) -> nodes.Expr:
 def compile_expression(env: Environment, expression: Expression) -> CompiledExpression:
     """Parse, examine and compile. Raises TemplateProblem with every problem found."""
     tree = parse_expression(env, expression)
-    problems = list(examine(env, nodes.Output([tree]), expression.origin))
+    try:
+        problems = list(examine(env, nodes.Output([tree]), expression.origin))
+        keys = _constant_keys(tree)
+        normal = _normal_form(tree, keys)
+    except RecursionError:
+        problems = [Problem("template-syntax", "the expression is nested too deeply", expression.origin.span())]
     if problems:
         raise TemplateProblem(problems)
-    keys = _constant_keys(tree)
-    normal = _normal_form(tree, keys)
     body: list[nodes.Node] = [nodes.Assign(nodes.Name(_RESULT, "store"), tree, lineno=1)]
     wrapped = nodes.Template(body, lineno=1)
     wrapped.set_environment(env)

@@ -40,13 +40,18 @@ def elements(value: Json) -> Items:
     """The elements of a list, the keys of a mapping, the characters of a text."""
     if isinstance(value, Mapping):
         return list(value)
-    if isinstance(value, Sequence | range):
+    if isinstance(value, (list, tuple, str, range, Sequence)):
         return value
     raise Refused(f"{kind(value)} has no elements")
 
 
 def _getter(
-    env: Surroundings, attribute: Attribute, *, default: Any = _UNSET, fold_case: bool = False
+    env: Surroundings,
+    attribute: Attribute,
+    *,
+    default: Any = _UNSET,
+    fold_case: bool = False,
+    is_required: bool = True,
 ) -> Callable[[Any], Any]:
     """Reads a dotted path such as `address.city` from an element, with the rules of the template language."""
     parts = attribute.split(".") if isinstance(attribute, str) else [] if attribute is None else [attribute]
@@ -56,8 +61,11 @@ def _getter(
         found = element
         for key in keys:
             found = env.reach(found, key, f"(element).{attribute}")
-        if isinstance(found, Missing) and default is not _UNSET:
-            return default
+        if isinstance(found, Missing):
+            if default is not _UNSET:
+                return default
+            if is_required:
+                found.fail()
         return found.lower() if fold_case and isinstance(found, str) else found
 
     return get
@@ -153,8 +161,6 @@ def maximum(env: Surroundings, value: Json, case_sensitive: bool = False, attrib
 def total(env: Surroundings, value: Json, attribute: Attribute = None, start: float = 0) -> Json:
     numbers = [_getter(env, attribute)(element) for element in elements(value)]
     for number in numbers:
-        if isinstance(number, Missing):
-            number.fail()
         if not isinstance(number, int | float):
             raise Refused(f"'sum' adds numbers, and {kind(number)} is none")
     return sum(numbers, start)
@@ -184,14 +190,14 @@ def apply_to_each(env: Surroundings, value: Json, *args: Any, **kwargs: Any) -> 
     if not args:
         if "attribute" not in kwargs:
             raise Refused("'map' needs the name of a filter, or attribute=…")
-        get = _getter(env, kwargs["attribute"], default=kwargs.get("default", _UNSET))
+        get = _getter(env, kwargs["attribute"], default=kwargs.get("default", _UNSET), is_required=False)
         return [get(element) for element in elements(value)]
     name, *rest = args
     return [env.apply(name, element, tuple(rest), kwargs) for element in elements(value)]
 
 
 def _chosen(env: Surroundings, value: Json, attribute: Attribute, test: tuple[Any, ...], wanted: bool) -> list[Json]:
-    get = _getter(env, attribute)
+    get = _getter(env, attribute, is_required=not test)
     if not test:
         return [element for element in elements(value) if bool(get(element)) is wanted]
     name, *rest = test
@@ -306,7 +312,7 @@ def _seeded_numbers(seed: str) -> Iterator[int]:
 
 def find(env: Surroundings, value: Json, key: str, wanted: Json) -> Any:
     """The first mapping in the list whose `key` is `wanted`."""
-    get = _getter(env, key)
+    get = _getter(env, key, is_required=False)
     identity = _identity(wanted)
     for element in elements(value):
         found = get(element)

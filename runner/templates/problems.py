@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from jinja2.exceptions import TemplateSyntaxError
 
@@ -12,7 +12,7 @@ from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Origin, Span
 from runner.templates.bounds import LimitReached
 from runner.templates.places import Place
-from runner.templates.values import Missing, MissingRead, Refused, kind
+from runner.templates.values import Missing, MissingRead, Refused
 
 _SPOKEN = {
     "end of print statement": "}}",
@@ -59,9 +59,7 @@ def sources_of(text: str, origin: Origin) -> dict[str, str]:
     return {origin.file: text} if origin == Origin(origin.file) else {}
 
 
-def describe_syntax(
-    error: TemplateSyntaxError, text: str, origin: Origin, *, is_expression: bool = False
-) -> Problem:
+def describe_syntax(error: TemplateSyntaxError, text: str, origin: Origin, *, is_expression: bool = False) -> Problem:
     """A syntax error of Jinja's at its exact place."""
     place = error.lineno if isinstance(error.lineno, Place) else Place.at(error.lineno or 1, 1)
     message = error.message or "the template cannot be read"
@@ -117,8 +115,6 @@ def _describe_missing(value: Missing, span: Span) -> Problem:
         shown = listed(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
         expected = f"one of: {shown}" if names else "nothing: the mapping is empty"
         closest = nearest(value.hole.rpartition(".")[2], names)
-    elif isinstance(value.holder, Sequence | int | float) or value.holder is None:
-        expected = f"{kind(value.holder)} has no such element"
     return Problem("undefined-value", value.describe(), span, expected=expected, nearest=closest)
 
 

@@ -17,11 +17,10 @@ from runner.core.errors import FileError
 from runner.core.span import Origin, Span
 from runner.core.workflow import Expression, Template
 from runner.templates.environment import Environment
-from runner.templates.examine import file_named, parse
+from runner.templates.examine import file_named, name_of, parse
 from runner.templates.expression import parse_expression
 from runner.templates.places import Place, place_of, place_of_name
 from runner.templates.problems import TemplateProblem
-from runner.templates.text import name_of
 from runner.templates.values import Refused
 
 ELEMENT = "[]"
@@ -77,13 +76,15 @@ Scope = dict[str, _Trail | None]
 
 def references_of(env: Environment, source: Template | Expression) -> tuple[Reference, ...]:
     """Every path read from a free name, in the order of reading. Raises TemplateProblem for a syntax error."""
-    if isinstance(source, Expression):
-        walk = _Walk(env, source.origin.file, source.origin, [], set())
-        walk.read(parse_expression(env, source), {}, frozenset())
-    else:
-        name = name_of(source)
-        walk = _Walk(env, name, source.origin, [], {name})
-        walk.run(parse(env, source.text, name, source.origin).body, {}, frozenset())
+    walk = _Walk(env, name_of(source), source.origin, [], {name_of(source)})
+    try:
+        if isinstance(source, Expression):
+            walk.read(parse_expression(env, source), {}, frozenset())
+        else:
+            walk.run(parse(env, source.text, walk.name, source.origin).body, {}, frozenset())
+    except RecursionError:
+        # The compiler refuses what is nested this deeply, in words.
+        return ()
     return tuple(dict.fromkeys(walk.found))
 
 

@@ -13,7 +13,7 @@ from runner.core.problem import Problem
 from runner.core.span import Origin
 from runner.core.workflow import Template
 from runner.templates.environment import Environment
-from runner.templates.examine import examine_all, parse
+from runner.templates.examine import examine_all, name_of, parse
 from runner.templates.failing import Source, explain
 from runner.templates.problems import TemplateProblem
 
@@ -24,11 +24,6 @@ def compile_template(env: Environment, template: Template) -> CompiledTemplate:
     tree = parse(env, template.text, name, template.origin)
     examine_all(env, tree, template.text, name, template.origin)
     return CompiledTemplate(env, template, assemble(env, tree, name, template.origin))
-
-
-def name_of(template: Template) -> str:
-    """The file that relative names in the template start from."""
-    return template.file or template.origin.file
 
 
 def assemble(env: Environment, tree: nodes.Template, name: str, origin: Origin) -> JinjaTemplate:

@@ -66,7 +66,9 @@ class Missing(Undefined):
             return self.hint
         if self.hole != self.path:
             return f"'{self.path}' is undefined: there is no '{self.hole}'"
-        return f"'{self.path}' is undefined"
+        if self.holder is missing or isinstance(self.holder, Mapping):
+            return f"'{self.path}' is undefined"
+        return f"'{self.path}' is undefined: it is looked for in {kind(self.holder)}"
 
     def fail(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise MissingRead(self)
@@ -159,7 +161,7 @@ def _plain_inside(value: Any) -> Json:
 
 def plain(value: Any) -> Json:
     """The value with nothing inside that is not JSON: tuples and ranges become lists, a missing value is an error."""
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Missing):
         value.fail()
@@ -168,9 +170,9 @@ def plain(value: Any) -> Json:
     if isinstance(value, list):
         inner = [plain(element) for element in value]
         return value if all(map(_is_same, inner, value)) else inner
-    if isinstance(value, tuple | range):
+    if isinstance(value, (tuple, range)):
         return [plain(element) for element in value]
-    if isinstance(value, Mapping | Sequence):
+    if isinstance(value, (Mapping, Sequence)):
         return value
     raise Refused(f"{kind(value)} is no value that can be handed on")
 
