@@ -13,6 +13,7 @@ from runner.cli.console import Console
 
 if TYPE_CHECKING:
     from rich.live import Live
+    from rich.text import Text
 
 FIRST_AFTER_S = 0.4
 EVERY_S = 0.1
@@ -59,20 +60,28 @@ class LiveBlock:
 
         terminal = Terminal(file=self._console.story_stream, force_terminal=True, highlight=False, markup=False)
         with self._console.lock:
+            # The thread here redraws; rich has no need of a second one.
             self._live = Live(
-                console=terminal, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+                console=terminal,
+                get_renderable=self._text,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
-            self._live.start()
+            self._live.start(refresh=True)
             self._console.divert(self._print_above)
-        self.refresh()
 
-    def refresh(self) -> None:
+    def _text(self) -> Text:
         from rich.text import Text
 
-        text = Text("\n".join(self._console.safe(line) for line in self._lines()), no_wrap=True, overflow="ellipsis")
+        lines = (self._console.safe(line) for line in self._lines())
+        return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+
+    def refresh(self) -> None:
         with self._console.lock:
             if self._live:
-                self._live.update(text, refresh=True)
+                self._live.refresh()
 
     def close(self) -> None:
         with self._console.lock:

@@ -9,12 +9,14 @@ from types import TracebackType
 from typing import Self
 
 from runner.cli.console import Console
+from runner.cli.exit_codes import INTERRUPTED
 from runner.cli.live import LiveBlock
 from runner.core.events import AttemptMade, Event, Noted, Retrying, RunFinished, RunStarted, Settled, StepExpected
 from runner.core.outcome import Outcome, Source, Status
 from runner.record.summary import RunSummary, Summariser
 from runner.report.format import duration
 from runner.report.text import (
+    GAP,
     NARROWEST,
     closing_line,
     misfit_lines,
@@ -38,6 +40,7 @@ class Story:
         self._summariser = Summariser()
         self._width = NARROWEST
         self._expected: dict[str, int] = {}
+        self._models: dict[str, str] = {}
         self._settled: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._told: set[str] = set()
@@ -61,7 +64,8 @@ class Story:
                 self._settle(outcome)
             case AttemptMade():
                 self._attempt(event)
-            case StepExpected(step, items):
+            case StepExpected(step, items, model):
+                self._models[step] = model
                 self._expected[step] = self._expected.get(step, 0) + items
                 self._told.discard(step)
                 if self._settled[step] == self._expected[step]:
@@ -77,7 +81,7 @@ class Story:
             case Noted(code, message):
                 # A warning of the workflow is rendered already, with its own code.
                 self._console.story(message if code == "warning" else f"{code}: {message}", "warning")
-            case RunFinished():
+            case RunFinished():  # pragma: no branch - the last kind
                 self._tell_the_unfinished()
 
     def _is_told_singly(self, step: str) -> bool:
@@ -88,7 +92,7 @@ class Story:
         attempt, step = event.attempt, event.step
         is_worth_it = attempt.source is Source.FRESH or self._console.look.verbosity > 0
         if attempt.repair and is_worth_it and self._is_told_singly(step):
-            self._console.story(f"{' ' * (self._width + 3)}repair {attempt.repair} answered", "dim")
+            self._console.story(f"{' ' * self._width}{GAP}repair {attempt.repair} answered", "dim")
         if attempt.violations and is_worth_it and self._is_told_singly(step):
             for line in misfit_lines(_place(step, event.item), attempt, self._width):
                 self._console.story(line)
@@ -134,8 +138,14 @@ class Story:
     def block_lines(self) -> list[str]:
         """The live block: what is under way, in plain integers."""
         running = [step for step in list(self._expected) if step not in self._told]
-        lines = [self._progress_line(step) for step in running]
+        lines = [self._block_line(step) for step in running]
         return [*lines, f"{duration(self._now() - self._started_at)}, Ctrl-C stops and keeps what was received"]
+
+    def _block_line(self, step: str) -> str:
+        """A single step has nothing to count: say who is asked."""
+        if self._expected[step] == 1:
+            return f"{step:<{self._width}}{GAP}{self._models[step]}"
+        return self._progress_line(step)
 
     def close(self, summary: RunSummary) -> None:
         """The closing lines, said after the result."""
@@ -143,6 +153,8 @@ class Story:
         if warning:
             self._console.story(warning, "warning")
         self._console.story(closing_line(summary), "bold")
+        if summary.exit_code == INTERRUPTED:
+            self._console.story("what was received is stored: the same command goes on from there")
 
 
 def _place(step: str, item: str) -> str:

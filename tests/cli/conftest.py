@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 import runner.app
 from runner.app.types import CheckReport, RunOptions, RunResult
+from runner.cli.live import LiveBlock
 from runner.cli.main import main
 from runner.core.answer import StoredAnswer
 from runner.core.events import AttemptMade, Event, RunFinished, RunStarted, Settled, StepExpected
@@ -146,6 +148,8 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
+    # However slow the machine is, the live block stays away from tests that are not about it.
+    monkeypatch.setattr("runner.cli.story.LiveBlock", partial(LiveBlock, first_after_s=600))
     monkeypatch.chdir(tmp_path)
 
 

@@ -75,9 +75,9 @@ MODELS: list[dict[str, Any]] = [
     {"name": "gemini/a", "thinking_levels": ["low", "high"], "default_thinking": "low", "structured": "json_schema",
      "context_tokens": 1000000, "price": {"input": 0.25, "output": 1.5, "date": "2026-11-01"},
      "key_env": "GEMINI_API_KEY", "has_key": True},
-    {"name": "gemini/b", "price": None, "key_env": "GEMINI_API_KEY", "has_key": False, "retired": "2026-10-01",
+    {"name": "gemini/b", "price": None, "key_env": "OTHER_KEY", "has_key": False, "note": "slow", "retired": "2026-10-01",
      "replacement": "gemini/a"},
-    {"name": "gemini/c", "retired": "2026-10-01", "price": {"input": 1.0, "output": 2}},
+    {"name": "gemini/c", "retired": "2026-10-01", "price": {"input": 1.0, "output": 2, "date": "2026-11-02"}},
     {"name": "local/d", "price": {"input": 0, "output": 0}, "note": "for trying the tool"},
 ]  # fmt: skip
 
@@ -91,14 +91,25 @@ class ModelRow:
 def test_models_are_listed_with_what_is_known(cli: Cli, app: Any) -> None:
     app.rows = MODELS
     said = cli("models")
-    assert [re.split(r" {3,}", line) for line in said.out.splitlines()] == [
-        ["model", "thinking", "schema", "context", "in/out per M", "key", "note"],
-        ["gemini/a", "low* high", "json_schema", "1,000,000", "$0.25/$1.5 (2026-11-01)", "GEMINI_API_KEY set"],
-        ["gemini/b", "-", "?", "?", "GEMINI_API_KEY not set", "retired 2026-10-01, use gemini/a"],
-        ["gemini/c", "-", "?", "$1/$2", "none needed", "retired 2026-10-01"],
-        ["local/d", "-", "?", "free", "none needed", "for trying the tool"],
+    *table, gap, legend, keys = said.out.splitlines()
+    assert [re.split(r" {3,}", line) for line in table] == [
+        ["model", "thinking", "schema", "context", "in/out", "note"],
+        ["gemini/a", "low* high", "json_schema", "1,000,000", "$0.25/$1.5"],
+        ["gemini/b", "-", "?", "?", "until 2026-10-01, then gemini/a; slow"],
+        ["gemini/c", "-", "?", "$1/$2", "until 2026-10-01"],
+        ["local/d", "-", "?", "free", "for trying the tool"],
     ]
+    assert gap == ""
+    assert legend == (
+        "thinking: * is the level when none is set · in/out: US dollars per million tokens, "
+        "as listed 2026-11-01 to 2026-11-02"
+    )
+    assert keys == "keys: GEMINI_API_KEY set, OTHER_KEY not set"
     assert cli("models", "--json").document == {"format": 1, "models": MODELS}
+    app.rows = [ModelRow("a/b", "typed")]
+    assert cli("models").out.splitlines()[-1].endswith("US dollars per million tokens")
+    app.rows = [{"name": "a/b", "price": {"input": 1, "output": 1, "date": "2026-11-02"}}]
+    assert cli("models").out.splitlines()[-1].endswith("as listed 2026-11-02")
     app.rows = [ModelRow("a/b", "typed")]
     assert cli("models", "--json").document["models"] == [{"name": "a/b", "note": "typed"}]
 

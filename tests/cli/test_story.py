@@ -62,6 +62,7 @@ def test_on_a_terminal_a_block_is_drawn_and_leaves_no_trace(terminal: NewTermina
     console = Console(Look(color="never"), stdout=io.StringIO(), stderr=err, environ={"TERM": "xterm"})
     story = Story(console, now=HandClock())
     story(StepExpected("tag", 3, "a/b"))
+    story(StepExpected("greet", 1, "a/b"))
     block = LiveBlock(console, story.block_lines)
     block.open()
     story(Settled(Outcome("tag", "\x1b1", Status.GOOD)))
@@ -70,6 +71,7 @@ def test_on_a_terminal_a_block_is_drawn_and_leaves_no_trace(terminal: NewTermina
     shown = err.getvalue()
     assert "tag          0 of 3" in shown
     assert "tag          1 of 3" in shown
+    assert "greet        a/b" in shown
     assert "0.0 s, Ctrl-C stops and keeps what was received" in shown
     assert "a line of the story\n" in shown
     block.close()
@@ -94,7 +96,7 @@ def test_a_longer_run_draws_in_the_background(terminal: NewTerminal) -> None:
 
     def lines() -> list[str]:
         calls.append(1)
-        if len(calls) > 1:
+        if len(calls) > 9:
             drawn.set()
         return ["under way"]
 

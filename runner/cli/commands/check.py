@@ -76,5 +76,7 @@ def closing_line(report: CheckReport) -> str:
     warnings = len(report.problems) - report.errors
     found = [count(report.errors, "error")] if report.errors else []
     found += [count(warnings, "warning")] if warnings else []
-    words = ", ".join(found) or "no mistakes"
-    return f"{words} in {count(len(report.files), 'file')} · nothing was called"
+    if not found:
+        return f"no mistakes in {count(len(report.files), 'file')} · nothing was called"
+    places = {problem.span.file for problem in report.problems if problem.span}
+    return f"{', '.join(found)} in {count(max(len(places), 1), 'file')} · nothing was called"

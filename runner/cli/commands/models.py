@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 
 from runner.cli import exit_codes
@@ -14,7 +14,7 @@ from runner.core.errors import UsageError
 from runner.core.problem import Problem
 from runner.report.format import number
 
-HEAD = ("model", "thinking", "schema", "context", "in/out per M", "key", "note")
+HEAD = ("model", "thinking", "schema", "context", "in/out", "note")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,6 +42,7 @@ def execute(args: Namespace, console: Console) -> int:
         console.result({"format": 1, "models": rows})
     else:
         console.report(columns([HEAD, *map(_cells, rows)]))
+        console.report("\n".join(["", *_footer(rows)]))
     return exit_codes.DONE
 
 
@@ -63,7 +64,6 @@ def _cells(row: Mapping[str, Json]) -> tuple[str, ...]:
         str(row.get("structured", "")),
         number(context) if context else "?",
         _price(row.get("price")),
-        _key(row),
         _note(row),
     )
 
@@ -73,20 +73,25 @@ def _price(price: Json) -> str:
         return "?"
     if not price["input"] and not price["output"]:
         return "free"
-    date = f" ({price['date']})" if price.get("date") else ""
-    return f"${price['input']:g}/${price['output']:g}{date}"
+    return f"${price['input']:g}/${price['output']:g}"
 
 
-def _key(row: Mapping[str, Json]) -> str:
-    name = row.get("key_env") or ""
-    if not name:
-        return "none needed"
-    return f"{name} {'set' if row.get('has_key') else 'not set'}"
+def _footer(rows: Sequence[Mapping[str, Json]]) -> list[str]:
+    """What would make every line too wide: the dates of the prices, and which keys are set."""
+    dates = sorted({row["price"]["date"] for row in rows if row.get("price") and row["price"].get("date")})
+    listed = f", as listed {dates[0]}" + (f" to {dates[-1]}" if len(dates) > 1 else "") if dates else ""
+    lines = [f"thinking: * is the level when none is set · in/out: US dollars per million tokens{listed}"]
+    keys = {str(row["key_env"]): bool(row.get("has_key")) for row in rows if row.get("key_env")}
+    if keys:
+        lines.append("keys: " + ", ".join(f"{name} {'set' if has else 'not set'}" for name, has in keys.items()))
+    return lines
 
 
 def _note(row: Mapping[str, Json]) -> str:
-    retired = row.get("retired")
-    if retired:
+    parts = []
+    if row.get("retired"):
         replacement = row.get("replacement")
-        return f"retired {retired}" + (f", use {replacement}" if replacement else "")
-    return str(row.get("note") or "")
+        parts.append(f"until {row['retired']}" + (f", then {replacement}" if replacement else ""))
+    if row.get("note"):
+        parts.append(str(row["note"]))
+    return "; ".join(parts)
