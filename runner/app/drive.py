@@ -105,6 +105,7 @@ class Drive:
         from runner.execute.perform import Performer, Ports
 
         assert self._rest is not None
+        self.answers.commit([])  # a store that cannot keep answers is found before one is paid
         ports = Ports(transport, clock, self.sink, self.settings.explain, random)
         gate = Gate(self.answers)
         performer = Performer(self.state.program, gate, ports, InFlight(self.settings.max_parallel))

@@ -1,0 +1,122 @@
+"""A run that is killed or interrupted: nothing that was received is asked again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+ROWS = 300
+PARALLEL = 8
+KILLS = 50
+SEED = 20_261_122
+
+LANE = """
+format: 1
+data: {rows: {file: rows.jsonl, key: id}}
+steps:
+  tag:
+    model: box/small
+    for_each: data.rows
+    prompt: "tag {{ item.id }} x"
+    fields: {label: string, size: integer}
+outputs:
+  count: steps.tag.outputs | length
+"""
+
+
+@pytest.fixture
+def lane(project: Any, make_rows: Callable[[Any], str]) -> Any:
+    project.workflow(LANE)
+    project.write("rows.jsonl", make_rows([{"id": f"r{number:03d}"} for number in range(ROWS)]))
+    answer = project.Answer(text='{"label": "a", "size": 1}', delay_s=0.01)
+    project.server.respond = lambda *_: answer
+    return project
+
+
+def start(project: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "runner", "run", "flow.yaml", "-j", str(PARALLEL), "--no-progress"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV_CORE")}
+    return subprocess.Popen(command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+
+
+def wait_for(project: Any, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Until the server was asked so often, or the run has ended."""
+    until = time.monotonic() + 60
+    while project.server.count < count and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.001)
+
+
+def forget_answers(project: Any) -> None:
+    subprocess.run(["rm", "-rf", str(project.root / "cache"), str(project.root / ".runner")], check=True)
+
+
+@pytest.mark.slow
+def test_killed_at_fifty_random_points_nothing_received_is_asked_again(lane: Any) -> None:
+    points = random.Random(SEED)
+    asked_again: list[int] = []
+    for _ in range(KILLS):
+        forget_answers(lane)
+        lane.server.forget()
+        process = start(lane)
+        wait_for(lane, points.randrange(1, ROWS), process)
+        process.kill()
+        process.communicate()
+        before = Counter(lane.server.by_prompt)
+        result = lane.run(parallel=PARALLEL)  # forgets what the server counted
+        again = sum(1 for prompt in lane.server.by_prompt if before[prompt])
+        assert result.exit_code == 0
+        assert result.outputs == {"count": ROWS}
+        assert set(before) | set(lane.server.by_prompt) == {f"tag r{number:03d} x" for number in range(ROWS)}
+        assert max(lane.server.by_prompt.values(), default=1) == 1
+        asked_again.append(again)
+    assert max(asked_again) <= PARALLEL, asked_again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_once_it_keeps_what_is_in_flight(lane: Any, number: signal.Signals) -> None:
+    process = start(lane)
+    wait_for(lane, 40, process)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130, stderr.decode()
+    assert stdout == b""
+    journal = (lane.root / ".runner/runs/r1/journal.jsonl").read_text().splitlines()
+    assert json.loads(journal[-1])["status"] == "interrupted"
+    before = Counter(lane.server.by_prompt)
+    result = lane.run(parallel=PARALLEL)
+    assert result.exit_code == 0
+    assert not [prompt for prompt in lane.server.by_prompt if before[prompt]]
+
+
+@pytest.mark.slow
+def test_interrupted_twice_it_ends_at_once(lane: Any) -> None:
+    slow = lane.Answer(text='{"label": "a", "size": 1}', delay_s=30.0)
+    lane.server.respond = lambda *_: slow
+    process = start(lane)
+    wait_for(lane, 4, process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130, stderr.decode()
+    assert time.monotonic() - started < 5
+
+
+def test_two_runs_at_once_do_not_hurt_each_other(lane: Any) -> None:
+    first, second = start(lane), start(lane)
+    outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0]
+    assert outputs == [b'{"count":300}\n', b'{"count":300}\n']
+    assert sorted(path.name for path in (lane.root / ".runner/runs").iterdir()) == ["r1", "r2"]
