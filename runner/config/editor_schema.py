@@ -15,7 +15,6 @@ from runner.config.fields import (
     Number,
     Prompt,
     Record,
-    Shapes,
     Text,
     Variants,
 )
@@ -82,7 +81,7 @@ def _schema_of(kind: Kind) -> Json:
         case Variants():
             condition = {"type": "object", "required": [kind.when]}
             return {"if": condition, "then": _record(kind.special), "else": _record(kind.usual)}
-        case Shapes():
+        case _:
             parts = (kind.text, kind.number, kind.mapping)
             return {"anyOf": [_schema_of(part) for part in parts if part is not None]}
 

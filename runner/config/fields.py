@@ -169,9 +169,9 @@ def kind_in_words(kind: Kind) -> str:
         case Record() | Variants():
             record = kind.usual if isinstance(kind, Variants) else kind
             if len(record.keys) > _MOST_KEYS_TOLD:
-                return f"a mapping with keys of {record.noun}"
+                return f"a mapping with the keys of {record.noun}"
             return f"a mapping with {', '.join(key.name for key in record.keys)}"
-        case Shapes():
+        case _:
             parts = (kind.text, kind.number, kind.mapping)
             return ", or ".join(kind_in_words(part) for part in parts if part is not None)
 

@@ -70,7 +70,7 @@ def to_value(node: Node) -> Json:
             return node.value
         case SequenceNode():
             return [to_value(item) for item in node.items]
-        case MappingNode():
+        case _:
             return {entry.key: to_value(entry.value) for entry in node.entries}
 
 
@@ -108,5 +108,5 @@ def _children(node: Node) -> Iterator[tuple[str, Node]]:
             return
         case SequenceNode():
             yield from ((str(index), item) for index, item in enumerate(node.items))
-        case MappingNode():
+        case _:
             yield from ((entry.key, entry.value) for entry in node.entries)

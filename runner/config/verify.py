@@ -94,7 +94,7 @@ def verify(node: Node, kind: Kind, place: Place, findings: Findings) -> None:
         case Variants():
             has_special = isinstance(node, MappingNode) and kind.when in node.index
             _verify_record(node, kind.special if has_special else kind.usual, place, findings)
-        case Shapes():
+        case _:
             _verify_shapes(node, kind, place, findings)
 
 
@@ -191,7 +191,7 @@ def _texts(node: Node, leave_out: frozenset[str]) -> Iterator[ScalarNode]:
         case SequenceNode():
             for item in node.items:
                 yield from _texts(item, leave_out)
-        case MappingNode():
+        case _:
             for entry in node.entries:
                 if entry.key not in leave_out:
                     yield from _texts(entry.value, leave_out)

@@ -12,7 +12,24 @@ from runner.core.canonical import Json
 
 @pytest.mark.parametrize(
     "text",
-    ["no", "on", "off", "yes", "y", "12:30", "12:30:45", "2024-01-01", "1_000", "1.2.3", "=", "-", "+", ".", "0o8", "0xg"],
+    [
+        "no",
+        "on",
+        "off",
+        "yes",
+        "y",
+        "12:30",
+        "12:30:45",
+        "2024-01-01",
+        "1_000",
+        "1.2.3",
+        "=",
+        "-",
+        "+",
+        ".",
+        "0o8",
+        "0xg",
+    ],
 )
 def test_what_other_versions_take_for_something_else_is_text(text: str) -> None:
     assert resolve_plain(text) == text

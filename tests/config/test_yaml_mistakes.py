@@ -95,106 +95,134 @@ def test_what_only_looks_cut_is_left_alone(text: str) -> None:
     [
         (
             "{when: xs[0]}\n",
-            "f.yaml:1:10: cut-expression: inside brackets YAML ends the value before [\n"
-            "    1 | {when: xs[0]}\n"
-            "      |          ^\n"
-            "  expected: a comma, or the closing bracket\n"
-            "  fix:      put the whole value in quotes, or write it in block style on a line of its own",
+            (
+                "f.yaml:1:10: cut-expression: inside brackets YAML ends the value before [\n"
+                "    1 | {when: xs[0]}\n"
+                "      |          ^\n"
+                "  expected: a comma, or the closing bracket\n"
+                "  fix:      put the whole value in quotes, or write it in block style on a line of its own"
+            ),
         ),
         (
             'a: {when: "x" == y}\n',
-            "f.yaml:1:15: cut-expression: inside brackets YAML ends the value before =\n"
-            '    1 | a: {when: "x" == y}\n'
-            "      |               ^\n"
-            "  expected: a comma, or the closing bracket\n"
-            "  fix:      put the whole value in quotes, or write it in block style on a line of its own",
+            (
+                "f.yaml:1:15: cut-expression: inside brackets YAML ends the value before =\n"
+                '    1 | a: {when: "x" == y}\n'
+                "      |               ^\n"
+                "  expected: a comma, or the closing bracket\n"
+                "  fix:      put the whole value in quotes, or write it in block style on a line of its own"
+            ),
         ),
         (
             'when: "a" == x\nb: 1\n',
-            "f.yaml:1:11: cut-expression: the value ends at its closing quote, but more text follows\n"
-            '    1 | when: "a" == x\n'
-            "      |           ^\n"
-            "  expected: the end of the line\n"
-            "  fix:      put the whole value in the other kind of quotes, or use a block with |",
+            (
+                "f.yaml:1:11: cut-expression: the value ends at its closing quote, but more text follows\n"
+                '    1 | when: "a" == x\n'
+                "      |           ^\n"
+                "  expected: the end of the line\n"
+                "  fix:      put the whole value in the other kind of quotes, or use a block with |"
+            ),
         ),
         (
             "a:\n\tb: 1\n",
-            "f.yaml:2:1: tab: this line is indented with a tab\n"
-            "    2 |  b: 1\n"
-            "      | ^\n"
-            "  expected: spaces: YAML does not allow tabs in indentation\n"
-            "  fix:      replace the tab by spaces",
+            (
+                "f.yaml:2:1: tab: this line is indented with a tab\n"
+                "    2 |  b: 1\n"
+                "      | ^\n"
+                "  expected: spaces: YAML does not allow tabs in indentation\n"
+                "  fix:      replace the tab by spaces"
+            ),
         ),
         (
             "a:\n  b: 1\n  \tc: 2\n",
-            "f.yaml:3:3: tab: this line is indented with a tab\n"
-            "    3 |    c: 2\n"
-            "      |   ^\n"
-            "  expected: spaces: YAML does not allow tabs in indentation\n"
-            "  fix:      replace the tab by spaces",
+            (
+                "f.yaml:3:3: tab: this line is indented with a tab\n"
+                "    3 |    c: 2\n"
+                "      |   ^\n"
+                "  expected: spaces: YAML does not allow tabs in indentation\n"
+                "  fix:      replace the tab by spaces"
+            ),
         ),
         (
             "a: [1, 2\nb: 3\n",
-            "f.yaml:2:2: yaml-syntax: the bracket [ from line 1 is not closed before this place\n"
-            "    2 | b: 3\n"
-            "      |  ^\n"
-            "  expected: a comma, or ]\n"
-            "  opened:   f.yaml:1:4",
+            (
+                "f.yaml:2:2: yaml-syntax: the bracket [ from line 1 is not closed before this place\n"
+                "    2 | b: 3\n"
+                "      |  ^\n"
+                "  expected: a comma, or ]\n"
+                "  opened:   f.yaml:1:4"
+            ),
         ),
         (
             "a: {b: 1\n",
-            "f.yaml:1:9: yaml-syntax: the bracket { from line 1 is not closed before this place\n"
-            "    1 | a: {b: 1\n"
-            "      |         ^\n"
-            "  expected: a comma, or }\n"
-            "  opened:   f.yaml:1:4",
+            (
+                "f.yaml:1:9: yaml-syntax: the bracket { from line 1 is not closed before this place\n"
+                "    1 | a: {b: 1\n"
+                "      |         ^\n"
+                "  expected: a comma, or }\n"
+                "  opened:   f.yaml:1:4"
+            ),
         ),
         (
             "a: {b: [}\n",
-            "f.yaml:1:9: yaml-syntax: a value is missing here\n"
-            "    1 | a: {b: [}\n"
-            "      |         ^\n"
-            "  expected: a value, or the closing bracket",
+            (
+                "f.yaml:1:9: yaml-syntax: a value is missing here\n"
+                "    1 | a: {b: [}\n"
+                "      |         ^\n"
+                "  expected: a value, or the closing bracket"
+            ),
         ),
         (
             'a: "one\nb: 1\n',
-            "f.yaml:1:4: yaml-syntax: the quote that opens here is never closed\n"
-            '    1 | a: "one\n'
-            "      |    ^\n"
-            "  fix:      close the quote",
+            (
+                "f.yaml:1:4: yaml-syntax: the quote that opens here is never closed\n"
+                '    1 | a: "one\n'
+                "      |    ^\n"
+                "  fix:      close the quote"
+            ),
         ),
         (
             'a: "\\d+"\n',
-            "f.yaml:1:5: yaml-syntax: a backslash in double quotes starts an escape that YAML does not know\n"
-            '    1 | a: "\\d+"\n'
-            "      |     ^\n"
-            "  fix:      write \\\\ for a backslash, or use single quotes",
+            (
+                "f.yaml:1:5: yaml-syntax: a backslash in double quotes starts an escape that YAML does not know\n"
+                '    1 | a: "\\d+"\n'
+                "      |     ^\n"
+                "  fix:      write \\\\ for a backslash, or use single quotes"
+            ),
         ),
         (
             "a: b: c\n",
-            "f.yaml:1:5: yaml-syntax: a colon with a blank after it starts a value, but none can start here\n"
-            "    1 | a: b: c\n"
-            "      |     ^\n"
-            "  fix:      put text with a colon in quotes or in a block with |, or mend the indentation",
+            (
+                "f.yaml:1:5: yaml-syntax: a colon with a blank after it starts a value, but none can start here\n"
+                "    1 | a: b: c\n"
+                "      |     ^\n"
+                "  fix:      put text with a colon in quotes or in a block with |, or mend the indentation"
+            ),
         ),
         (
             "a: @b\n",
-            "f.yaml:1:4: yaml-syntax: unquoted text cannot start with @\n"
-            "    1 | a: @b\n"
-            "      |    ^\n"
-            "  fix:      put the value in quotes",
+            (
+                "f.yaml:1:4: yaml-syntax: unquoted text cannot start with @\n"
+                "    1 | a: @b\n"
+                "      |    ^\n"
+                "  fix:      put the value in quotes"
+            ),
         ),
         (
             "a: - b\n",
-            "f.yaml:1:4: yaml-syntax: this is not valid YAML: block sequence entries are not allowed in this context\n"
-            "    1 | a: - b\n"
-            "      |    ^",
+            (
+                "f.yaml:1:4: yaml-syntax: this is not valid YAML: block sequence entries are not allowed in this context\n"
+                "    1 | a: - b\n"
+                "      |    ^"
+            ),
         ),
         (
             "a: 1\n- b\n",
-            "f.yaml:2:1: yaml-syntax: this is not valid YAML: did not find expected key while parsing a block mapping\n"
-            "    2 | - b\n"
-            "      | ^",
+            (
+                "f.yaml:2:1: yaml-syntax: this is not valid YAML: did not find expected key while parsing a block mapping\n"
+                "    2 | - b\n"
+                "      | ^"
+            ),
         ),
     ],
 )
@@ -204,7 +232,11 @@ def test_syntax_errors(yaml_complaints: Complaints, text: str, shown: str) -> No
 
 def test_an_error_without_a_place_is_shown_at_the_start() -> None:
     problem = explain_syntax(yaml.YAMLError("odd"), [], "f.yaml")
-    assert (str(problem.span), problem.code, problem.message) == ("f.yaml:1:1", "yaml-syntax", "the file is not valid YAML")
+    assert (str(problem.span), problem.code, problem.message) == (
+        "f.yaml:1:1",
+        "yaml-syntax",
+        "the file is not valid YAML",
+    )
 
 
 def test_what_was_found_before_a_syntax_error_is_shown_too() -> None:

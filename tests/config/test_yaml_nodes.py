@@ -26,7 +26,11 @@ ReadNodes = Callable[[str], Node]
 Complaints = Callable[[str | bytes], str]
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
     max_leaves=20,
 )
@@ -189,7 +193,10 @@ def test_json_may_be_indented_with_tabs() -> None:
         (b"\x89PNG\r\n\x00", "f.yaml:1:1: not-text: f.yaml is not a text file: it is binary"),
         (b"a: 1\nb: \xff", "f.yaml:1:1: not-text: f.yaml is not a text file: byte 0xff on line 2 is not UTF-8"),
         ("a: 1".encode("utf-16"), "f.yaml:1:1: not-text: f.yaml is not a text file: it is UTF-16"),
-        (b"a: 1\nb: \x1b[0m", "f.yaml:2:4: control-character: the file holds the character U+001B, which YAML does not allow"),
+        (
+            b"a: 1\nb: \x1b[0m",
+            "f.yaml:2:4: control-character: the file holds the character U+001B, which YAML does not allow",
+        ),
         ("a: \ud800", "f.yaml:1:4: control-character: the file holds the character U+D800, which YAML does not allow"),
     ],
 )
@@ -309,17 +316,13 @@ def test_aliases_repeat_values(read_nodes: ReadNodes) -> None:
 
 def test_an_alias_without_an_anchor(yaml_complaints: Complaints) -> None:
     assert yaml_complaints("a: *b\n") == (
-        "f.yaml:1:4: unknown-alias: *b repeats a value, but no &b stands before it\n"
-        "    1 | a: *b\n"
-        "      |    ^^"
+        "f.yaml:1:4: unknown-alias: *b repeats a value, but no &b stands before it\n    1 | a: *b\n      |    ^^"
     )
 
 
 def test_alias_cycles(yaml_complaints: Complaints) -> None:
     assert yaml_complaints("a: &x [*x]\n") == (
-        "f.yaml:1:8: alias-cycle: *x stands inside the value that it repeats\n"
-        "    1 | a: &x [*x]\n"
-        "      |        ^^"
+        "f.yaml:1:8: alias-cycle: *x stands inside the value that it repeats\n    1 | a: &x [*x]\n      |        ^^"
     )
 
 

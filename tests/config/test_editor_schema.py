@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runner.config.editor_schema import settings_schema, workflow_schema
+from runner.config.fields import Record
+from runner.config.settings_file import SETTINGS
+from runner.config.verify import Findings, Place, verify
+from runner.config.workflow_grammar import WORKFLOW
+from runner.config.yaml_nodes import parse_yaml, to_value
+from runner.core.canonical import Json
+
+WORKFLOW_TEXT = """\
+format: 1
+name: whole
+x-free: [1]
+include: [a.yaml]
+models: {fast: a/b, strong: {use: c/d, thinking: low}}
+inputs: {ticket: {type: string, default: "", from_env: T, enum: ["{{"]}, n: {type: integer}}
+data: {rows: {file: rows.csv, key: id, schema: {type: object}}, in: {file: "-", schema: s.json}}
+defaults: {model: fast, repair: 1}
+steps:
+  a:
+    description: d
+    tags: [x]
+    model: fast
+    thinking: none
+    system: {file: s.md}
+    messages:
+      - {role: user, text: t}
+      - {for_each: xs, as: x, messages: [{role: assistant, text: {file: x.md}}]}
+    schema: {type: object, properties: {a: {pattern: "{{2}"}}}
+    enforce: local
+    ensure: [a > 1, true, 5]
+    repair: 3
+    temperature: 0.5
+    top_p: 1
+    max_output_tokens: 100
+    seed: 7
+    stop: [END]
+    needs: [b]
+    when: x
+    for_each: data.rows
+    as: row
+    on_error: skip
+    min_success: 0.9
+    max_parallel: 4
+    samples: 3
+    timeout: 30s
+    retries: 2
+    cache: {use: auto, salt: v}
+    options: {a: [1, {b: c}]}
+    save: out.txt
+  b: {prompt: p, fields: {a: string}, timeout: 1.5}
+outputs: {v: steps.b.output, t: {rows: data.rows, file: t.jsonl, columns: {a b: item.a}}}
+"""
+SETTINGS_TEXT = """\
+providers:
+  box: {dialect: openai-chat, base_url: "https://x.example", key_env: K, price: free, identity: i}
+  l: {dialect: llama, model_path: m.gguf, price: {input: 1, output: 2, cached_input: 0}}
+models: {m: {use: box/x}}
+"""
+ODD_VALUES: list[Json] = [
+    *(None, True, False, 0, 1, -1, 1.0, 0.5, 2.5, 11, 1001, 10**12, "", " ", "x", "a b", "{{ x }}", "{% if %}", "none"),
+    *("off", "default", "30s", "5 m", "free", "user", "skip", "item", "x.csv", "x.jsonl", "x.parquet", "*.csv", "-"),
+    *(
+        "openai-chat",
+        "https://a",
+        "http://",
+        "gemini",
+        "anthropic",
+        [],
+        ["x"],
+        [1],
+        [None],
+        {},
+        {"file": "x"},
+        {"file": 1},
+    ),
+    *({"x-a": 1}, {"use": "off"}, {"a": {"b": "{{ x }}"}}, {"pattern": "{{ x }}"}, [{"role": "user", "text": "t"}]),
+    *(
+        {"role": "user"},
+        {"for_each": "x"},
+        {"input": 1, "output": 1},
+        {"rows": "a", "file": "b.csv", "columns": {"c": "d"}},
+    ),
+]
+ODD_KEYS = [
+    *(
+        "x-free",
+        "x",
+        "unknown",
+        "a b",
+        "1a",
+        "{{ x }}",
+        "prompt",
+        "messages",
+        "schema",
+        "fields",
+        "file",
+        "loop",
+        "tools",
+    ),
+    *("budget", "glob", "limits", "as", "when", "role", "text", "use", "thinking", "default", "name", ""),
+]
+
+
+@dataclass(frozen=True)
+class FileKind:
+    record: Record
+    schema: Json
+    text: str
+
+
+KINDS = {
+    "workflow": FileKind(WORKFLOW, workflow_schema(), WORKFLOW_TEXT),
+    "settings": FileKind(SETTINGS, settings_schema(), SETTINGS_TEXT),
+}
+VALIDATORS = {kind.text: jsonschema_rs.validator_for(kind.schema) for kind in KINDS.values()}
+
+
+def _value(kind: FileKind) -> Json:
+    node, problems = parse_yaml(kind.text, "f.yaml")
+    assert problems == []
+    assert node is not None
+    return to_value(node)
+
+
+def _parser_accepts(kind: FileKind, value: Json) -> bool:
+    # JSON is YAML, so that a changed value is read back without a writer of YAML.
+    node, problems = parse_yaml(json.dumps(value), "f.json")
+    assert problems == []
+    assert node is not None
+    findings = Findings()
+    verify(node, kind.record, Place("the file"), findings)
+    return not findings.problems
+
+
+def _places(value: Json, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    found = [path]
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            found += _places(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            found += _places(inner, (*path, index))
+    return found
+
+
+def _changed(data: st.DataObject, value: Json) -> Json:
+    """One value replaced, one key removed, or one key added, anywhere."""
+    value = copy.deepcopy(value)
+    path = data.draw(st.sampled_from([path for path in _places(value) if path]))
+    around = value
+    for part in path[:-1]:
+        around = around[part]
+    action = data.draw(st.sampled_from(["replace", "remove", "add"]))
+    if action == "replace":
+        around[path[-1]] = data.draw(st.sampled_from(ODD_VALUES))
+    elif action == "remove":
+        del around[path[-1]]
+    elif isinstance(around, dict):
+        around[data.draw(st.sampled_from(ODD_KEYS))] = data.draw(st.sampled_from(ODD_VALUES))
+    else:
+        around.append(data.draw(st.sampled_from(ODD_VALUES)))
+    return value
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_schema_is_a_json_schema_without_a_name(name: str) -> None:
+    schema = KINDS[name].schema
+    jsonschema_rs.meta.validate(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "$id" not in schema
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_whole_file_is_good_for_both(name: str) -> None:
+    kind = KINDS[name]
+    value = _value(kind)
+    assert _parser_accepts(kind, value)
+    assert VALIDATORS[kind.text].is_valid(value)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(data=st.data())
+def test_parser_and_schema_agree_on_changed_files(name: str, data: st.DataObject) -> None:
+    kind = KINDS[name]
+    value = _value(kind)
+    for _ in range(data.draw(st.integers(1, 2))):
+        value = _changed(data, value)
+    assert _parser_accepts(kind, value) == VALIDATORS[kind.text].is_valid(value)
+
+
+def test_odd_values_in_every_place_are_judged_alike() -> None:
+    step = 0
+    for kind in KINDS.values():
+        whole = _value(kind)
+        for path in _places(whole)[1:]:
+            for _ in range(4):
+                step += 7
+                odd = ODD_VALUES[step % len(ODD_VALUES)]
+                value = copy.deepcopy(whole)
+                around = value
+                for part in path[:-1]:
+                    around = around[part]
+                around[path[-1]] = odd
+                assert _parser_accepts(kind, value) == VALIDATORS[kind.text].is_valid(value), (path, odd)
+
+
+def test_every_key_is_described() -> None:
+    steps = workflow_schema()["properties"]["steps"]["additionalProperties"]["properties"]
+    assert steps["thinking"]["description"] == "How hard the model thinks; `default` is the model's own level."
+    assert all(key["description"] for key in steps.values())

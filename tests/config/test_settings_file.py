@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runner.config.load import LoadedSettings, load_settings
+from runner.core.model import Price, Provider
+from runner.core.span import Span
+
+Write = Callable[..., Path]
+Complaints = Callable[[str], str]
+
+WHOLE = """\
+format: 1
+providers:
+  box: {dialect: openai-chat, base_url: "http://127.0.0.1:8080/v1/", key_env: BOX_KEY, price: free, identity: box-qwen3}
+  gate:
+    dialect: gemini
+    base_url: https://gate.example/v1beta
+    price: {input: 0.5, output: 2, cached_input: 0.1}
+  mine: {dialect: llama, model_path: ~/models/m.gguf}
+  said: {dialect: scripted, file: tests/answers.jsonl}
+models: {fast: gemini/gemini-3.1-flash-lite, strong: {use: box/qwen, thinking: default}}
+x-note: free
+"""
+
+
+def _load(write: Write, text: str) -> LoadedSettings:
+    return load_settings(write({"runner.yaml": text}))
+
+
+def _messages(write: Write, text: str) -> list[str]:
+    return [problem.message for problem in _load(write, text).problems]
+
+
+def test_providers_and_models_are_read(write: Write) -> None:
+    loaded = _load(write, WHOLE)
+    assert loaded.problems == ()
+    settings = loaded.settings
+    assert settings.providers == {
+        "box": Provider(
+            name="box",
+            dialect="openai-chat",
+            base_url="http://127.0.0.1:8080/v1",
+            key_env="BOX_KEY",
+            identity="box-qwen3",
+            is_free=True,
+        ),
+        "gate": Provider(
+            name="gate",
+            dialect="gemini",
+            base_url="https://gate.example/v1beta",
+            identity="https://gate.example/v1beta",
+            price=Price(0.5, 2, 0.1),
+        ),
+        "mine": Provider(
+            name="mine",
+            dialect="llama",
+            identity="~/models/m.gguf",
+            settings={"model_path": "~/models/m.gguf"},
+        ),
+        "said": Provider(
+            name="said",
+            dialect="scripted",
+            identity="tests/answers.jsonl",
+            settings={"file": "tests/answers.jsonl"},
+        ),
+    }
+    assert {name: (alias.use, alias.thinking) for name, alias in settings.models.items()} == {
+        "fast": ("gemini/gemini-3.1-flash-lite", None),
+        "strong": ("box/qwen", None),
+    }
+    assert settings.at("providers.box") == Span("runner.yaml", 3, 3, 3)
+    assert settings.at("providers.box.key_env") == Span("runner.yaml", 3, 79, 7)
+    assert settings.file == "runner.yaml"
+
+
+def test_without_a_file_the_settings_are_empty(tmp_path: Path) -> None:
+    loaded = load_settings(tmp_path)
+    assert (loaded.settings.providers, loaded.settings.models, loaded.problems) == ({}, {}, ())
+    assert loaded.settings.file == ""
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}\n"])
+def test_an_empty_file_is_no_mistake(write: Write, text: str) -> None:
+    loaded = _load(write, text)
+    assert (loaded.settings.providers, loaded.problems) == ({}, ())
+
+
+def test_a_directory_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "runner.yaml").mkdir()
+    assert [problem.message for problem in load_settings(tmp_path).problems] == ["runner.yaml is a directory"]
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"), [("- a\n", ["runner.yaml is a list"]), ("a: [\n", ["a value is missing here"])]
+)
+def test_a_file_that_holds_something_else(write: Write, text: str, messages: list[str]) -> None:
+    loaded = _load(write, text)
+    assert [problem.message for problem in loaded.problems] == messages
+    assert loaded.settings.providers == {}
+
+
+@pytest.mark.parametrize("key", ["limits", "budget", "tools", "cache"])
+def test_keys_of_later_versions(settings_complaints: Complaints, key: str) -> None:
+    assert settings_complaints(f"{key}: {{a: 1}}\n") == (
+        f"runner.yaml:1:1: not-in-this-version: runner.yaml has the key '{key}', which is not in this version\n"
+        f"    1 | {key}: {{a: 1}}\n"
+        f"      | {'^' * len(key)}"
+    )
+
+
+@pytest.mark.parametrize("dialect", ["openai-responses", "anthropic"])
+def test_dialects_of_later_versions(settings_complaints: Complaints, dialect: str) -> None:
+    assert settings_complaints(f"providers: {{a: {{dialect: {dialect}}}}}\n") == (
+        f"runner.yaml:1:26: not-in-this-version: 'dialect' of provider 'a' is '{dialect}', which is not in this version\n"
+        f"    1 | providers: {{a: {{dialect: {dialect}}}}}\n"
+        f"      |                          {'^' * len(dialect)}\n"
+        "  expected: one of gemini, openai-chat, llama, scripted"
+    )
+
+
+def test_a_built_in_provider_cannot_be_changed(settings_complaints: Complaints) -> None:
+    assert settings_complaints("providers: {gemini: {dialect: gemini, base_url: 'https://evil.example'}}\n") == (
+        "runner.yaml:1:13: builtin-provider: 'gemini' is a built-in provider, which cannot be changed\n"
+        "    1 | providers: {gemini: {dialect: gemini, base_url: 'https://evil.example'}}\n"
+        "      |             ^^^^^^\n"
+        "  expected: a name other than anthropic, cometapi, gemini, local, openai, openai-chat, scripted, vertex"
+    )
+
+
+@pytest.mark.parametrize("name", ["vertex", "cometapi", "openai", "openai-chat", "anthropic", "local", "scripted"])
+def test_no_built_in_provider_is_taken(write: Write, name: str) -> None:
+    loaded = _load(write, f"providers: {{{name}: {{dialect: llama, model_path: x}}}}\n")
+    assert [problem.code for problem in loaded.problems] == ["builtin-provider"]
+    assert loaded.settings.providers == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:1",
+        "http://127.0.0.1",
+        "http://127.9.9.9:80/v1",
+        "http://[::1]:8080",
+        "https://x.example:8443/a",
+    ],
+)
+def test_urls_that_are_safe(write: Write, url: str) -> None:
+    assert _messages(write, f"providers: {{a: {{dialect: openai-chat, base_url: '{url}'}}}}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "message"),
+    [
+        ("http://example.com/v1", "insecure-url", "is not encrypted"),
+        ("http://localhost.evil.example", "insecure-url", "is not encrypted"),
+        ("http://127.0.0.1.evil.example", "insecure-url", "is not encrypted"),
+        ("http://0.0.0.0:80", "insecure-url", "is not encrypted"),
+        ("https://user:secret@example.com", "secret-in-file", "holds a user name or password"),
+        ("https://user@example.com", "secret-in-file", "holds a user name or password"),
+        ("https://example.com/v1?key=secret", "bad-value", "has a query or fragment"),
+        ("https://example.com/v1#x", "bad-value", "has a query or fragment"),
+        ("https://[::1", "bad-value", "is no URL"),
+        ("https://:80", "bad-value", "is no URL"),
+        ("https://a:b:c", "bad-value", "is no URL"),
+    ],
+)
+def test_urls_that_are_not(write: Write, url: str, code: str, message: str) -> None:
+    loaded = _load(write, f"providers: {{a: {{dialect: openai-chat, base_url: '{url}'}}}}\n")
+    assert [(problem.code, problem.message) for problem in loaded.problems] == [
+        (code, f"'base_url' of provider 'a' {message}")
+    ]
+    assert "secret" not in "".join(problem.message + problem.expected + problem.fix for problem in loaded.problems)
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com", "example.com/v1", "https://"])
+def test_what_does_not_look_like_a_url(settings_complaints: Complaints, url: str) -> None:
+    shown = settings_complaints(f"providers: {{a: {{dialect: openai-chat, base_url: '{url}'}}}}\n")
+    assert f"bad-value: 'base_url' of provider 'a' cannot be '{url}'" in shown
+    assert "  expected: a URL that starts with https://" in shown
+
+
+@pytest.mark.parametrize(
+    ("provider", "message"),
+    [
+        ("{dialect: openai-chat}", "provider 'a' lacks the key 'base_url', which the dialect openai-chat needs"),
+        ("{dialect: gemini}", "provider 'a' lacks the key 'base_url', which the dialect gemini needs"),
+        ("{dialect: llama}", "provider 'a' lacks the key 'model_path', which the dialect llama needs"),
+        ("{dialect: scripted}", "provider 'a' lacks the key 'file', which the dialect scripted needs"),
+        (
+            "{dialect: llama, model_path: x, key_env: K}",
+            "provider 'a' has the key 'key_env', which the dialect llama does not use",
+        ),
+        ("{base_url: 'https://x.example'}", "provider 'a' lacks the key 'dialect'"),
+        ("{dialect: chat}", "'dialect' of provider 'a' cannot be 'chat'"),
+        ("{dialect: scripted, file: ../x}", "../x lies outside the project"),
+        ("{dialect: scripted, file: x, price: cheap}", "'price' of provider 'a' cannot be 'cheap'"),
+        ("{dialect: scripted, file: x, price: {input: 1}}", "'price' of provider 'a' lacks the key 'output'"),
+        (
+            "{dialect: openai-chat, base_url: 'https://x.example', key_env: sk-123}",
+            "'key_env' of provider 'a' cannot be 'sk-123'",
+        ),
+        ("text", "provider 'a' is text"),
+    ],
+)
+def test_what_each_dialect_needs(write: Write, provider: str, message: str) -> None:
+    assert _messages(write, f"providers: {{a: {provider}}}\n") == [message]
