@@ -19,7 +19,7 @@ from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.request import Request
 from runner.transport.secrets import Secret, Secrets, check_address, host_of, redact
-from runner.transport.wire import Delivery, TooLarge, UnknownEncoding, read_body, translate
+from runner.transport.wire import Delivery, TooLarge, UnknownEncoding, read_body, read_error, translate
 
 CONNECT_S: Final = 10.0
 WRITE_S: Final = 30.0
@@ -85,9 +85,10 @@ class HttpTransport:
         delivery.is_sent = True
         async with aclosing(response):
             headers = {name.lower(): value for name, value in response.headers.items()}
-            is_good = response.status_code == 200
-            limit = MAX_BYTES if is_good else MAX_ERROR_BYTES
-            body = await read_body(response, limit=limit, idle_s=IDLE_S, is_cut_off=not is_good)
+            if response.status_code == 200:
+                body = await read_body(response, limit=MAX_BYTES, idle_s=IDLE_S)
+            else:
+                body = await read_error(response, limit=MAX_ERROR_BYTES, idle_s=IDLE_S)
         return response.status_code, headers, body
 
     def _client_here(self) -> httpx.AsyncClient:

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,31 +52,38 @@ class Delivery:
         return Failure(FailureKind.UNKNOWN_DELIVERY, f"{message}; it may have been paid")
 
 
-async def read_body(response: httpx.Response, *, limit: int, idle_s: float, is_cut_off: bool = False) -> bytes:
+async def read_body(response: httpx.Response, *, limit: int, idle_s: float) -> bytes:
     """The inflated body, at most `limit` bytes of it on the wire and in memory.
 
-    Raises TooLarge beyond that and UnknownEncoding for what cannot be inflated; with `is_cut_off` (for error texts,
-    whose status says enough) it gives what could be read. Raises httpx.ReadTimeout when nothing arrives for `idle_s`.
+    Raises TooLarge beyond that, UnknownEncoding for what cannot be inflated, and httpx.ReadTimeout when nothing
+    arrives for `idle_s`.
     """
-    try:
-        inflate = _inflater(response.headers.get("content-encoding", ""))
-    except UnknownEncoding:
-        if is_cut_off:
-            return b""
-        raise
-    received = 0
     parts: list[bytes] = []
-    room = limit
+    await _read(response, limit, idle_s, parts.append)
+    return b"".join(parts)
+
+
+async def read_error(response: httpx.Response, *, limit: int, idle_s: float) -> bytes:
+    """What can be read of an error's body: its status says enough, so neither length nor coding is a failure."""
+    parts: list[bytes] = []
+    with suppress(TooLarge, UnknownEncoding):
+        await _read(response, limit, idle_s, parts.append)
+    return b"".join(parts)
+
+
+async def _read(response: httpx.Response, limit: int, idle_s: float, keep: Callable[[bytes], None]) -> None:
+    if response.is_stream_consumed:  # a double that was given its content at once
+        keep(response.content)
+        return
+    inflate = _inflater(response.headers.get("content-encoding", ""))
+    received, room = 0, limit
     async for chunk in _chunks(response, idle_s):
         received += len(chunk)
-        data = inflate(chunk, room + 1) if inflate else chunk
-        parts.append(data[:room])
+        data = inflate(chunk, room + 1)
+        keep(data[:room])
         if received > limit or len(data) > room:
-            if is_cut_off:
-                break
             raise TooLarge
         room -= len(data)
-    return b"".join(parts)
 
 
 async def _chunks(response: httpx.Response, idle_s: float) -> AsyncIterator[bytes]:
@@ -91,10 +99,10 @@ async def _chunks(response: httpx.Response, idle_s: float) -> AsyncIterator[byte
         yield chunk
 
 
-def _inflater(encoding: str) -> Any:
-    """A function (bytes, at most so many) → bytes; None for a plain body."""
+def _inflater(encoding: str) -> Callable[[bytes, int], bytes]:
+    """A function (bytes, at most so many) → bytes."""
     if encoding.lower() in {"", "identity"}:
-        return None
+        return lambda chunk, _most: chunk
     if encoding.lower() not in {"gzip", "x-gzip", "deflate"}:
         raise UnknownEncoding
     stream = zlib.decompressobj(_GZIP_OR_ZLIB)

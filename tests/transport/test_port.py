@@ -1,0 +1,472 @@
+"""Requests over HTTP: what is sent, what may come back, and how each failure is called."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from runner.core.model import Route
+from runner.core.outcome import Failure, FailureKind
+from runner.core.ports import CallFailed
+from runner.core.request import Request
+from runner.transport import port
+from runner.transport.port import HttpTransport
+from runner.transport.secrets import Secrets, Trust
+from runner.transport.wire import Delivery, translate
+
+MakeRoute = Callable[..., Route]
+MakeRequest = Callable[..., Request]
+Reply = Callable[[httpx.Request], httpx.Response]
+
+CANARY = "sk-canary-1234567890"
+ENVIRON = {"HOME": "/home/me", "BOX_KEY": CANARY, "GEMINI_API_KEY": CANARY}
+
+
+def failure_of(_request: Request, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    """A dialect that shows all it is given."""
+    return Failure(FailureKind.TRANSIENT, f"{status} {headers.get('retry-after', '-')} {body.decode()}")
+
+
+def transport(reply: Reply | None = None, environ: Mapping[str, str] = ENVIRON) -> HttpTransport:
+    inner = httpx.MockTransport(reply) if reply else None
+    return HttpTransport(Secrets(environ, Trust()), failure_of, inner=inner)
+
+
+async def send_once(http: HttpTransport, route: Route, request: Request, timeout_s: float) -> bytes:
+    try:
+        return await http.send(route, request, timeout_s=timeout_s)
+    finally:
+        await http.aclose()
+
+
+def send(http: HttpTransport, route: Route, request: Request, timeout_s: float = 5.0) -> bytes:
+    return asyncio.run(send_once(http, route, request, timeout_s))
+
+
+def fail(http: HttpTransport, route: Route, request: Request, timeout_s: float = 5.0) -> CallFailed:
+    with pytest.raises(CallFailed) as caught:
+        send(http, route, request, timeout_s)
+    assert CANARY not in repr(caught.value.failure)
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+def read_request(sock: socket.socket) -> None:
+    """All of it: closing on unread bytes would reset the connection."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = sock.recv(65536)
+        if not part or part.startswith(b"\x16"):  # the other side left, or speaks TLS
+            return
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    while len(body) < length:
+        body += sock.recv(65536)
+
+
+@pytest.fixture
+def raw_server() -> Iterator[Callable[[bytes], int]]:
+    """A server that reads a request, writes these bytes and hangs up; gives its port."""
+    listeners: list[socket.socket] = []
+
+    def start(reply: bytes) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve() -> None:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            with sock:
+                sock.settimeout(5)
+                with contextlib.suppress(OSError):
+                    read_request(sock)
+                    sock.sendall(reply)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return int(listener.getsockname()[1])
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+def test_a_chat_request_carries_its_body_and_a_bearer_key(make_route: MakeRoute, make_request: MakeRequest) -> None:
+    seen: list[httpx.Request] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=b'{"fine": 1}')
+
+    request = make_request(headers=(("x-version", "2"),))
+    assert send(transport(reply), make_route(base_url="http://127.0.0.1:9/v1/"), request) == b'{"fine": 1}'
+    assert (seen[0].method, str(seen[0].url), seen[0].content) == (
+        "POST",
+        "http://127.0.0.1:9/v1/chat/completions",
+        request.body,
+    )
+    names = ("authorization", "content-type", "accept-encoding", "x-version", "x-goog-api-key", "cookie")
+    assert [seen[0].headers.get(name) for name in names] == [
+        f"Bearer {CANARY}",
+        "application/json",
+        "gzip",
+        "2",
+        None,
+        None,
+    ]
+
+
+def test_a_gemini_request_carries_its_key_in_its_own_header(make_route: MakeRoute, make_request: MakeRequest) -> None:
+    seen: list[httpx.Request] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=b"{}")
+
+    base = "https://generativelanguage.googleapis.com"
+    route = make_route(dialect="gemini", base_url=base, key_env="GEMINI_API_KEY")
+    send(transport(reply), route, make_request(dialect="gemini", endpoint="/v1beta/models/g:generateContent"))
+    assert (seen[0].headers["x-goog-api-key"], "authorization" in seen[0].headers) == (CANARY, False)
+    assert CANARY not in str(seen[0].url)
+
+
+def test_a_provider_without_a_key_gets_none(make_route: MakeRoute, make_request: MakeRequest) -> None:
+    def reply(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b"no key" if "authorization" not in request.headers else b"key")
+
+    assert send(transport(reply, {}), make_route(key_env=""), make_request()) == b"no key"
+
+
+def test_a_status_other_than_200_is_the_dialects_to_read(make_route: MakeRoute, make_request: MakeRequest) -> None:
+    def reply(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(429, headers={"Retry-After": "7"}, content=f"slow down, {CANARY}".encode())
+
+    assert fail(transport(reply), make_route(), make_request()).failure == Failure(
+        FailureKind.TRANSIENT, "429 7 slow down, ***", status=429
+    )
+
+
+def test_an_answer_that_repeats_the_key_is_not_kept(make_route: MakeRoute, make_request: MakeRequest) -> None:
+    failed = fail(
+        transport(lambda _: httpx.Response(200, content=f"you said {CANARY}".encode())), make_route(), make_request()
+    )
+    assert failed.failure == Failure(
+        FailureKind.BAD_ANSWER, "the answer of 'box' repeats the API key, so it is not kept", status=200
+    )
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("https://evil.example/x?token=1#y", "evil.example"),
+        ("/login", "another path"),
+        ("", "another path"),
+    ],
+)
+def test_a_redirect_is_not_followed(
+    make_route: MakeRoute, make_request: MakeRequest, location: str, target: str
+) -> None:
+    seen: list[str] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(str(request.url))
+        return httpx.Response(307, headers={"location": location})
+
+    failed = fail(transport(reply), make_route(), make_request())
+    assert failed.failure == Failure(
+        FailureKind.BAD_ANSWER, f"'box' redirects to {target}, which is not followed; check base_url", status=307
+    )
+    assert len(seen) == 1
+
+
+def test_cookies_are_not_kept(make_route: MakeRoute, make_request: MakeRequest) -> None:
+    cookies: list[str | None] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        cookies.append(request.headers.get("cookie"))
+        return httpx.Response(200, headers={"set-cookie": "who=me; Path=/"}, content=b"{}")
+
+    async def run() -> None:
+        http = transport(reply)
+        for _ in range(2):
+            await http.send(make_route(), make_request(), timeout_s=5)
+        await http.aclose()
+
+    asyncio.run(run())
+    assert cookies == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"base_url": "http://box.example/v1", "key_env": ""},
+            "provider 'box' would send prompts to box.example without encryption",
+        ),
+        ({"base_url": "box.example"}, "provider 'box' has no usable base_url"),
+    ],
+)
+def test_nothing_is_sent_to_an_unsafe_address(
+    make_route: MakeRoute, make_request: MakeRequest, changes: dict[str, str], message: str
+) -> None:
+    failed = fail(transport(_never), make_route(**changes), make_request())
+    assert (failed.failure, failed.requests) == (Failure(FailureKind.BAD_REQUEST, message), 0)
+
+
+@pytest.mark.parametrize("endpoint", ["@evil.example/x", ".evil.example/x", "chat", ":80/x", "/\x00"])
+def test_an_endpoint_cannot_change_the_host(make_route: MakeRoute, make_request: MakeRequest, endpoint: str) -> None:
+    route = make_route(base_url="https://box.example", key_env="")
+    failed = fail(transport(_never), route, make_request(endpoint=endpoint))
+    assert failed.failure.message == "the model's name and the base_url of 'box' do not make a valid address"
+    assert failed.requests == 0
+
+
+def test_a_key_that_is_not_allowed_stops_the_call(make_route: MakeRoute, make_request: MakeRequest) -> None:
+    failed = fail(transport(_never, {}), make_route(), make_request())
+    assert (failed.failure, failed.requests) == (
+        Failure(
+            FailureKind.AUTH,
+            "provider 'box' needs a key in the environment variable BOX_KEY, which is not set "
+            "(export BOX_KEY=YOUR_KEY)",
+        ),
+        0,
+    )
+
+
+def test_a_compressed_answer_is_inflated(make_route: MakeRoute, make_request: MakeRequest) -> None:
+    packed = gzip.compress(b'{"text": "long"}' * 1000)
+    reply = _streaming(packed, {"content-encoding": "gzip"})
+    assert send(transport(reply), make_route(), make_request()) == b'{"text": "long"}' * 1000
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, FailureKind.BAD_ANSWER), (500, FailureKind.TRANSIENT)])
+@pytest.mark.parametrize(
+    ("encoding", "body"), [("br", b"whatever"), ("gzip", b"this is no gzip"), ("gzip, gzip", b"twice")]
+)
+def test_an_answer_that_cannot_be_inflated_is_said_unless_the_status_says_more(
+    make_route: MakeRoute, make_request: MakeRequest, status: int, kind: FailureKind, encoding: str, body: bytes
+) -> None:
+    reply = _streaming(body, {"content-encoding": encoding}, status)
+    failure = fail(transport(reply), make_route(), make_request()).failure
+    said = "the answer of 'box' is compressed in a way that cannot be read" if status == 200 else "500 - "
+    assert (failure.kind, failure.message) == (kind, said)
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_body_over_the_limit_is_refused_while_it_is_read(
+    make_route: MakeRoute, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch, is_packed: bool
+) -> None:
+    monkeypatch.setattr(port, "MAX_BYTES", 1000)
+    body = gzip.compress(b"0" * 10_000_000) if is_packed else b"0" * 1001
+    reply = _streaming(body, {"content-encoding": "gzip"} if is_packed else {})
+    failure = fail(transport(reply), make_route(), make_request()).failure
+    assert failure == Failure(FailureKind.BAD_ANSWER, "the answer of 'box' is larger than any answer should be")
+
+
+def test_a_body_at_the_limit_is_taken(
+    make_route: MakeRoute, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port, "MAX_BYTES", 1000)
+    packed = gzip.compress(b"0" * 1000)
+    assert len(send(transport(_streaming(packed, {"content-encoding": "gzip"})), make_route(), make_request())) == 1000
+    assert len(send(transport(_streaming(b"0" * 1000, {})), make_route(), make_request())) == 1000
+
+
+def test_a_long_error_is_cut(make_route: MakeRoute, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(port, "MAX_ERROR_BYTES", 10)
+    failed = fail(transport(_streaming(b"x" * 100, {}, 500)), make_route(), make_request())
+    assert failed.failure.message == f"500 - {'x' * 10}"
+
+
+def test_silence_ends_with_the_deadline_and_may_have_been_paid(
+    make_route: MakeRoute, make_request: MakeRequest
+) -> None:
+    async def silent(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    http = HttpTransport(Secrets(ENVIRON, Trust()), failure_of, inner=httpx.MockTransport(silent))
+    assert fail(http, make_route(), make_request(), timeout_s=0.01).failure == Failure(
+        FailureKind.UNKNOWN_DELIVERY, "'box' did not answer in full within 0.01 s; it may have been paid"
+    )
+
+
+def test_an_answer_that_stops_in_the_middle_is_given_up(
+    make_route: MakeRoute, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port, "IDLE_S", 0.01)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    failed = fail(transport(lambda _: httpx.Response(200, content=body())), make_route(), make_request())
+    assert failed.failure == Failure(
+        FailureKind.UNKNOWN_DELIVERY, "'box' stopped in the middle of its answer; it may have been paid"
+    )
+
+
+def test_over_a_real_socket_connections_are_reused_and_many_run_at_once(
+    make_route: MakeRoute, make_request: MakeRequest, counting_server: Any
+) -> None:
+    server = counting_server()
+    route = make_route(base_url=server.chat_url)
+
+    async def run() -> list[bytes]:
+        http = transport()
+        for _ in range(3):
+            await http.send(route, make_request(), timeout_s=30)
+        reused = server.connections
+        answers = await asyncio.gather(*(http.send(route, make_request(str(n)), timeout_s=30) for n in range(64)))
+        await http.aclose()
+        assert reused == 1
+        return answers
+
+    answers = asyncio.run(run())
+    assert (len(answers), server.count, server.requests[0].headers["authorization"]) == (64, 67, f"Bearer {CANARY}")
+
+
+def test_a_client_is_made_anew_for_another_loop(make_route: MakeRoute, make_request: MakeRequest) -> None:
+    http = transport(lambda _: httpx.Response(200, content=b"{}"))
+    for _ in range(2):
+        assert asyncio.run(http.send(make_route(), make_request(), timeout_s=30))
+    asyncio.run(http.aclose())
+    asyncio.run(http.aclose())
+
+
+def test_a_local_server_is_reached_past_a_proxy(
+    make_route: MakeRoute, make_request: MakeRequest, counting_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert send(transport(), make_route(base_url=counting_server().chat_url), make_request())
+
+
+def test_a_refused_connection_was_not_sent(make_route: MakeRoute, make_request: MakeRequest) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        failure = fail(transport(), make_route(base_url=url), make_request()).failure
+    assert failure == Failure(FailureKind.TRANSIENT, "'box' refuses connections; is it running?")
+
+
+def test_an_unknown_host_was_not_sent(
+    make_route: MakeRoute, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    route = make_route(base_url="https://no-such-host.example", key_env="")
+    assert fail(transport(), route, make_request()).failure == Failure(
+        FailureKind.TRANSIENT, "the host of 'box' cannot be found; is the network up?"
+    )
+
+
+def test_https_to_a_plain_server_is_said(
+    make_route: MakeRoute, make_request: MakeRequest, raw_server: Callable[[bytes], int]
+) -> None:
+    url = f"https://127.0.0.1:{raw_server(b'HTTP/1.1 400 no' + bytes(100))}/v1"
+    assert fail(transport(), make_route(base_url=url), make_request()).failure == Failure(
+        FailureKind.BAD_ANSWER, "no safe connection to 'box': the TLS handshake failed; does it speak https?"
+    )
+
+
+@pytest.mark.parametrize(
+    "reply", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", b"HTTP/1.1 200", b"220 smtp ready\r\n\r\n"]
+)
+def test_a_connection_closed_too_early_may_have_been_paid(
+    make_route: MakeRoute, make_request: MakeRequest, raw_server: Callable[[bytes], int], reply: bytes
+) -> None:
+    url = f"http://127.0.0.1:{raw_server(reply)}/v1"
+    assert fail(transport(), make_route(base_url=url), make_request()).failure == Failure(
+        FailureKind.UNKNOWN_DELIVERY,
+        "'box' closed the connection before the answer was complete; it may have been paid",
+    )
+
+
+def test_a_deadline_while_connecting_means_that_nothing_was_sent() -> None:
+    delivery = Delivery("box", 3.0)
+    asyncio.run(delivery.trace("connection.connect_tcp.started", {}))
+    assert delivery.late() == Failure(FailureKind.TRANSIENT, "no connection to 'box' within 3 s")
+    asyncio.run(delivery.trace("http11.send_request_headers.started", {}))
+    assert delivery.late().kind is FailureKind.UNKNOWN_DELIVERY
+
+
+def _caused_by(cause: BaseException) -> httpx.ConnectError:
+    error = httpx.ConnectError("all attempts failed")
+    error.__context__ = cause
+    return error
+
+
+CERTIFICATE = ssl.SSLCertVerificationError()
+CERTIFICATE.verify_message = "self-signed certificate."
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (
+            httpx.ConnectTimeout("x"),
+            Failure(FailureKind.TRANSIENT, "no connection to 'box' within 10 s"),
+        ),
+        (_caused_by(OSError("no route")), Failure(FailureKind.TRANSIENT, "no connection to 'box'")),
+        (
+            _caused_by(CERTIFICATE),
+            Failure(
+                FailureKind.BAD_ANSWER,
+                "no safe connection to 'box': its certificate is not accepted (self-signed certificate)",
+            ),
+        ),
+        (
+            httpx.ProxyError(CANARY),
+            Failure(FailureKind.TRANSIENT, "the proxy on the way to 'box' refused the connection"),
+        ),
+        (
+            httpx.LocalProtocolError(f"Illegal header value {CANARY}"),
+            Failure(FailureKind.BAD_REQUEST, "the request to 'box' cannot be written as HTTP"),
+        ),
+        (
+            httpx.WriteTimeout("x"),
+            Failure(FailureKind.UNKNOWN_DELIVERY, "'box' stopped reading the request; it may have been paid"),
+        ),
+        (
+            httpx.ReadError("reset"),
+            Failure(FailureKind.UNKNOWN_DELIVERY, "the connection to 'box' broke; it may have been paid"),
+        ),
+    ],
+)
+def test_every_exception_has_its_kind_and_its_words(error: Exception, failure: Failure) -> None:
+    assert translate(error, Delivery("box", 60)) == failure
+
+
+def _never(request: httpx.Request) -> httpx.Response:
+    raise AssertionError(f"nothing should have been sent to {request.url}")
+
+
+def _streaming(body: bytes, headers: Mapping[str, str], status: int = 200) -> Reply:
+    """The body in pieces, as it comes from a wire."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 50):
+            yield body[start : start + 50]
+
+    return lambda _: httpx.Response(status, headers=dict(headers), content=pieces())
+
+
+def test_the_limits_are_those_that_are_documented() -> None:
+    assert (port.CONNECT_S, port.WRITE_S, port.IDLE_S, port.MAX_BYTES) == (10, 30, 60, 64 * 2**20)
