@@ -93,10 +93,8 @@ def target_of(reference: str, root: Json) -> Json | None:
     return found
 
 
-def subschemas(node: Json) -> Iterator[tuple[str, Json]]:
+def subschemas(node: dict[str, Json]) -> Iterator[tuple[str, Json]]:
     """The schemas directly inside a schema, each with the path to it."""
-    if not isinstance(node, dict):
-        return
     for key, value in node.items():
         if key in ONE:
             yield key, value

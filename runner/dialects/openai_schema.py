@@ -71,7 +71,8 @@ def _nullable(lowered: Node) -> Node:
     """The schema, or null."""
     types = types_of(lowered)
     if types and "const" not in lowered and "anyOf" not in lowered:
-        enum = {"enum": [*lowered["enum"], None]} if "enum" in lowered else {}
+        values = lowered.get("enum", ())
+        enum = {"enum": [*values, None]} if values and None not in values else {}
         return {**lowered, "type": [*types, "null"], **enum}
     if "anyOf" in lowered and set(lowered) <= {"anyOf", "description", "title"}:
         return {**lowered, "anyOf": [*lowered["anyOf"], {"type": "null"}]}
