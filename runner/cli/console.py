@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from threading import RLock
 from typing import IO, Literal, TextIO
 
@@ -114,7 +115,9 @@ class Console:
         for index, problem in enumerate(in_order(problems)):
             if self.look.quiet >= 2 or (self.look.quiet and not problem.is_error):
                 continue
-            head, _, rest = render(problem, sources).partition("\n")
+            # A value quoted in the message may hold line breaks; it shall not pass for lines of ours.
+            quoted = replace(problem, message=problem.message.replace("\n", "\\n"))
+            head, _, rest = render(quoted, sources).partition("\n")
             with self.lock:
                 if index:
                     self._tell("", "")

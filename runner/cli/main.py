@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 def entry() -> NoReturn:
     """Run this process's command line and leave with its exit code."""
-    code = main(sys.argv[1:])
-    _flush_quietly()
+    try:
+        code = main(sys.argv[1:])
+        _flush_quietly()
+    except KeyboardInterrupt:  # so early that nothing is loaded yet, or so late that all is said
+        code = 130
     sys.exit(code)
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from runner.core.version import VERSION
+
 COMMON_NOTE = "Also, as for every command: -C DIR, -q, -qq, -v, --color, --no-progress, --json (runner --help)."
 COMMON_WITH_VALUE = ("-C", "--color")
 
@@ -74,6 +76,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--color", type=one_of("auto", "always", "never"), metavar="WHEN", help=hidden)
     parser.add_argument("--no-progress", action="store_true", help=hidden)
     parser.add_argument("--json", action="store_true", help=hidden)
+    parser.add_argument("--version", action="version", version=f"runner {VERSION}", help=hidden)
 
 
 def one_of(*words: str) -> Callable[[str], str]:

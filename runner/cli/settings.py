@@ -43,8 +43,10 @@ def look_from(options: Namespace, environ: Mapping[str, str]) -> Look:
     quiet = level("quiet", options.quiet, "RUNNER_QUIET")
     verbosity = level("verbose", options.verbose, "RUNNER_VERBOSE")
     no_progress = level("no-progress", int(options.no_progress), "RUNNER_NO_PROGRESS")
-    asks_json = options.json or getattr(options, "format", "") == "json"
-    is_json = level("json", int(asks_json), "RUNNER_JSON")
+    form = getattr(options, "format", "")
+    is_json = int(options.json or form == "json")
+    if not form and not getattr(options, "jsonl", False):
+        is_json = level("json", is_json, "RUNNER_JSON")
     color = options.color or _color(environ)
     if not options.color and environ.get("RUNNER_COLOR"):
         origins.append(f"color: {color} (from RUNNER_COLOR)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from runner.core.outcome import Attempt, Source
@@ -10,6 +11,8 @@ from runner.report.format import count, duration, money, number
 
 GAP = "   "
 NARROWEST = 10
+MOST_REASONS = 3
+LONGEST_REASON = 80
 
 
 def name_width(names: Sequence[str]) -> int:
@@ -66,13 +69,22 @@ def _calls(calls: int, repairs: int, requests: int) -> str:
 
 
 def _why(step: StepSummary) -> list[str]:
-    """Why calls were made, where it is not simply that they are new."""
+    """Why calls were made, where it is not simply that they are new: in full for one item, else by kind."""
     reasons = {reason: amount for reason, amount in step.reasons.items() if reason not in ("", "new")}
     if not reasons:
         return []
     if step.items == 1:
-        return ["why " + ", ".join(reasons)]
-    return ["why " + ", ".join(f"{reason} ({amount:,})" for reason, amount in reasons.items())]
+        return ["why " + ", ".join(_cut(_one_line(reason)) for reason in reasons)]
+    kinds: Counter[str] = Counter()
+    for reason, amount in reasons.items():
+        kinds[_cut(_one_line(reason.partition(": ")[0]))] += amount
+    shown = [f"{kind} ({amount:,})" for kind, amount in kinds.most_common(MOST_REASONS)]
+    rest = [f"{len(kinds) - len(shown)} more"] if len(kinds) > len(shown) else []
+    return ["why " + ", ".join([*shown, *rest])]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 1]}…"
 
 
 def closing_line(summary: RunSummary) -> str:

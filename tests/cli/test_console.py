@@ -197,3 +197,9 @@ def test_a_live_story_needs_a_terminal(terminal: Callable[[], io.StringIO]) -> N
     assert not Console(Look(has_progress=False), stderr=terminal(), environ={}).has_live_story
     assert not Console(Look(quiet=1), stderr=terminal(), environ={}).has_live_story
     assert not Console(Look(), stderr=terminal(), environ={"TERM": "dumb"}).has_live_story
+
+
+def test_a_message_stays_on_its_line() -> None:
+    speaker, _, err = console()
+    speaker.problems([Problem("a", "value is 'x\n0 calls'", fix="do")], {})
+    assert err.getvalue() == "a: value is 'x\\n0 calls'\n  fix:      do\n"

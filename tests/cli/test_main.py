@@ -270,3 +270,26 @@ def test_entry_leaves_with_the_exit_code_even_when_flushing_fails(monkeypatch: p
 def test_the_version_can_be_said_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert main_module.main(["--version"]) == 0
+
+
+def test_an_interrupt_outside_the_boundary_is_130_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(words: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main_module, "main", interrupt)
+    with pytest.raises(SystemExit) as left:
+        main_module.entry()
+    assert left.value.code == 130
+
+
+def test_an_option_beats_the_variable(cli: Cli, app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text("steps: {}\n", encoding="utf-8")
+    monkeypatch.setenv("RUNNER_JSON", "1")
+    assert cli("check").document["errors"] == 0
+    assert cli("check", "--format", "text").out == ""
+    assert len(cli("run", "a.yaml", "--jsonl").out.splitlines()) == 5
+
+
+def test_a_command_says_the_version_too(cli: Cli) -> None:
+    said = cli("run", "--version")
+    assert (said.code, said.out) == (0, "runner 0.1.0\n")

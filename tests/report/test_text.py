@@ -99,3 +99,11 @@ def test_any_step_is_one_line_under_its_name(step: StepSummary) -> None:
     assert line.startswith("s")
     assert "\n" not in line
     assert line == line.rstrip()
+
+
+def test_reasons_stay_short() -> None:
+    one = fresh(reasons={"input:who: Ann\n → " + "b" * 90: 1})
+    assert step_line(one).endswith("why input:who: Ann\\n → " + "b" * 60 + "…")
+    reasons = {"input:who: a → b": 1, "input:who: a → c": 2, "thinking: low → high": 1, "model": 4, "system": 1}
+    many = fresh(items=9, good=9, calls=9, requests=9, reasons=reasons)
+    assert step_line(many).endswith("why model (4), input:who (3), thinking (1), 1 more")

@@ -24,8 +24,8 @@ DEFAULT_FOLDER = "workflows"
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("paths", metavar="PATHS", nargs="*", type=Path,
         help="workflow files or folders (default: workflows/, else the current folder)")  # fmt: skip
-    parser.add_argument("--format", type=one_of("text", "json", "github"), default="text", metavar="FORMAT",
-        help="text, json or github (annotations)")  # fmt: skip
+    parser.add_argument("--format", type=one_of("text", "json", "github"), metavar="FORMAT",
+        help="text (default), json or github (annotations)")  # fmt: skip
     parser.add_argument("--model", action="append", default=[], type=pair("ALIAS=PROVIDER/MODEL"),
         metavar="ALIAS=PROVIDER/MODEL", help="what a model alias stands for")  # fmt: skip
 
@@ -46,7 +46,7 @@ def execute(args: Namespace, console: Console) -> int:
     return exit_codes.BAD_ANSWER if report.errors else exit_codes.DONE
 
 
-def _show(report: CheckReport, form: str, console: Console) -> None:
+def _show(report: CheckReport, form: str | None, console: Console) -> None:
     if console.look.is_json:
         console.result(_document(report))
         return
