@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Template as JinjaTemplate
 from jinja2 import nodes
 from jinja2.environment import TemplateModule
+from jinja2.exceptions import TemplateNotFound
 from jinja2.lexer import TokenStream
 from jinja2.runtime import BlockReference, Context, LoopContext, Macro, TemplateReference
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -78,6 +79,7 @@ class Environment(ImmutableSandboxedEnvironment):
         self.read = read
         self.concat = self.join_pieces  # type: ignore[method-assign]  # Jinja wants a static function; its code calls ours
         self._files: dict[str, JinjaTemplate] = {}
+        self.texts: dict[str, str] = {}
         self._functions: dict[str, Callable[..., Any]] = {"default": default, "d": default, **LIST_FILTERS}
         self._calls = {name: self._guarded("filter", name, call, self) for name, call in self._functions.items()}
         self._calls |= {name: self._guarded("filter", name, call, self.meter) for name, call in TEXT_FILTERS.items()}
@@ -202,15 +204,19 @@ class Environment(ImmutableSandboxedEnvironment):
         self,
         name: Any,
         parent: str | None = None,
-        globals: Any = None,  # noqa: A002, ARG002
+        globals: Any = None,  # noqa: A002, ARG002 -- Jinja's signature
     ) -> JinjaTemplate:
-        """The compiled file that a template brings in; read and compiled once."""
+        """The compiled file that a template brings in. All were installed when the template was compiled."""
         self.meter.iterate(1)
         full = self.join_path(name, parent or "")
-        found = self._files.get(full)
-        if found is None:
-            found = self._files[full] = self.assemble(self.parse_template(self.source_of(full), full), full)
-        return found
+        if full not in self._files:
+            raise TemplateNotFound(full)
+        return self._files[full]
+
+    def install(self, tree: nodes.Template, name: str, text: str) -> None:
+        """Compile a file that templates may bring in, and keep it."""
+        self._files[name] = self.assemble(tree, name)
+        self.texts[name] = text
 
     # Parsing and compiling.
 

@@ -195,7 +195,15 @@ def _examine_files(
         except TemplateProblem as error:
             yield from error.problems
         else:
-            yield from _examine_files(env, inner, full, Origin(full), sources)
+            found = list(_examine_files(env, inner, full, Origin(full), sources))
+            yield from found or _install(env, inner, full, inner_text)
+
+
+def _install(env: Environment, tree: nodes.Template, name: str, text: str) -> Iterator[Problem]:
+    try:
+        env.install(tree, name, text)
+    except TemplateSyntaxError as error:
+        yield describe_syntax(error, text, Origin(name))
 
 
 def _span(origin: Origin, place: Place, length: int) -> Span:

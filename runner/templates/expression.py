@@ -59,7 +59,7 @@ def compile_expression(env: Environment, expression: Expression) -> CompiledExpr
     body: list[nodes.Node] = [nodes.Assign(nodes.Name(_RESULT, "store"), tree, lineno=1)]
     wrapped = nodes.Template(body, lineno=1)
     wrapped.set_environment(env)
-    program = assemble(env, wrapped, expression.origin.file, expression.origin)
+    program = assemble(env, wrapped, expression)
     return CompiledExpression(env, expression, program, keys, normal)
 
 

@@ -31,7 +31,7 @@ def explain(error: Exception, env: Environment, program: JinjaTemplate, source: 
     failing, line = _innermost(error.__traceback__, program)
     if failing is not program:
         name = failing.name or ""
-        source = Source(env.source_of(name), Origin(name))
+        source = Source(env.texts[name], Origin(name))
     path = error.value.path if isinstance(error, MissingRead) else ""
     span = _locate(env, source, line, path)
     return RenderFailed(describe_failure(error, span), sources_of(source.text, source.origin))

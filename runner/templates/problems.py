@@ -69,6 +69,7 @@ def describe_syntax(error: TemplateSyntaxError, text: str, origin: Origin, *, is
         place, opened = _last_opened(text, place)
         if opened:
             return Problem("template-syntax", f"'{opened}' is never closed", _span(origin, place), fix=_RAW_FIX)
+        message = "the expression ends too early"
     message = re.sub(r"^unexpected char (.+) at \d+$", r"unexpected character \1", message)
     message = re.sub(r"^expected token '(.+)', got '(.*)'$", r"expected '\1' and found '\2'", message)
     message = re.sub(r"^Expected an expression, got '(.*)'$", r"an expression is missing before '\1'", message)

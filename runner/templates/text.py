@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 from jinja2 import Template as JinjaTemplate
 from jinja2 import nodes
+from jinja2.exceptions import TemplateSyntaxError
 from jinja2.runtime import Context
 
 from runner.core.canonical import Json
 from runner.core.problem import Problem
-from runner.core.span import Origin
-from runner.core.workflow import Template
+from runner.core.workflow import Expression, Template
 from runner.templates.environment import Environment
 from runner.templates.examine import examine_all, name_of, parse
 from runner.templates.failing import Source, explain
-from runner.templates.problems import TemplateProblem
+from runner.templates.problems import TemplateProblem, describe_syntax, sources_of
 
 
 def compile_template(env: Environment, template: Template) -> CompiledTemplate:
@@ -23,16 +23,18 @@ def compile_template(env: Environment, template: Template) -> CompiledTemplate:
     name = name_of(template)
     tree = parse(env, template.text, name, template.origin)
     examine_all(env, tree, template.text, name, template.origin)
-    return CompiledTemplate(env, template, assemble(env, tree, name, template.origin))
+    return CompiledTemplate(env, template, assemble(env, tree, template))
 
 
-def assemble(env: Environment, tree: nodes.Template, name: str, origin: Origin) -> JinjaTemplate:
-    """Compile a tree that was examined. Raises TemplateProblem for what Python cannot compile."""
+def assemble(env: Environment, tree: nodes.Template, source: Template | Expression) -> JinjaTemplate:
+    """Compile a tree that was examined. Raises TemplateProblem for what only shows now."""
     try:
-        return env.assemble(tree, name)
+        return env.assemble(tree, name_of(source))
+    except TemplateSyntaxError as error:
+        problem = describe_syntax(error, source.text, source.origin)
     except (SyntaxError, RecursionError, MemoryError):
-        problem = Problem("template-syntax", "the template is nested too deeply", origin.span())
-    raise TemplateProblem(problem)
+        problem = Problem("template-syntax", "the template is nested too deeply", source.origin.span())
+    raise TemplateProblem(problem, sources_of(source.text, source.origin))
 
 
 class CompiledTemplate:

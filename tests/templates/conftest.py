@@ -32,34 +32,34 @@ class Bench:
 
         self.env: Environment = make_environment(None if files is None else read, **options)
 
-    def compiled(self, text: str, file: str = "p.md") -> CompiledTemplate:
+    def compiled(self, text: str, /, file: str = "p.md") -> CompiledTemplate:
         return compile_template(self.env, Template(text, Origin(file), file))
 
-    def rendered(self, text: str, **values: Any) -> str:
+    def rendered(self, text: str, /, **values: Any) -> str:
         return self.compiled(text).render(values)
 
-    def expression(self, text: str) -> CompiledExpression:
+    def expression(self, text: str, /) -> CompiledExpression:
         return compile_expression(self.env, Expression(text, Origin("w.yaml", 3, 5, 4)))
 
-    def value(self, text: str, **values: Any) -> Any:
+    def value(self, text: str, /, **values: Any) -> Any:
         return self.expression(text).evaluate(values)
 
-    def references(self, text: str) -> tuple[Reference, ...]:
+    def references(self, text: str, /) -> tuple[Reference, ...]:
         return references_of(self.env, Template(text, Origin("p.md"), "p.md"))
 
-    def paths(self, text: str) -> list[str]:
+    def paths(self, text: str, /) -> list[str]:
         """Every reading, a guarded one with a question mark."""
         return [".".join(found.path) + ("?" if found.is_guarded else "") for found in self.references(text)]
 
-    def problems(self, text: str) -> str:
+    def problems(self, text: str, /) -> str:
         """What compiling says, as a person reads it."""
         return shown(lambda: self.compiled(text))
 
-    def failure(self, text: str, **values: Any) -> str:
+    def failure(self, text: str, /, **values: Any) -> str:
         """What rendering says."""
         return shown(lambda: self.rendered(text, **values))
 
-    def expression_failure(self, text: str, **values: Any) -> str:
+    def expression_failure(self, text: str, /, **values: Any) -> str:
         return shown(lambda: self.value(text, **values))
 
 
