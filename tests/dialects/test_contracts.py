@@ -19,7 +19,8 @@ from runner.core.response import Finish, Response, Usage
 from runner.dialects import DIALECTS
 
 PAYLOADS = Path(__file__).with_name("payloads")
-RouteTo, Ask = Callable[..., Route], Callable[..., Call]
+RouteTo = Callable[..., Route]
+Ask = Callable[..., Call]
 ANSWER = {"radius": 1737, "sure": True}
 
 
@@ -202,6 +203,7 @@ def sent_by_the_sdk(**arguments: Any) -> tuple[str, Any]:
         seen.append(request)
         return httpx.Response(200, content=(PAYLOADS / "openai-chat_answer.json").read_bytes())
 
+    http: Any
     with httpx.Client(transport=httpx.MockTransport(answer)) as http:
         client = openai.OpenAI(api_key="k", base_url="https://api.example/v1", http_client=http)
         client.chat.completions.create(**arguments)

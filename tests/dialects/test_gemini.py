@@ -14,7 +14,8 @@ from runner.core.response import Finish, Usage
 from runner.dialects.gemini import GeminiDialect
 
 gemini = GeminiDialect()
-RouteTo, Ask = Callable[..., Route], Callable[..., Call]
+RouteTo = Callable[..., Route]
+Ask = Callable[..., Call]
 
 
 def body_of(call: Call, route: Route) -> Any:

@@ -19,7 +19,8 @@ from runner.core.request import Request
 from runner.dialects import DIALECTS
 
 GOLDEN = Path(__file__).with_name("golden_keys.json")
-RouteTo, Ask = Callable[..., Route], Callable[..., Call]
+RouteTo = Callable[..., Route]
+Ask = Callable[..., Call]
 OPTIONS: dict[str, dict[str, Any]] = {
     "gemini": {"topK": 3, "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}]},
     "openai-chat": {"verbosity": "low", "logit_bias": {"9": 1}},

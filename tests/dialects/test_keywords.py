@@ -58,7 +58,7 @@ def test_whether_null_fits_is_known_without_a_validator(schema: Any, expected: b
 
 
 def test_the_kinds_of_values_have_names() -> None:
-    values = [None, True, 1, 1.5, "x", [], {}]
+    values: list[object] = [None, True, 1, 1.5, "x", [], {}]
     assert [type_of_value(value) for value in values] == [
         *("null", "boolean", "integer", "number", "string", "array", "object"),
     ]

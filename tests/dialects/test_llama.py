@@ -22,7 +22,8 @@ PAYLOAD = {
     "id": "chatcmpl-jis7",
     "timings": {"cache_n": 0, "prompt_ms": 552.469},
 }
-RouteTo, Ask = Callable[..., Route], Callable[..., Call]
+RouteTo = Callable[..., Route]
+Ask = Callable[..., Call]
 
 
 def body_of(call: Call, route: Route) -> Any:

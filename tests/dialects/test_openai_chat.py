@@ -15,7 +15,8 @@ from runner.dialects.openai_chat import OpenAIChatDialect
 
 chat = OpenAIChatDialect()
 OWN = Provider("box", "openai-chat", "http://127.0.0.1:8080/v1")
-RouteTo, Ask = Callable[..., Route], Callable[..., Call]
+RouteTo = Callable[..., Route]
+Ask = Callable[..., Call]
 
 
 def body_of(call: Call, route: Route) -> Any:

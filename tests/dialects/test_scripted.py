@@ -13,7 +13,8 @@ from runner.core.response import Finish, Usage
 from runner.dialects.scripted import ScriptedDialect
 
 scripted = ScriptedDialect()
-RouteTo, Ask = Callable[..., Route], Callable[..., Call]
+RouteTo = Callable[..., Route]
+Ask = Callable[..., Call]
 
 
 def test_the_body_is_the_call_in_neutral_words(route_to: RouteTo, full_call: Call) -> None:
