@@ -41,8 +41,13 @@ class Keys:
         return None if value is None else int(value)
 
     def texts(self, key: str) -> tuple[str, ...]:
-        found = (as_text(item) for item in self.items(key))
-        return tuple(text for text in found if text is not None)
+        return tuple(item.raw for item in self.scalars(key))
+
+    def scalars(self, key: str) -> tuple[ScalarNode, ...]:
+        return tuple(item for item in self.items(key) if isinstance(item, ScalarNode))
+
+    def mappings(self, key: str) -> tuple[MappingNode, ...]:
+        return tuple(item for item in self.items(key) if isinstance(item, MappingNode))
 
     def items(self, key: str) -> tuple[Node, ...]:
         """The good elements of a list."""

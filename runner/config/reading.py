@@ -84,6 +84,11 @@ class Reading:
         base = posixpath.dirname(path)
         return SchemaSource(to_value(node), span, file=path, base=base, spans=pointer_spans(node))
 
+    def line(self, span: Span) -> str:
+        """The line of a file that was read, "" when its text is not at hand."""
+        lines = self.sources.get(span.file, "").split("\n")
+        return "".join(lines[span.line - 1 : span.line])
+
     def resolve(self, text: str, span: Span) -> str | None:
         """A path of the file that holds `span`, relative to the root; None when it cannot lie below it."""
         return self.resolve_from(base_of(span), text, span)

@@ -112,8 +112,22 @@ class StepReader:
 
     # --- texts
 
+    def _warn_of_lost_text(self, node: ScalarNode) -> None:
+        """Unquoted and folded text loses line breaks and everything after a blank and #."""
+        line = self.reading.line(node.span)
+        rest = line[node.span.column - 1 + node.span.length :]
+        if node.style == "plain" and rest.lstrip().startswith("#"):
+            message = "YAML takes the rest of this line for a comment, so it is not part of the text"
+        elif node.style == "folded" or (node.style == "plain" and line and node.raw not in line):
+            message = "YAML joins the lines of this text into one"
+        else:
+            return
+        fix = "a block with |, which keeps the text as it is"
+        self.reading.problems.append(Problem("lost-text", message, node.span, fix=fix, severity="warning"))
+
     def _template(self, node: Node | None) -> Template | None:
         if isinstance(node, ScalarNode):
+            self._warn_of_lost_text(node)
             return Template(node.raw, node.origin)
         if isinstance(node, MappingNode):
             file = Keys(node, self.rejected).get("file")
@@ -125,12 +139,10 @@ class StepReader:
         if prompt is not None:
             text = self._template(prompt)
             return (MessageTemplate("user", text, prompt.span),) if text else ()
-        entries = (self._entry(name, keys, node) for node in keys.items("messages"))
+        entries = (self._entry(name, keys, node) for node in keys.mappings("messages"))
         return tuple(entry for entry in entries if entry is not None)
 
-    def _entry(self, name: str, step: Keys, node: Node) -> MessageEntry | None:
-        if not isinstance(node, MappingNode):
-            return None
+    def _entry(self, name: str, step: Keys, node: MappingNode) -> MessageEntry | None:
         keys = Keys(node, self.rejected)
         items, variable = keys.expression("for_each"), keys.text("as")
         if not keys.has("for_each"):
@@ -140,13 +152,12 @@ class StepReader:
         if variable == step.text("as"):
             message = f"'as' of a message of step '{name}' is {variable!r}, which names the step's own element already"
             self._report("reserved-name", message, keys.place("as"), f"a name other than {variable}", "")
-        inner = (self._message(item) for item in keys.items("messages"))
+        inner = (self._message(item) for item in keys.mappings("messages"))
         return RepeatedMessages(items, variable, tuple(message for message in inner if message), node.span)
 
-    def _message(self, node: Node) -> MessageTemplate | None:
-        keys = Keys(node, self.rejected) if isinstance(node, MappingNode) else None
-        text = self._template(keys.get("text")) if keys else None
-        role = keys.text("role") if keys else None
+    def _message(self, node: MappingNode) -> MessageTemplate | None:
+        keys = Keys(node, self.rejected)
+        text, role = self._template(keys.get("text")), keys.text("role")
         if text is None or role is None:
             return None
         return MessageTemplate("assistant" if role == "assistant" else "user", text, node.span)

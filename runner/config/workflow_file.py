@@ -115,9 +115,7 @@ def _verified(node: Node, record: Record, called: str, findings: Findings) -> Ma
 def _includes(keys: Keys, file: str, reading: Reading, findings: Findings) -> Iterator[MappingNode]:
     """The mappings of the included files; they may include nothing themselves."""
     seen = {file}
-    for item in keys.items("include"):
-        if not isinstance(item, ScalarNode):
-            continue
+    for item in keys.scalars("include"):
         path, node = reading.named_document(item.raw, item.span, "include")
         if path in seen:
             message = f"{path} is the workflow itself" if path == file else f"{path} is included twice"

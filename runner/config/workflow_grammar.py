@@ -253,4 +253,9 @@ WORKFLOW = Record(
     later=("budget",),
     has_free_keys=True,
 )
-INCLUDED = Record("an included file", (*_SHARED_KEYS, Key("steps", _STEPS, "The steps, by name.")), has_free_keys=True)
+INCLUDED = Record(
+    "an included file",
+    (*_SHARED_KEYS, Key("steps", _STEPS, "The steps, by name.")),
+    later=("budget",),
+    has_free_keys=True,
+)

@@ -105,7 +105,8 @@ def _cut_in_flow(place: Span, lines: Sequence[str], context: str, opened: yaml.M
             fix=QUOTE_FIX,
         )
     if "flow node" in context:
-        return Problem("yaml-syntax", "a value is missing here", place, expected="a value, or the closing bracket")
+        message = "a value is missing here" if here else "the file ends inside a bracket that is not closed"
+        return Problem("yaml-syntax", message, place, expected="a value, or the closing bracket")
     bracket = "[" if "sequence" in context else "{"
     closing = "]" if bracket == "[" else "}"
     return Problem(

@@ -269,7 +269,7 @@ def test_a_mistake_in_a_schema_file_is_shown_there_with_its_user(load: Load) -> 
     ("content", "message"),
     [
         ("[1]", "s.json is no JSON Schema"),
-        ("{", "the bracket { from line 1 is not closed before this place"),
+        ("{", "the file ends inside a bracket that is not closed"),
         ("", "s.json is empty"),
         ('{"a":' * 50_000, "values are nested more than 64 levels deep"),
         (b"\x00", "s.json is not a text file: it is binary"),

@@ -95,7 +95,8 @@ def test_a_directory_in_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "messages"), [("- a\n", ["runner.yaml is a list"]), ("a: [\n", ["a value is missing here"])]
+    ("text", "messages"),
+    [("- a\n", ["runner.yaml is a list"]), ("a: [\n", ["the file ends inside a bracket that is not closed"])],
 )
 def test_a_file_that_holds_something_else(write: Write, text: str, messages: list[str]) -> None:
     loaded = _load(write, text)

@@ -649,3 +649,30 @@ def test_all_mistakes_are_shown_together(load: Load) -> None:
 
 def test_a_duplicate_key_does_not_hide_the_rest(load: Load) -> None:
     assert sorted(_codes(load(f"{STEP}    prompt: q\n    temprature: 1\n"))) == ["duplicate-key", "unknown-key"]
+
+
+def test_messages_that_hold_nothing(load: Load) -> None:
+    loaded = load("steps:\n  a:\n    model: m\n    messages: []\n")
+    assert [problem.message for problem in loaded.problems] == ["'messages' of step 'a' is empty"]
+
+
+def test_text_that_yaml_takes_for_a_comment_is_a_warning(complaints: Complaints) -> None:
+    assert complaints("steps:\n  a:\n    model: m\n    prompt: List them # all\n") == (
+        "flow.yaml:4:13: warning: lost-text: YAML takes the rest of this line for a comment, so it is not part of the text\n"
+        "    4 |     prompt: List them # all\n"
+        "      |             ^^^^^^^^^\n"
+        "  fix:      a block with |, which keeps the text as it is"
+    )
+
+
+@pytest.mark.parametrize("prompt", [">\n      one\n      two", "one\n      two"])
+def test_lines_that_yaml_joins_are_a_warning(load: Load, prompt: str) -> None:
+    loaded = load(f"steps:\n  a:\n    model: m\n    prompt: {prompt}\n")
+    assert [(problem.severity, problem.code, problem.message) for problem in loaded.problems] == [
+        ("warning", "lost-text", "YAML joins the lines of this text into one")
+    ]
+
+
+@pytest.mark.parametrize("prompt", ["one line", "&x one line", '"one\n      two"', "|\n      one # two"])
+def test_other_texts_need_no_warning(load: Load, prompt: str) -> None:
+    assert load(f"steps:\n  a:\n    model: m\n    prompt: {prompt}\n").problems == ()
