@@ -118,7 +118,7 @@ def _add(document: Document, documents: Documents) -> None:
 
 
 def _what(problem: NotJson) -> str:
-    return "values that are nested more than 64 deep" if "deep" in problem.reason else problem.reason
+    return "values that are nested more than 64 deep" if "deep" in problem.reason else f"no JSON: {problem.reason}"
 
 
 def _check_schema_keywords(pointer: str, schema: dict[str, Json], document: Document, documents: Documents) -> None:

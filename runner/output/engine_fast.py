@@ -36,7 +36,8 @@ class FastEngine:
         kind, path = error.kind, tuple(error.instance_path)
         match kind:
             case rs.ValidationErrorKind.FalseSchema():
-                return Misfit("false", path, False, error.instance)
+                is_name = error.schema_path[-1:] == ["propertyNames"] and path[-1:] != ("propertyNames",)
+                return Misfit("false", path, False, error.instance, is_name=is_name)
             case rs.ValidationErrorKind.PropertyNames(inner):
                 at_name = self._misfit(inner)
                 return Misfit(at_name.keyword, path, at_name.schema, at_name.instance, at_name.branches, is_name=True)

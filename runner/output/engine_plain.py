@@ -18,7 +18,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 
 from runner.core.canonical import Json
-from runner.output.keywords import every_schema
+from runner.output.keywords import HOLDS_LIST, HOLDS_NAMED, HOLDS_ONE, every_schema
 from runner.output.misfit import Misfit, Path, Unusable, pointer_of
 
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.IGNORECASE)
@@ -62,6 +62,8 @@ def _multiple_of(_validator: Any, factor: Json, instance: Json, _schema: Json) -
         yield ValidationError("")
 
 
+# With these, `false` has an error of its own, with a path.
+_TELLS_OF_FALSE = frozenset(("additionalProperties", "unevaluatedItems", "unevaluatedProperties"))
 _OURS = {"propertyNames": _property_names, "multipleOf": _multiple_of}
 _Validator: Any = extend(Draft202012Validator, _OURS)  # type: ignore[no-untyped-call]  # the stubs leave it bare
 
@@ -75,14 +77,39 @@ class PlainEngine:
             _Validator.check_schema(schema, format_checker=_checker())
         except SchemaError as error:
             raise Unusable(pointer_of(error.absolute_path)) from None
-        self._validator = _Validator(schema, registry=Registry(), format_checker=_checker())
+        self._originals: dict[int, Json] = {}
+        prepared = _without_false(schema, self._originals)
+        self._validator = _Validator(prepared, registry=Registry(), format_checker=_checker())
 
     def is_valid(self, value: Json) -> bool:
         return bool(self._validator.is_valid(value))
 
     def misfits(self, value: Json) -> Iterator[Misfit]:
         for error in self._validator.iter_errors(value):
-            yield from _misfits(error)
+            yield from self._misfits(error)
+
+    def _misfits(self, error: Any) -> Iterator[Misfit]:
+        path: Path = tuple(error.absolute_path)
+        keyword, instance = error.validator, error.instance
+        schema = self._originals.get(id(error.schema), error.schema)
+        if schema is False:
+            yield Misfit("false", path, False, instance)
+        elif keyword == "propertyNames":
+            for inner in error.context:
+                for named in self._misfits(inner):
+                    at = instance if named.schema is False else named.instance
+                    yield Misfit(named.keyword, path, named.schema, at, named.branches, is_name=True)
+        elif keyword == "additionalProperties":
+            yield Misfit(keyword, path, schema, instance, unexpected=_unexpected(schema, instance))
+        else:
+            branches = self._branches(error) if keyword in ("anyOf", "oneOf") else ()
+            yield Misfit(keyword, path, schema, instance, branches)
+
+    def _branches(self, error: Any) -> tuple[tuple[Misfit, ...], ...]:
+        found: dict[int, list[Misfit]] = {}
+        for inner in error.context:
+            found.setdefault(inner.relative_schema_path[0], []).extend(self._misfits(inner))
+        return tuple(tuple(found[index]) for index in sorted(found))
 
 
 def _checker() -> Any:
@@ -97,29 +124,26 @@ def _is_other_or(fits: Callable[[str], bool], value: object) -> bool:
     return not isinstance(value, str) or fits(value)
 
 
-def _misfits(error: Any) -> Iterator[Misfit]:
-    path: Path = tuple(error.absolute_path)
-    keyword, schema, instance = error.validator, error.schema, error.instance
-    if keyword is None:
-        yield Misfit("false", path, False, instance)
-    elif keyword == "propertyNames":
-        for inner in error.context:
-            for named in _misfits(inner):
-                yield Misfit(named.keyword, path, named.schema, named.instance, named.branches, is_name=True)
-    elif keyword == "items":
-        for index in range(len(schema.get("prefixItems", ())), len(instance)):
-            yield Misfit("false", (*path, index), False, instance[index])
-    elif keyword == "additionalProperties":
-        yield Misfit(keyword, path, schema, instance, unexpected=_unexpected(schema, instance))
+def _without_false(schema: Json, originals: dict[int, Json]) -> Json:
+    """The schema with `{"not": {}}` for `false`, whose errors this library reports without a path."""
+    if schema is False:
+        changed: Json = {"not": {}}
+    elif isinstance(schema, dict):
+        changed = {keyword: _value_without_false(keyword, value, originals) for keyword, value in schema.items()}
     else:
-        yield Misfit(keyword, path, schema, instance, _branches(error) if keyword in ("anyOf", "oneOf") else ())
+        return schema
+    originals[id(changed)] = schema
+    return changed
 
 
-def _branches(error: Any) -> tuple[tuple[Misfit, ...], ...]:
-    found: dict[int, list[Misfit]] = {}
-    for inner in error.context:
-        found.setdefault(inner.relative_schema_path[0], []).extend(_misfits(inner))
-    return tuple(tuple(found[index]) for index in sorted(found))
+def _value_without_false(keyword: str, value: Json, originals: dict[int, Json]) -> Json:
+    if keyword in HOLDS_ONE and not (value is False and keyword in _TELLS_OF_FALSE):
+        return _without_false(value, originals)
+    if keyword in HOLDS_LIST:
+        return [_without_false(inner, originals) for inner in value]
+    if keyword in HOLDS_NAMED:
+        return {name: _without_false(inner, originals) for name, inner in value.items()}
+    return value
 
 
 def _unexpected(schema: dict[str, Json], instance: dict[str, Json]) -> tuple[str, ...]:

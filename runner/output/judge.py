@@ -98,8 +98,7 @@ def _unfinished(response: Response) -> Failure | None:
             return Failure(FailureKind.CUT, f"the answer was cut off{why}")
         case Finish.REFUSED:
             return Failure(FailureKind.REFUSED, f"the model declined to answer{why}")
-        case Finish.UNKNOWN:
-            return Failure(FailureKind.INVALID, f"the answer ended for a reason that is not known{why}")
+    return Failure(FailureKind.INVALID, f"the answer ended for a reason that is not known{why}")
 
 
 def _read(text: str, rules: Rules) -> tuple[Json, tuple[Violation, ...]]:

@@ -24,7 +24,8 @@ def _violations(misfit: Misfit, root: Json) -> Iterator[Violation]:
     pointer, schema, instance = pointer_of(misfit.path), misfit.schema, misfit.instance
     keyword = {"minContains": "contains", "maxContains": "contains"}.get(misfit.keyword, misfit.keyword)
     if misfit.is_name:
-        yield Violation(pointer, "propertyNames", f"property names that are {_as_name(schema, root)}", show(instance))
+        expected = "an empty object" if schema is False else f"property names that are {_as_name(schema, root)}"
+        yield Violation(pointer, "propertyNames", expected, show(instance))
         return
     match keyword:
         case "required":
@@ -89,7 +90,7 @@ def _unwanted(name: str, schema: dict[str, Json]) -> str:
 
 
 def _as_name(schema: Json, root: Json) -> str:
-    is_told = not isinstance(schema, dict) or schema.keys() & {"const", "enum", "type", "anyOf", "oneOf", "$ref"}
+    is_told = schema.keys() & {"const", "enum", "type", "anyOf", "oneOf", "$ref"}
     return describe(schema if is_told else {**schema, "type": "string"}, root)
 
 

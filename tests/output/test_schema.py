@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.canonical import Json, digest, ordered
+from runner.core.canonical import Json, digest, escape_pointer, ordered
 from runner.core.ports import ReadFile
 from runner.core.problem import render, render_all
 from runner.core.span import Span
@@ -247,7 +248,7 @@ WRONG = {
     "nearest": Case(
         {**at_a({"$ref": "#/$defs/adress"}), "$defs": {"address": {"$anchor": "here"}}},
         f"{PLACE}: unknown-ref: '#/$defs/adress' leads to no schema\n"
-        "  expected: ##/$defs/address, #here\n  nearest:  #/$defs/address".replace("##", "#"),
+        "  expected: #/$defs/address, #here\n  nearest:  #/$defs/address",
     ),
     "unknown anchor": Case(at_a({"$ref": "#x"}), f"{PLACE}: unknown-ref: '#x' leads to no schema\n{LOCAL}"),
     "no schema there": Case(
@@ -268,8 +269,8 @@ WRONG = {
         "  expected: '$anchor', or a name under '$defs'",
     ),
     "anchor twice": Case(
-        {**at_a({"$anchor": "x"}), "$defs": {"b": {"$dynamicAnchor": "x"}}},
-        "workflows/w.yaml:5:1: invalid-schema: two schemas have the anchor 'x'",
+        {"$defs": {"b": {"$dynamicAnchor": "x"}}, **at_a({"$anchor": "x"})},
+        f"{PLACE}: invalid-schema: two schemas have the anchor 'x'",
     ),
     "circle": Case(
         at_a({"allOf": [{"$ref": "#/properties/a"}]}),
@@ -277,13 +278,9 @@ WRONG = {
         "  circle:   #/properties/a → #/properties/a/allOf/0 → #/properties/a",
     ),
     "not a number": Case(
-        at_a({"const": float("nan")}), f"{PLACE}: invalid-schema: the schema holds nan is not a JSON number"
+        at_a({"const": float("nan")}), f"{PLACE}: invalid-schema: the schema holds no JSON: nan is not a JSON number"
     ),
 }
-WRONG["anchor twice"] = Case(
-    {"$defs": {"b": {"$dynamicAnchor": "x"}}, **at_a({"$anchor": "x"})},
-    f"{PLACE}: invalid-schema: two schemas have the anchor 'x'",
-)
 
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG)
@@ -339,15 +336,12 @@ def test_mistakes_in_files_are_shown_there(files: Files) -> None:
         ('{"a": 1,}', "schemas/b.json:1:1: invalid-schema: the file is no JSON: a trailing comma"),
         ('{"a": 1, "a": 2}', "schemas/b.json:1:1: invalid-schema: the file is no JSON: the property 'a' twice"),
         ("\udcff", "schemas/b.json:1:1: invalid-schema: the file is no JSON: text that is not UTF-8"),
-        ("[]", "schemas/b.json:1:1: invalid-schema: the file holds no schema\n    1 | []\n      | ^\n"
-               "  expected: a mapping, or true or false"),
+        ("[]", "schemas/b.json:1:1: invalid-schema: the file holds no schema\n  expected: a mapping, or true or false"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_no_schema_is_told_once(text: str, message: str, files: Files) -> None:
     shown = refusal({"items": {"$ref": "b.json"}, "contains": {"$ref": "b.json"}}, files({"schemas/b.json": text}))
-    assert [line for line in shown.split("\n") if "|" not in line] == [
-        line for line in message.split("\n") if "|" not in line
-    ]
+    assert "\n".join(line for line in shown.split("\n") if "|" not in line) == message
 
 
 def test_a_missing_file_is_told_once(files: Files) -> None:
@@ -391,7 +385,7 @@ def test_deep_schemas_are_refused(files: Files) -> None:
     assert bundled(at_a({"$ref": "b.json"}), read)
     read = files({"schemas/b.json": json.dumps(nested(63))})
     assert refusal(at_a({"$ref": "b.json"}), read).startswith(
-        "schemas/b.json:1:568: schema-too-large: with its files, the schema is nested more than 64 deep"
+        "schemas/b.json:1:631: schema-too-large: with its files, the schema is nested more than 64 deep"
     )
 
 
@@ -425,10 +419,6 @@ LEAVES = st.sampled_from([{"type": "integer"}, {"type": "string"}, True, {"enum"
 def test_a_schema_behind_a_reference_judges_as_the_schema_itself(
     definitions: dict[str, Json], data: st.DataObject
 ) -> None:
-    from urllib.parse import quote
-
-    from runner.core.canonical import escape_pointer
-
     name = data.draw(st.sampled_from(sorted(definitions)))
     reference = {"$ref": "d.json#/$defs/" + quote(escape_pointer(name))}
     text = json.dumps({"$defs": definitions})
