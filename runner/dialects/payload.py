@@ -89,6 +89,9 @@ def show_bytes(data: bytes) -> str:
 
 def show(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     """Foreign text for a message: one line, unprintable characters spelled out, keys starred, cut at `limit`."""
+    # A plain word such as MAX_TOKENS, which every answer has one of.
+    if len(text) <= limit and text.isidentifier() and text.isascii() and (text.isupper() or text.islower()):
+        return text
     line = _BLANKS.sub(" ", _SECRETS.sub(r"\1***", text[: limit * 8])).strip()
     line = "".join(char if char.isprintable() else _spell(char) for char in line)
     return line if len(line) <= limit else line[: limit - 1] + "…"

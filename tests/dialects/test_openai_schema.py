@@ -177,6 +177,8 @@ def test_nulls_are_found_in_lists_references_and_the_right_branch() -> None:
     assert undo(schema, value) == {"list": [{"next": {}, "v": 1}, {"v": 2}], "pick": {"kind": "a"}, "both": {}}
     other = {"list": [], "pick": {"kind": "b", "x": None}, "both": {}}
     assert undo(schema, other) == other
+    neither = {**other, "pick": {"kind": "c", "x": None}}
+    assert undo(schema, neither) == neither
     assert undo(schema, {**other, "pick": "text"})["pick"] == "text"
     assert undo(schema, {**other, "pick": 3})["pick"] == 3
 
