@@ -75,6 +75,9 @@ class Servers:
     def stop(self) -> None:
         for server in self._started:
             server.stop()
+        errors = [error for server in self._started for error in server.errors]
+        if errors:
+            raise ExceptionGroup("the test's own respond failed", errors)
 
 
 @pytest.fixture

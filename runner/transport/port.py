@@ -18,7 +18,7 @@ from runner.core.model import Provider, Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.request import Request
-from runner.transport.secrets import Secret, Secrets, check_address, host_of, redact
+from runner.transport.secrets import Secret, Secrets, check_address, host_of, is_loopback, redact
 from runner.transport.wire import Delivery, TooLarge, UnknownEncoding, read_body, read_error, translate
 
 CONNECT_S: Final = 10.0
@@ -43,7 +43,7 @@ class HttpTransport:
         self._secrets = secrets
         self._failure_of = failure_of
         self._inner = inner
-        self._client: httpx.AsyncClient | None = None
+        self._clients: dict[bool, httpx.AsyncClient] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
@@ -66,14 +66,15 @@ class HttpTransport:
         raise CallFailed(replace(failure, message=message, status=failure.status or status))
 
     async def aclose(self) -> None:
-        client, self._client = self._client, None
-        if client is not None and self._loop is asyncio.get_running_loop():
-            await client.aclose()
+        clients, self._clients = list(self._clients.values()), {}
+        if self._loop is asyncio.get_running_loop():
+            for client in clients:
+                await client.aclose()
 
     async def _exchange(
         self, url: httpx.URL, request: Request, secret: Secret | None, delivery: Delivery
     ) -> tuple[int, dict[str, str], bytes]:
-        client = self._client_here()
+        client = self._client_for(url)
         outgoing = client.build_request(
             "POST",
             url,
@@ -91,12 +92,15 @@ class HttpTransport:
                 body = await read_error(response, limit=MAX_ERROR_BYTES, idle_s=IDLE_S)
         return response.status_code, headers, body
 
-    def _client_here(self) -> httpx.AsyncClient:
-        """The client of the running loop; a pool cannot outlive its loop."""
+    def _client_for(self, url: httpx.URL) -> httpx.AsyncClient:
+        """The client of the running loop (a pool cannot outlive its loop) for this machine or for others."""
         loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            self._client, self._loop = _open_client(self._inner), loop
-        return self._client
+        if self._loop is not loop:
+            self._clients, self._loop = {}, loop
+        is_local = is_loopback(url.host)
+        if is_local not in self._clients:
+            self._clients[is_local] = _open_client(self._inner, is_local)
+        return self._clients[is_local]
 
     def _key(self, provider: Provider) -> Secret | None:
         problem = self._secrets.check(provider)
@@ -106,14 +110,14 @@ class HttpTransport:
         return self._secrets.key_for(provider)
 
 
-def _open_client(inner: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+def _open_client(inner: httpx.AsyncBaseTransport | None, is_local: bool) -> httpx.AsyncClient:
     """No limit on connections (httpx's own are 100, then it fails), no cookies, no redirects.
 
-    Proxy and certificate variables of the environment are honoured, except for this machine: a key for a local
-    server must not travel through a proxy in clear text. Reading has no limit here because a model may think for
+    Proxy and certificate variables of the environment are honoured, but no proxy is for this machine: a key for a
+    local server must not travel through one in clear text. Reading has no limit here because a model may think for
     long before its first byte; the whole-answer deadline and the idle limit of `read_body` bound it.
     """
-    direct = None if inner is not None else dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
+    direct = dict.fromkeys(("all://", "http://", "https://")) if is_local and inner is None else None
     return httpx.AsyncClient(
         transport=inner,
         mounts=direct,

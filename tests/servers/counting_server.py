@@ -97,6 +97,7 @@ class CountingServer:
         self.respond: Respond = respond or (lambda _dialect, _body, _n: Answer())
         self.requests: list[Received] = []
         self.refused: list[tuple[int, str]] = []
+        self.errors: list[Exception] = []
         self.highest_in_flight = 0
         self.connections = 0
         self._in_flight = 0
@@ -203,6 +204,10 @@ class CountingServer:
         except Refused as refused:
             self.refused.append((refused.status, refused.message))
             answer = Answer(text=refused.message, status=refused.status, code=refused.code)
+            return answer, _error(dialect, answer)
+        except Exception as error:
+            self.errors.append(error)
+            answer = Answer(text=f"the test's own respond failed: {error!r}", status=400)
             return answer, _error(dialect, answer)
         if answer.delay_s:
             await asyncio.sleep(answer.delay_s)

@@ -345,13 +345,24 @@ def test_a_client_is_made_anew_for_another_loop(make_route: MakeRoute, make_requ
     asyncio.run(http.aclose())
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
 def test_a_local_server_is_reached_past_a_proxy(
-    make_route: MakeRoute, make_request: MakeRequest, counting_server: Any, monkeypatch: pytest.MonkeyPatch
+    make_route: MakeRoute, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert send(transport(), make_route(base_url=counting_server().chat_url), make_request())
+    ports: list[int] = []
+
+    def connect(_sock: socket.socket, address: Any) -> None:
+        ports.append(address[1])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    fail(transport(), make_route(base_url=f"http://{host}:7/v1"), make_request())
+    assert set(ports) == {7}
+    fail(transport(), make_route(base_url="https://box.example:7/v1", key_env=""), make_request())
+    assert ports[-1] == 1
 
 
 def test_a_refused_connection_was_not_sent(make_route: MakeRoute, make_request: MakeRequest) -> None:
@@ -397,6 +408,26 @@ def test_a_connection_closed_too_early_may_have_been_paid(
         FailureKind.UNKNOWN_DELIVERY,
         "'box' closed the connection before the answer was complete; it may have been paid",
     )
+
+
+def test_an_answer_cut_at_any_byte_is_whole_or_a_failure(
+    make_route: MakeRoute, make_request: MakeRequest, raw_server: Callable[[bytes], int]
+) -> None:
+    whole = b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"ok": true'
+
+    async def run() -> list[object]:
+        http = transport()
+        results: list[object] = []
+        for end in range(len(whole) + 1):
+            route = make_route(base_url=f"http://127.0.0.1:{raw_server(whole[:end])}/v1")
+            try:
+                results.append(await http.send(route, make_request(), timeout_s=5))
+            except CallFailed as failed:
+                results.append(failed.failure.kind)
+        await http.aclose()
+        return results
+
+    assert asyncio.run(run()) == [*[FailureKind.UNKNOWN_DELIVERY] * len(whole), b'{"ok": true']
 
 
 def test_a_deadline_while_connecting_means_that_nothing_was_sent() -> None:

@@ -50,10 +50,10 @@ def test_redaction_masks_plain_and_url_quoted_keys_and_leaves_short_ones() -> No
     assert redact("got a/b+c== and a%2Fb%2Bc%3D%3D, abc", secrets) == "got *** and ***, abc"
 
 
-@given(st.text(min_size=4), st.text(), st.text())
+@given(st.text(st.characters(exclude_characters="*"), min_size=4), st.text(), st.text())
 def test_redacted_text_never_holds_the_key(key: str, before: str, after: str) -> None:
     masked = redact(before + key + after, [Secret(key)])
-    assert key not in masked or key in "***"
+    assert key not in masked
 
 
 @pytest.mark.parametrize("variable", sorted(WELL_KNOWN))
