@@ -11,7 +11,8 @@ from runner.config.fields import NAME_IN_WORDS, PATH, VARIABLE, Key, Names, Numb
 from runner.config.keys import Keys
 from runner.config.nodes import MappingNode, Node, ScalarNode
 from runner.config.reading import Reading
-from runner.config.verify import Findings, Place, verify
+from runner.config.verify import Findings, verify
+from runner.config.wording import Place
 from runner.config.workflow_file import read_models
 from runner.config.workflow_grammar import FORMAT_NUMBER, MODELS
 from runner.core.model import Price, Provider

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -13,7 +12,6 @@ from runner.config.fields import (
     AnyMapping,
     AnyValue,
     Expr,
-    Key,
     Kind,
     ListOf,
     Names,
@@ -26,35 +24,23 @@ from runner.config.fields import (
     holds,
     kind_in_words,
 )
-from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNode
+from runner.config.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from runner.config.wording import (
+    Place,
+    braces_in_expression,
+    either_or,
+    missing_key,
+    not_in_this_version,
+    template_in_literal,
+    template_in_name,
+    unknown_key,
+    with_article,
+    wrong_type,
+)
 from runner.core.problem import Problem, listed, nearest
-from runner.core.span import Span
 
-_WHERE_TEMPLATES = "templates are read in prompt, system, messages[].text and save only"
 # Keywords of a JSON Schema under which text is data or a pattern, so that braces may be meant.
 SCHEMA_DATA = frozenset({"pattern", "patternProperties", "const", "enum", "examples"})
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How a value is called in a message: `key` of `owner` ("step 'reply'"); `lead` is how it is introduced in YAML."""
-
-    owner: str
-    key: str = ""
-    lead: str = ""
-
-    def __str__(self) -> str:
-        if not self.key:
-            return self.owner
-        return f"{self.key} of {self.owner}" if self.key.startswith("entry ") else f"'{self.key}' of {self.owner}"
-
-    def at(self, key: str) -> Place:
-        """The place of a key inside this value."""
-        return Place(str(self), key, f"{key}: ")
-
-    def entry(self, number: int) -> Place:
-        """The place of an element of this list, counted from 1."""
-        return Place(str(self), f"entry {number}", "- ")
 
 
 @dataclass(slots=True)
@@ -103,19 +89,19 @@ def verify(node: Node, kind: Kind, place: Place, findings: Findings) -> None:
 
 def _verify_text(node: Node, kind: Text, place: Place, findings: Findings) -> None:
     if not isinstance(node, ScalarNode) or not node.is_text:
-        findings.reject(node, _wrong_type(node, kind, place))
+        findings.reject(node, wrong_type(node, kind, place))
         return
     text = node.raw
     if holds(TEMPLATE_MARK, text):
-        findings.reject(node, _template_in_literal(node, place))
+        findings.reject(node, template_in_literal(node, place))
         return
     for pattern, what in kind.later:
         if holds(pattern, text):
-            findings.reject(node, _later(f"{place} names {what}, which is not in this version", node.span))
+            findings.reject(node, not_in_this_version(f"{place} names {what}, which is not in this version", node.span))
             return
     if text in kind.later_choices:
         message = f"{place} is {text!r}, which is not in this version"
-        findings.reject(node, _later(message, node.span, f"one of {', '.join(kind.choices)}"))
+        findings.reject(node, not_in_this_version(message, node.span, f"one of {', '.join(kind.choices)}"))
     elif kind.choices and text not in kind.choices:
         near = kind.hints.get(text.lower()) or nearest(text, kind.choices)
         fix = f"{place.lead}{near}" if near else ""
@@ -132,7 +118,7 @@ def _verify_text(node: Node, kind: Text, place: Place, findings: Findings) -> No
 def _verify_number(node: Node, kind: Number, place: Place, findings: Findings) -> None:
     value = node.value if isinstance(node, ScalarNode) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        findings.reject(node, _wrong_type(node, kind, place))
+        findings.reject(node, wrong_type(node, kind, place))
         return
     is_in_range = (
         (kind.minimum is None or value >= kind.minimum)
@@ -145,23 +131,11 @@ def _verify_number(node: Node, kind: Number, place: Place, findings: Findings) -
 
 def _verify_expression(node: Node, place: Place, findings: Findings) -> None:
     if not isinstance(node, ScalarNode) or node.value is None:
-        findings.reject(node, _wrong_type(node, Expr(), place))
+        findings.reject(node, wrong_type(node, Expr(), place))
     elif not node.raw.strip():
         findings.reject(node, Problem("bad-value", f"{place} is empty", node.span, kind_in_words(Expr())))
     elif node.is_text and holds(TEMPLATE_MARK, node.raw):
-        findings.reject(node, _braces(node, place))
-
-
-def _braces(node: ScalarNode, place: Place) -> Problem:
-    text = node.raw.strip()
-    inner = text[2:-2].strip("-+ \n") if text.startswith("{{") and text.endswith("}}") and text.count("{{") == 1 else ""
-    return Problem(
-        "braces-in-expression",
-        f"{place} is an expression already, so it takes no braces",
-        node.span,
-        expected=kind_in_words(Expr()),
-        fix=f"{place.lead}{inner}" if inner and "\n" not in inner else "",
-    )
+        findings.reject(node, braces_in_expression(node, place))
 
 
 def _verify_prompt(node: Node, place: Place, findings: Findings) -> None:
@@ -170,7 +144,7 @@ def _verify_prompt(node: Node, place: Place, findings: Findings) -> None:
         if node.get("file") is None or id(node.get("file")) in findings.rejected:
             findings.rejected.add(id(node))
     elif not isinstance(node, ScalarNode) or not node.is_text:
-        findings.reject(node, _wrong_type(node, Prompt(), place))
+        findings.reject(node, wrong_type(node, Prompt(), place))
 
 
 # --- free values
@@ -180,7 +154,7 @@ def _verify_literal(node: Node, place: Place, findings: Findings, *, is_schema: 
     """No braces in any text, at any depth."""
     for text in _texts(node, leave_out=SCHEMA_DATA if is_schema else frozenset()):
         if holds(TEMPLATE_MARK, text.raw):
-            findings.problems.append(_template_in_literal(text, place))
+            findings.problems.append(template_in_literal(text, place))
 
 
 def _texts(node: Node, leave_out: frozenset[str]) -> Iterator[ScalarNode]:
@@ -199,7 +173,7 @@ def _texts(node: Node, leave_out: frozenset[str]) -> Iterator[ScalarNode]:
 
 def _verify_any_mapping(node: Node, kind: AnyMapping, place: Place, findings: Findings) -> None:
     if not isinstance(node, MappingNode):
-        findings.reject(node, _wrong_type(node, kind, place))
+        findings.reject(node, wrong_type(node, kind, place))
     elif kind.is_filled and not node.entries:
         findings.reject(node, Problem("bad-value", f"{place} is empty", node.span, "at least one entry"))
     else:
@@ -211,7 +185,7 @@ def _verify_any_mapping(node: Node, kind: AnyMapping, place: Place, findings: Fi
 
 def _verify_list(node: Node, kind: ListOf, place: Place, findings: Findings) -> None:
     if not isinstance(node, SequenceNode):
-        findings.reject(node, _wrong_type(node, kind, place))
+        findings.reject(node, wrong_type(node, kind, place))
         return
     if len(node.items) < kind.minimum:
         findings.reject(node, Problem("bad-value", f"{place} is empty", node.span, "at least one entry"))
@@ -221,36 +195,36 @@ def _verify_list(node: Node, kind: ListOf, place: Place, findings: Findings) -> 
 
 def _verify_names(node: Node, kind: Names, place: Place, findings: Findings) -> None:
     if not isinstance(node, MappingNode):
-        findings.reject(node, _wrong_type(node, kind, place))
+        findings.reject(node, wrong_type(node, kind, place))
         return
     if len(node.entries) < kind.minimum:
         message = f"{place} is empty"
         findings.reject(node, Problem("bad-value", message, node.span, f"at least one {kind.noun}"))
     for entry in node.entries:
         if holds(TEMPLATE_MARK, entry.key):
-            findings.problems.append(_template_in_name(entry, kind))
+            findings.problems.append(template_in_name(entry, kind))
         elif not holds(kind.pattern, entry.key):
-            message = f"{entry.key!r} cannot be the name of {_article(kind.noun)}"
+            message = f"{entry.key!r} cannot be the name of {with_article(kind.noun)}"
             findings.problems.append(Problem("bad-name", message, entry.key_span, kind.says))
         verify(entry.value, kind.item, Place(f"{kind.noun} '{entry.key}'", lead=f"{entry.key}: "), findings)
 
 
 def _verify_record(node: Node, kind: Record, place: Place, findings: Findings) -> None:
     if not isinstance(node, MappingNode):
-        findings.reject(node, _wrong_type(node, kind, place))
+        findings.reject(node, wrong_type(node, kind, place))
         return
     for entry in node.entries:
         key = kind.by_name.get(entry.key)
         if key:
             verify(entry.value, key.kind, place.at(entry.key), findings)
         elif not (kind.has_free_keys and entry.key.startswith(FREE_KEY)):
-            findings.problems.append(_unknown_key(entry, kind, place))
+            findings.problems.append(unknown_key(entry, kind, place))
     for key in kind.keys:
         if key.is_required and key.name not in node.index and not is_misspelt(key.name, node, kind):
-            findings.problems.append(_missing_key(node, key, place))
+            findings.problems.append(missing_key(node, key, place))
     for one, other in kind.either:
         if one in node.index and other in node.index:
-            findings.problems.append(_both(node, one, other, place))
+            findings.problems.append(either_or(node, one, other, place))
 
 
 def _verify_shapes(node: Node, kind: Shapes, place: Place, findings: Findings) -> None:
@@ -264,7 +238,7 @@ def _verify_shapes(node: Node, kind: Shapes, place: Place, findings: Findings) -
             kind.number if is_number and kind.number else kind.text if has_text and node.value is not None else None
         )
     if chosen is None:
-        findings.reject(node, _wrong_type(node, kind, place))
+        findings.reject(node, wrong_type(node, kind, place))
         return
     verify(node, chosen, place, findings)
 
@@ -273,106 +247,3 @@ def is_misspelt(name: str, node: MappingNode, kind: Record) -> bool:
     """Whether an unknown key stands where this one is missed, so that one mistake is not told twice."""
     unknown = [entry.key for entry in node.entries if entry.key not in kind.by_name]
     return any(key in kind.later or nearest(key, kind.by_name) == name for key in unknown)
-
-
-# --- the words
-
-
-def _unknown_key(entry: Entry, kind: Record, place: Place) -> Problem:
-    if entry.key in kind.later:
-        return _later(f"{place} has the key '{entry.key}', which is not in this version", entry.key_span)
-    near = nearest(entry.key, kind.by_name)
-    return Problem(
-        "unknown-key",
-        f"{place} has no key '{entry.key}'",
-        entry.key_span,
-        expected=f"a key of {kind.noun}: {listed(kind.by_name)}",
-        nearest=near,
-    )
-
-
-def _later(message: str, span: Span, expected: str = "") -> Problem:
-    return Problem("not-in-this-version", message, span, expected)
-
-
-def _missing_key(node: MappingNode, key: Key, place: Place) -> Problem:
-    return Problem(
-        "missing-key", f"{place} lacks the key '{key.name}'", node.span, f"{key.name}: {kind_in_words(key.kind)}"
-    )
-
-
-def _both(node: MappingNode, one: str, other: str, place: Place) -> Problem:
-    later = max(node.index[one].key_span, node.index[other].key_span)
-    return Problem("either-or", f"{place} has both '{one}' and '{other}'", later, f"'{one}' or '{other}', not both")
-
-
-def _wrong_type(node: Node, kind: Kind, place: Place) -> Problem:
-    return Problem(
-        "wrong-type",
-        f"{place} {_found(node)}",
-        node.span,
-        expected=kind_in_words(kind),
-        fix=_respelt(node, kind, place),
-    )
-
-
-def _found(node: Node) -> str:
-    match node:
-        case MappingNode():
-            return "is a mapping"
-        case SequenceNode():
-            return "is a list"
-        case ScalarNode(value=None):
-            return "has no value"
-        case ScalarNode(value=bool()):
-            return f"is the truth value {node.raw}"
-        case ScalarNode(value=str()):
-            return "is text"
-        case _:
-            return f"is the number {node.raw}"
-
-
-def _respelt(node: Node, kind: Kind, place: Place) -> str:
-    """The same value as the author probably means it, or ""."""
-    if not isinstance(node, ScalarNode) or node.value is None or not place.lead or "\n" in node.raw:
-        return ""
-    lead = place.lead
-    match kind:
-        case Text(choices=()) | Prompt() | Shapes(text=Text(choices=())) if not node.is_text:
-            return f'{lead}"{node.raw}"'
-        case ListOf():
-            return f"{lead}[{_flow_text(node)}]"
-        case Record(main=main) if main:
-            return f"{lead}{{{main}: {_flow_text(node)}}}"
-        case Number() if node.is_text and _is_number(node.raw):
-            return f"{lead}{node.raw}"
-        case _:
-            return ""
-
-
-def _flow_text(node: ScalarNode) -> str:
-    """A scalar as it may stand inside brackets."""
-    needs_quotes = node.is_text and (node.style != "plain" or any(sign in node.raw for sign in ",[]{}:#\"'"))
-    return json.dumps(node.raw, ensure_ascii=False) if needs_quotes else node.raw
-
-
-def _is_number(text: str) -> bool:
-    return holds(r"^-?[0-9]+(\.[0-9]+)?$", text)
-
-
-def _template_in_literal(node: ScalarNode, place: Place) -> Problem:
-    return Problem(
-        "template-in-literal",
-        f"{place} is taken as it is, but holds a template",
-        node.span,
-        expected=f"a literal value; {_WHERE_TEMPLATES}",
-    )
-
-
-def _template_in_name(entry: Entry, kind: Names) -> Problem:
-    message = f"the name of {_article(kind.noun)} is taken as it is, but holds a template"
-    return Problem("template-in-literal", message, entry.key_span, f"a plain name; {_WHERE_TEMPLATES}")
-
-
-def _article(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -10,7 +10,8 @@ from runner.config.keys import Keys, as_expression
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, dotted_spans, mapping_of, pointer_spans, to_value
 from runner.config.reading import Reading, base_of
 from runner.config.step_file import StepReader, read_schema, thinking_of
-from runner.config.verify import Findings, Place, verify
+from runner.config.verify import Findings, verify
+from runner.config.wording import Place
 from runner.config.workflow_grammar import INCLUDED, WORKFLOW
 from runner.core.problem import Problem
 from runner.core.span import Span

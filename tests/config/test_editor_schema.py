@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from runner.config.editor_schema import settings_schema, workflow_schema
 from runner.config.fields import Record
 from runner.config.settings_file import SETTINGS
-from runner.config.verify import Findings, Place, verify
+from runner.config.verify import Findings, verify
+from runner.config.wording import Place
 from runner.config.workflow_grammar import WORKFLOW
 from runner.config.yaml_nodes import parse_yaml, to_value
 from runner.core.canonical import Json
