@@ -214,15 +214,9 @@ def _read(file: str, place: Span, documents: Documents) -> Document | None:
     except NotParsed as error:
         problem = error.reason
     documents.sources[file] = text
-    spans = {} if problem else places(text, file)
     top = Span(file, 1, 1)
-    document = Document(
-        file,
-        posixpath.dirname(file),
-        value,
-        lambda pointer: _nearest_place(pointer, spans, top),
-        _prefix(file, documents),
-    )
+    written = SchemaSource(value, top, file=file, spans={} if problem else places(text, file))
+    document = Document(file, posixpath.dirname(file), value, written.at, _prefix(file, documents))
     if problem:
         documents.refuse("invalid-schema", f"the file is no JSON: {problem}", top)
         documents.found[file] = document
@@ -232,12 +226,6 @@ def _read(file: str, place: Span, documents: Documents) -> Document | None:
     else:
         _add(document, documents)
     return document
-
-
-def _nearest_place(pointer: str, spans: dict[str, Span], top: Span) -> Span:
-    while pointer and pointer not in spans:
-        pointer = pointer.rpartition("/")[0]
-    return spans.get(pointer, top)
 
 
 def _prefix(file: str, documents: Documents) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 
 import orjson
 
@@ -114,11 +115,8 @@ def _read_slowly(text: str) -> None:
 def _once_each(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise NotParsed(f"the property '{_short(name)}' twice")
-            seen.add(name)
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise NotParsed(f"the property '{_short(twice)}' twice")
     return members
 
 

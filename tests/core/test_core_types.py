@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 from dataclasses import FrozenInstanceError, fields, is_dataclass
+from typing import Any
 
 import pytest
 
@@ -18,21 +19,17 @@ from runner.core.workflow import Located, SchemaSource, Step
 
 HERE = Span("w.yaml", 1, 1)
 MODULES = [importlib.import_module(f"runner.core.{info.name}") for info in pkgutil.iter_modules(runner.core.__path__)]
-RECORDS = sorted(
-    {
-        thing
-        for module in MODULES
-        for _, thing in inspect.getmembers(module, is_dataclass)
-        if "core" in thing.__module__
-    },
-    key=lambda record: record.__name__,
-)
+RECORDS: dict[str, Any] = {
+    name: thing
+    for module in MODULES
+    for name, thing in inspect.getmembers(module, is_dataclass)
+    if thing.__module__ == module.__name__
+}
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
-def test_every_record_is_frozen_and_without_a_dict(record: type) -> None:
-    parameters = record.__dataclass_params__  # type: ignore[attr-defined] # what makes it a dataclass
-    assert parameters.frozen
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_every_record_is_frozen_and_without_a_dict(record: Any) -> None:
+    assert record.__dataclass_params__.frozen
     assert not hasattr(record.__new__(record), "__dict__")
 
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runner.core.canonical import Json
@@ -137,6 +137,7 @@ def test_every_json_text_is_read_as_written(value: Json, ascii_only: bool, inden
     assert same(parse_json(json.dumps(value, ensure_ascii=ascii_only, indent=indent)), value)
 
 
+@settings(max_examples=40)
 @given(st.lists(VALUES) | st.dictionaries(st.text(max_size=3), VALUES))
 @example({"```": "\n```\n"})
 def test_fences_and_prose_change_nothing(value: Json) -> None:
@@ -145,11 +146,12 @@ def test_fences_and_prose_change_nothing(value: Json) -> None:
     assert same(parse_json(f"Here you are: {text} Bye."), value)
 
 
+@settings(max_examples=40)
 @given(st.lists(VALUES) | st.dictionaries(st.text(), VALUES))
 @example([None, [False, []]])
 def test_an_answer_that_breaks_off_is_never_taken(value: Json) -> None:
     text = json.dumps(value)
-    for end in range(max(1, len(text) - 40), len(text)):
+    for end in range(max(1, len(text) - 20), len(text)):
         with pytest.raises(NotParsed):
             parse_json(text[:end])
 
