@@ -65,8 +65,8 @@ def _json_row(line: bytes, number: int) -> ReadRow:
         value = orjson.loads(line)
         ensure_json(value)
     except orjson.JSONDecodeError as error:
-        return ReadRow(None, number, f"not JSON: {error.args[0]}")
-    except (NotJson, RecursionError) as error:
+        return ReadRow(None, number, f"not JSON: {error.msg} (column {error.colno})")
+    except NotJson as error:
         return ReadRow(None, number, f"not usable as JSON: {error}")
     return ReadRow(value, number)
 
@@ -77,27 +77,31 @@ def read_csv(stream: BinaryIO, types: Mapping[str, tuple[str, ...]] | None = Non
     csv.field_size_limit(MAX_ROW_BYTES)
     reader = csv.reader(text, strict=True)
     try:
-        header = next(reader, None)
+        header = next(filter(None, reader), None)
         if header is None:
             return
-        _check_header(header)
+        _check_header(header, reader.line_num)
+        start = reader.line_num + 1
         for record in reader:
             if record:
-                yield _csv_row(header, record, reader.line_num, types or {})
+                yield _csv_row(header, record, start, types or {})
+            start = reader.line_num + 1
     except csv.Error as error:
         raise BadSource(f"not CSV: {error}", reader.line_num) from None
     except UnicodeDecodeError as error:
-        raise BadSource(f"not UTF-8 text (byte {error.object[error.start]:#04x})", reader.line_num + 1) from None
+        # The text before the bad byte was read, but its lines were not handed out yet.
+        line = reader.line_num + 1 + error.object.count(b"\n", 0, error.start)
+        raise BadSource(f"not UTF-8 text (byte {error.object[error.start]:#04x})", line) from None
     finally:
         text.detach()
 
 
-def _check_header(header: list[str]) -> None:
+def _check_header(header: list[str], line: int) -> None:
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
-        raise BadSource(f"column '{repeated[0]}' stands twice in the header", 1)
+        raise BadSource(f"column '{repeated[0]}' stands twice in the header", line)
     if "" in header:
-        raise BadSource("a column of the header has no name", 1)
+        raise BadSource("a column of the header has no name", line)
 
 
 def _csv_row(header: list[str], record: list[str], line: int, types: Mapping[str, tuple[str, ...]]) -> ReadRow:
@@ -138,11 +142,16 @@ def _typed(cell: str, types: tuple[str, ...]) -> tuple[Json, str]:
 
 
 def read_document(value: Json) -> Iterator[ReadRow]:
-    """Rows of a JSON or YAML document that is a list."""
+    """Rows of a JSON or YAML document that is a list; `line` is the position in it."""
     if not isinstance(value, list):
         raise BadSource("a list of rows is needed at the top")
     for number, row in enumerate(value, 1):
-        yield ReadRow(row, number)
+        try:
+            ensure_json(row)
+        except NotJson as error:
+            yield ReadRow(None, number, f"not usable as JSON: {error}")
+        else:
+            yield ReadRow(row, number)
 
 
 def read_json(stream: BinaryIO) -> Iterator[ReadRow]:
@@ -151,11 +160,8 @@ def read_json(stream: BinaryIO) -> Iterator[ReadRow]:
         raise BadSource(f"larger than {MAX_DOCUMENT_BYTES // 2**20} MB; write it as .jsonl, one row per line")
     try:
         value = orjson.loads(data.removeprefix(codecs.BOM_UTF8))
-        ensure_json(value)
     except orjson.JSONDecodeError as error:
-        raise BadSource(f"not JSON: {error.args[0]}") from None
-    except NotJson as error:
-        raise BadSource(f"not usable as JSON: {error}") from None
+        raise BadSource(f"not JSON: {error.msg} (column {error.colno})", error.lineno) from None
     return read_document(value)
 
 

@@ -6,7 +6,9 @@ import csv
 import io
 import os
 import secrets
+import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -17,9 +19,11 @@ from runner.core.canonical import Json
 from runner.core.errors import StorageError
 from runner.core.problem import Problem
 
-# A cell that a spreadsheet would run begins with one of these, also behind blanks and invisible characters.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-INVISIBLE = " \u200b\u200c\u200d\u2060\ufeff\u00a0"
+# A cell that a spreadsheet would run begins with a sign, be it full-width, and be it behind blanks, controls or
+# characters without a shape; one that begins with a tab or an end of line may be split or trimmed into such a cell.
+FORMULA_SIGNS = frozenset("=+-@")
+SPLITTING = ("\t", "\r", "\n")
+SHAPELESS = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))
 
 
 class TableWriter:
@@ -35,7 +39,7 @@ class TableWriter:
         except OSError as error:
             raise _unwritable(path, error) from None
         if self._is_csv:
-            self._file.write(csv_line(list(columns)))
+            self._append(csv_line(list(columns)))
 
     def write(self, cells: Mapping[str, Json]) -> None:
         """Append one row. Raises StorageError."""
@@ -43,11 +47,15 @@ class TableWriter:
             line = csv_line([csv_cell(cells.get(name)) for name in self._columns])
         else:
             line = orjson.dumps({name: cells.get(name) for name in self._columns}, option=orjson.OPT_APPEND_NEWLINE)
+        self._append(line)
+        self.rows += 1
+
+    def _append(self, line: bytes) -> None:
         try:
             self._file.write(line)
         except OSError as error:
+            _discard(self._temporary, self._file)
             raise _unwritable(self._path, error) from None
-        self.rows += 1
 
     def close(self) -> None:
         """Replace the target. Raises StorageError."""
@@ -57,6 +65,7 @@ class TableWriter:
             self._file.close()
             self._temporary.replace(self._path)
         except OSError as error:
+            _discard(self._temporary, self._file)
             raise _unwritable(self._path, error) from None
 
     def __enter__(self) -> Self:
@@ -66,18 +75,21 @@ class TableWriter:
         if kind is None:
             self.close()
             return
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        _discard(self._temporary, self._file)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole, by temporary file and rename. Raises StorageError."""
     try:
         temporary, file = _open_beside(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
         with file:
             file.write(text.encode("utf-8", "surrogatepass"))
         temporary.replace(path)
     except OSError as error:
+        _discard(temporary, file)
         raise _unwritable(path, error) from None
 
 
@@ -86,9 +98,15 @@ def csv_cell(value: Json) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        start = value.lstrip(INVISIBLE)
-        return f"'{value}" if start.startswith(FORMULA_STARTS) and not _is_number(value) else value
+        return f"'{value}" if _is_run(value) and not _is_number(value) else value
     return orjson.dumps(value).decode()
+
+
+def _is_run(text: str) -> bool:
+    if text.startswith(SPLITTING):
+        return True
+    first = next((char for char in text if unicodedata.category(char) not in SHAPELESS), "")
+    return unicodedata.normalize("NFKC", first) in FORMULA_SIGNS
 
 
 def _is_number(text: str) -> bool:
@@ -111,6 +129,14 @@ def _open_beside(path: Path) -> tuple[Path, IO[bytes]]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666)
     return temporary, os.fdopen(handle, "wb")
+
+
+def _discard(temporary: Path, file: IO[bytes]) -> None:
+    """Away with what was built aside. On a full disk closing fails too, which must not hide why we are here."""
+    with suppress(OSError):
+        file.close()
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
