@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runner.core.canonical import Json
 from runner.core.ports import LoweredSchema
-from runner.dialects.keywords import type_of_value, types_of
+from runner.dialects.keywords import subschemas, target_of, type_of_value, types_of
 from runner.dialects.lowering import Node, Place, Subset, finish_reference, infer_type, lower_to
 from runner.dialects.remembering import remember
 
@@ -76,4 +78,45 @@ _SUBSET = Subset(_KEYWORDS, _takes, _finish, sent_as={"oneOf": "anyOf"})
 @remember
 def lower_for_gemini(schema: Json) -> LoweredSchema:
     """What `responseJsonSchema` takes."""
-    return lower_to(schema, _SUBSET)
+    lowered = lower_to(schema, _SUBSET)
+    circles = sorted(reference for reference in _references(lowered.body) if _must_hold_itself(reference, lowered.body))
+    refused = [(reference[1:], _CIRCLE) for reference in circles]
+    return replace(lowered, refused=(*lowered.refused, *refused))
+
+
+_CIRCLE = "a schema inside itself can be sent only as an optional property"
+
+
+def _references(node: Json) -> set[str]:
+    """Every local reference in a lowered schema."""
+    if not isinstance(node, dict):
+        return set()
+    own = {node["$ref"]} if str(node.get("$ref", "")).startswith("#") else set()
+    return own.union(*(_references(inner) for _, inner in subschemas(node)))
+
+
+def _must_hold_itself(reference: str, root: Json) -> bool:
+    """Whether a definition leads back to itself without passing an optional property."""
+    seen: set[str] = set()
+    waiting = _needed_references(target_of(reference, root))
+    while waiting:
+        found = waiting.pop()
+        if found == reference:
+            return True
+        if found not in seen:
+            seen.add(found)
+            waiting |= _needed_references(target_of(found, root))
+    return False
+
+
+def _needed_references(node: Json) -> set[str]:
+    if not isinstance(node, dict):
+        return set()
+    own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+    required = {f"properties/{name}" for name in node.get("required", ())}
+    needed = [
+        inner
+        for path, inner in subschemas(node)
+        if not path.startswith("$defs/") and (not path.startswith("properties/") or path in required)
+    ]
+    return own.union(*(_needed_references(inner) for inner in needed))

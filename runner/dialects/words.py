@@ -68,9 +68,11 @@ def _say_object(node: dict[str, Json], root: Json, inside: tuple[str, ...]) -> s
 
 
 def _range(node: dict[str, Json], low: str, high: str, unit: str = "") -> str:
-    if low not in node and high not in node:
+    least, most = node.get(low), node.get(high)
+    if least is None and most is None:
         return ""
-    return f" {node.get(low, '')}..{node.get(high, '')}{' ' if unit else ''}{unit}"
+    said = f"from {least}" if most is None else f"up to {most}" if least is None else f"{least}..{most}"
+    return f" {said} {unit}".rstrip()
 
 
 def _json(value: Json) -> str:

@@ -236,6 +236,30 @@ def test_gemini_says_in_its_words_what_it_can(schema: Any, body: Any, local_only
     assert lowered.local_only == local_only
 
 
+def tree(required: list[str], **more: Any) -> dict[str, Any]:
+    kids = {"type": "array", "items": {"$ref": "#/$defs/Tree"}}
+    shape = {"type": "object", "properties": {"kids": kids, "v": {"type": "string"}}, "required": required}
+    return {**obj(top={"$ref": "#/$defs/Tree"}), "$defs": {"Tree": shape, **more}}
+
+
+def test_gemini_takes_a_schema_inside_itself_in_optional_properties_only() -> None:
+    assert lower_for_gemini(tree(["v"])).refused == ()
+    refused = (("/$defs/Tree", "a schema inside itself can be sent only as an optional property"),)
+    assert lower_for_gemini(tree(["v", "kids"])).refused == refused
+
+
+def test_gemini_finds_circles_over_several_definitions() -> None:
+    schema = {
+        **obj(a={"$ref": "#/$defs/A"}, gone={"$ref": "#/$defs/gone"}, any=True),
+        "$defs": {
+            "A": obj(b={"anyOf": [{"$ref": "#/$defs/B"}, True]}, c={"$ref": "#/$defs/C"}, d={"$ref": "#/$defs/C"}),
+            "B": obj(a={"$ref": "#/$defs/A"}, c={"$ref": "#/$defs/C"}),
+            "C": {"type": "string"},
+        },
+    }
+    assert [pointer for pointer, _ in lower_for_gemini(schema).refused] == ["/$defs/A", "/$defs/B"]
+
+
 @pytest.mark.parametrize(
     ("schema", "body", "local_only"),
     [
