@@ -1,9 +1,9 @@
 """The embedded model: llama.cpp inside this process, loaded when the first call is really needed.
 
 The same request must give the same bytes on every run. llama.cpp's sums depend on which other prompts share its
-batch (tried: with four at once, one answer in ten differs), so a call that pins its answer by temperature 0 or a seed
-takes its turn alone, and its prompt is never read from the engine's prompt cache. Calls that pin nothing share the
-slots. On a CPU this costs nothing worth having: four prompts at once take as long as four in a row.
+batch (tried: of answers made four at once, some differ from those made alone), so a call that pins its answer by
+temperature 0 or a seed takes its turn alone, and no prompt is read from the engine's prompt cache. Calls that pin
+nothing share the slots. On a CPU little is lost: four prompts at once take about as long as four in a row.
 """
 
 from __future__ import annotations

@@ -72,26 +72,6 @@ def last_user_text(body: bytes) -> str:
     return str(texts[-1]) if texts else ""
 
 
-class ScriptedRoutes:
-    """Fills `Transport` with a script per provider and model, each read when it is first asked."""
-
-    def __init__(self, read: Callable[[Route], bytes], *, sleep: Sleep = asyncio.sleep) -> None:
-        self._read = read
-        self._sleep = sleep
-        self._scripts: dict[tuple[str, str], ScriptedTransport] = {}
-
-    async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
-        """Raises FileError for a script that is missing or wrong."""
-        place = (route.provider.name, route.model)
-        if place not in self._scripts:
-            script = ScriptedTransport.from_file(self._read(route), route.model, sleep=self._sleep)
-            self._scripts[place] = script
-        return await self._scripts[place].send(route, request, timeout_s=timeout_s)
-
-    async def aclose(self) -> None:
-        """Nothing is held."""
-
-
 class _Script:
     """Rules, and how often each was used."""
 

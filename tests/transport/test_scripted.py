@@ -17,7 +17,7 @@ from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.core.span import Span
 from runner.transport.script import Rule, read_script
-from runner.transport.scripted import ScriptedRoutes, ScriptedTransport, last_user_text, payload
+from runner.transport.scripted import ScriptedTransport, last_user_text, payload
 
 MakeRoute = Callable[..., Route]
 MakeRequest = Callable[..., Request]
@@ -134,27 +134,6 @@ def test_a_function_can_answer(ask: Callable[..., Any]) -> None:
     assert ask(transport)["text"] == "computed"
     assert fail(ask, ScriptedTransport(lambda _: Failure(FailureKind.QUOTA, "empty"))).message == "empty"
     asyncio.run(transport.aclose())
-
-
-def test_every_route_has_its_own_script_read_once(make_route: MakeRoute, make_request: MakeRequest) -> None:
-    read: list[str] = []
-
-    def script(route: Route) -> bytes:
-        read.append(route.model)
-        return json.dumps([{"answer": f"from {route.model}"}]).encode()
-
-    async def run() -> list[str]:
-        transport = ScriptedRoutes(script)
-        request = make_request(dialect="scripted", body=neutral("hello"))
-        answers = [
-            json.loads(await transport.send(make_route(model=model), request, timeout_s=1))["text"]
-            for model in ("a", "b", "a")
-        ]
-        await transport.aclose()
-        return answers
-
-    assert asyncio.run(run()) == ["from a", "from b", "from a"]
-    assert read == ["a", "b"]
 
 
 def test_every_mistake_of_a_script_is_shown_with_its_line() -> None:
