@@ -49,9 +49,7 @@ def test_a_wish_for_more_than_two_minutes_ends_the_tries_and_is_named() -> None:
 
 
 def test_a_wait_that_would_pass_the_total_time_is_not_begun() -> None:
-    assert decide(BUSY, tries=1, elapsed_s=9.8, budget_s=10, random=1.0) == GiveUp(
-        "the 10 s for all tries are used up"
-    )
+    assert decide(BUSY, tries=1, elapsed_s=9.8, budget_s=10, random=1.0) == GiveUp("the 10 s for all tries are used up")
     assert decide(BUSY, tries=1, elapsed_s=9.5, budget_s=10, random=1.0) == Wait(0.5)
 
 
