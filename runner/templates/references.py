@@ -54,13 +54,15 @@ class Reference:
 class _Trail:
     """What is known of a value: the path that it is read from.
 
-    `wraps` counts the lists around it that are not in the data: chunks of a list are lists of that list's elements.
+    `wraps` counts the lists around it that are not in the data, such as chunks. Where `is_rearranged`, a position in
+    it is not a position in the data.
     """
 
     path: Path
     spans: tuple[Span, ...]
     wraps: int = 0
     is_guarded: bool = False
+    is_rearranged: bool = False
 
     def into(self, key: str, span: Span) -> _Trail | None:
         return None if self.wraps else replace(self, path=(*self.path, key), spans=(*self.spans, span))
@@ -68,7 +70,7 @@ class _Trail:
     def element(self) -> _Trail:
         if self.wraps:
             return replace(self, wraps=self.wraps - 1)
-        return replace(self, path=(*self.path, ELEMENT), spans=(*self.spans, self.spans[-1]))
+        return replace(self, path=(*self.path, ELEMENT), spans=(*self.spans, self.spans[-1]), is_rearranged=False)
 
 
 Scope = dict[str, _Trail | None]
@@ -155,14 +157,14 @@ class _Walk:
             case nodes.Const(value=int() as index):
                 return inner and (
                     inner.element()
-                    if inner.wraps
+                    if inner.wraps or inner.is_rearranged
                     else self._step(inner, str(index), place_of(node.arg), len(str(index)), guards)
                 )
             case nodes.Neg(node=nodes.Const()):
                 return inner and inner.element()
             case nodes.Slice():
                 self.read(node.arg, scope, guards)
-                return inner
+                return inner and replace(inner, is_rearranged=True)
             case _:
                 self._record(inner, guards)
                 self.read(node.arg, scope, guards)
@@ -182,9 +184,9 @@ class _Walk:
         if node.name in _GIVES_ELEMENT:
             return inner.element()
         if node.name in _GIVES_SAME_LIST:
-            return inner
+            return replace(inner, is_rearranged=True)
         if node.name in _GIVES_LISTS:
-            return replace(inner, wraps=inner.wraps + 1)
+            return replace(inner, wraps=inner.wraps + 1, is_rearranged=True)
         self._record(inner, guards)
         return None
 
