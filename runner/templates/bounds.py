@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from runner.core.canonical import Json
 
@@ -68,12 +68,8 @@ class Meter(threading.local):
     def charge_text(self, length: int) -> None:
         """Charge a text that is about to be made; one text alone may not be larger than the whole output."""
         if length > self.limits.output_characters:
-            self._refuse_output()
+            raise LimitReached(f"a text of more than {self.limits.output_characters:,} characters would be made")
         self.charge(length)
-
-    def charge_output(self, length: int) -> None:
-        if length > self.limits.output_characters:
-            self._refuse_output()
 
     def look(self) -> None:
         """Refuse to go on when the time is over."""
@@ -127,9 +123,6 @@ class Meter(threading.local):
             raise LimitReached(f"the template makes more than {self.limits.work:,} characters on its way")
         self._look_below = self._work - _LOOK_EVERY
         self.look()
-
-    def _refuse_output(self) -> NoReturn:
-        raise LimitReached(f"a text of more than {self.limits.output_characters:,} characters would be made")
 
 
 class Counted:

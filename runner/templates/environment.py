@@ -154,16 +154,13 @@ class Environment(ImmutableSandboxedEnvironment):
         if not __self._is_callable(__obj):
             raise Refused(f"{kind(__obj)} cannot be called")
         if isinstance(__obj, LoopContext):
-            args = tuple(Counted(argument, __self.meter) for argument in args)
+            args = tuple(__self._count(__context, argument) for argument in args)
         __self.meter.enter()
         for argument in args:
             __self.meter.weigh(argument)
         made = __context.call(__obj, *args, **kwargs)
         __self.meter.leave()
         return made
-
-    def is_safe_callable(self, obj: Any) -> bool:
-        return self._is_callable(obj)
 
     # What filters ask for.
 

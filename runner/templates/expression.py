@@ -123,8 +123,8 @@ class CompiledExpression:
         env, program = self._env, self._program
         env.meter.begin()
         context = Context(env, {**self._globals, **values}, program.name, program.blocks, program.globals)
-        for _ in program.root_render_func(context):
-            pass
+        # An assignment yields no text, so this runs to the end.
+        next(iter(program.root_render_func(context)), None)
         found = context.vars[_RESULT]
         if isinstance(found, Missing):
             raise MissingRead(found)

@@ -58,8 +58,7 @@ def place_tokens(
             end = start + len(value)
             line += value.count("\n")
     except TemplateSyntaxError as error:
-        if not isinstance(error.lineno, Place):
-            error.lineno = last if last.text.startswith(("{#", "{%")) else _after(text, end, line)
+        error.lineno = last if last.text.startswith(("{#", "{%")) else _after(text, end, line)
         raise
 
 

@@ -21,6 +21,12 @@ VALUES = {
 }
 
 
+WAYS = [
+    [compile_expression(ENV, Expression(text, Origin("w.yaml"))) for text in (path, f"[{path}]")]
+    for path in ("a", "a.b", "a.b.c", "c.a")
+]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -145,8 +151,7 @@ def test_the_normal_form_of_a_path_can_be_read(bench: Any) -> None:
 def test_the_short_way_through_a_path_finds_what_the_long_way_finds(values: dict[str, Any]) -> None:
     from runner.core.errors import RunnerError
 
-    for path in ("a", "a.b", "a.b.c", "c.a"):
-        short, long = (compile_expression(ENV, Expression(text, Origin("w.yaml"))) for text in (path, f"[{path}]"))
+    for short, long in WAYS:
         try:
             expected = long.evaluate(values)[0]
         except RunnerError:

@@ -43,6 +43,8 @@ FILTERS = [
     ("'aa bb cc\n\nd' | wordwrap(5)", "aa bb\ncc\n\nd"),
     ("'<p>a &amp;  b</p><!-- <x> -->c < d' | striptags", "a & bc < d"),
     ("'a <!-- open' | striptags", "a <!-- open"),
+    ("'a <b>c' | striptags", "a c"),
+    ("xs | chunks(*[2])", [[3, 1], [2]]),
     ("'x' | fenced", "```\nx\n```"),
     ("'a\n```\nb\n' | fenced('md')", "````md\na\n```\nb\n````"),
     ("'' | fenced", "```\n```"),

@@ -41,6 +41,8 @@ READINGS = [
     ("{{ (a | find('id', b)).c }} {{ (a | max(attribute='n')).c }}", ["b", "a.[].id", "a.[].c", "a.[].n", "a.[].c"]),
     ("{{ (a | sort)[0].x }} {{ a[1:][0].y }} {{ a[0].z }}", ["a.[].x", "a.[].y", "a.0.z"]),
     ("{{ ('x' | first).y }} {{ 'x'.y }} {{ 'x'['y'] }} {{ 'x'[0] }} {{ 'x'[-1] }} {{ 'x' | default('') }}", []),
+    ("{{ (a | map(attribute='b')).c }} {{ a | sort(reverse=true) | length }}", ["a.[].b", "a"]),
+    ("{{ a | map(attribute='b') | chunks(2) | map(attribute='c.d') | length }}", ["a.[].b"]),
     # Names bound by the template.
     ("{% set o = steps.a.output %}{{ o.t }} {{ o }}", ["steps.a.output", "steps.a.output.t", "steps.a.output"]),
     ("{% set o = a ~ b %}{{ o.t }}", ["a", "b"]),
