@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from runner.app.inputs import LoadValues
+from runner.config.load import ProjectFiles, load_values
 from runner.core.canonical import Json
 from runner.core.errors import FileError, UsageError
-from runner.core.ports import ReadFile
 from runner.core.problem import Problem, listed, nearest
 from runner.core.workflow import DataFormat, DataSource, Workflow
 from runner.output.schema import CompiledSchema, compile_schema
@@ -42,8 +40,7 @@ def scan(
     used: Iterable[str],
     given: Mapping[str, Path],
     stdin: Callable[[str], BinaryIO],
-    read: ReadFile,
-    load_values: LoadValues,
+    files: ProjectFiles,
 ) -> dict[str, tuple[Item, ...]]:
     """The items of the sources that are used. Raises FileError or UsageError; a bad row is only a bad item."""
     for name in given:
@@ -58,18 +55,18 @@ def scan(
                     nearest=near,
                 )
             )
-    return {name: _items(workflow.data[name], given.get(name), stdin, read, load_values) for name in sorted(set(used))}
+    return {name: _items(workflow.data[name], given.get(name), stdin, files) for name in sorted(set(used))}
 
 
 def _items(
-    source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], read: ReadFile, load_values: LoadValues
+    source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], files: ProjectFiles
 ) -> tuple[Item, ...]:
-    schema = compile_schema(source.schema, read) if source.schema is not None else None
+    schema = compile_schema(source.schema, files.read) if source.schema is not None else None
     title = str(given) if given is not None else source.file
     try:
-        with _open(source, given, stdin, read) as stream:
+        with _open(source, given, stdin, files) as stream:
             form = FORMATS.get(given.suffix.lower(), source.format) if given is not None else source.format
-            rows = _checked(_rows(form, stream, title, schema, load_values), schema)
+            rows = _checked(_rows(form, stream, title, schema), schema)
             return tuple(identify((Row(row.value, row.line, row.problem) for row in rows), source.key))
     except BadSource as error:
         place = f" line {error.line}:" if error.line else ""
@@ -80,22 +77,20 @@ def _items(
         ) from None
 
 
-def _open(source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], read: ReadFile) -> BinaryIO:
-    if given is not None and str(given) != "-":
-        try:
-            return given.open("rb")
-        except OSError as error:
-            raise FileError(
-                Problem("unreadable", f"'{given}' cannot be read: {error.strerror or error}", source.at("file"))
-            ) from None
-    if given is not None or source.file == "-":
+def _open(source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], files: ProjectFiles) -> BinaryIO:
+    if str(given or source.file) == "-":
         return stdin(source.name)
-    return io.BytesIO(read(source.file))
+    path = given if given is not None else files.locate(source.file)
+    try:
+        return path.open("rb")
+    except OSError as error:
+        title = given if given is not None else source.file
+        raise FileError(
+            Problem("unreadable", f"'{title}' cannot be read: {error.strerror or error}", source.at("file"))
+        ) from None
 
 
-def _rows(
-    form: DataFormat, stream: BinaryIO, title: str, schema: CompiledSchema | None, load_values: LoadValues
-) -> Iterator[ReadRow]:
+def _rows(form: DataFormat, stream: BinaryIO, title: str, schema: CompiledSchema | None) -> Iterator[ReadRow]:
     match form:
         case "jsonl":
             return read_jsonl(stream)

@@ -53,7 +53,7 @@ class Recorder:
         chains = [[found[key]] for key in keys if key in found]
         texts = {text for step in program.steps.values() for text in step.texts}
         changed = recordings.write(chains, [line for line in self._lines if line.key in found], sorted(texts))
-        return f"recorded {len(chains)} answers in {RECORDINGS}, {changed} of them new or changed"
+        return f"{len(chains)} answer{'' if len(chains) == 1 else 's'} in {RECORDINGS}, {changed} new or changed"
 
     def shadowed(self, recordings: Recordings, received: Answers) -> int:
         """How many fresh answers differ from the recording under their key, which will be read instead of them."""

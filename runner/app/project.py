@@ -14,6 +14,7 @@ from runner.catalog.resolve import resolve, warnings_for
 from runner.checks import check as run_checks
 from runner.checks.context import CheckContext
 from runner.config.load import ProjectFiles, load_settings, load_values, load_workflow
+from runner.core.errors import FileError
 from runner.core.model import Provider, Route
 from runner.core.ports import Dialect
 from runner.core.problem import Problem, in_order
@@ -56,11 +57,14 @@ def today() -> str:
 
 
 def open_project(
-    path: Path, models: Mapping[str, str], complete: Callable[[Route, ProjectFiles], Route | Problem]
+    path: Path,
+    models: Mapping[str, str],
+    complete: Callable[[Route, ProjectFiles], Route | Problem],
+    given: frozenset[str] = frozenset(),
 ) -> Project:
     """Load, link and check one workflow file. Problems are gathered, not raised.
 
-    `complete` adds to a route what only the disk knows (the digest of a model's weights, of a file of answers).
+    `given` names the inputs and data sources that the command line replaces; `complete` adds to a route what only the disk knows (the digest of a model's weights, of a file of answers).
     """
     loaded = load_workflow(path)
     files = ProjectFiles(loaded.root)
@@ -76,7 +80,9 @@ def open_project(
         problems += linked.problems
         routes, wrong = _routes(loaded.workflow, settings.settings, models, files, complete)
         problems += wrong
-        context = CheckContext(linked, routes, dialect_of, frozenset(loaded.files))
+        context = CheckContext(
+            linked, routes, dialect_of, lambda name: _find(files, name), frozenset(loaded.files), given
+        )
         problems += run_checks(context)
     return Project(
         files=files,
@@ -89,6 +95,14 @@ def open_project(
         sources=sources,
         read_files=loaded.files,
     )
+
+
+def _find(files: ProjectFiles, path: str) -> Problem | None:
+    try:
+        files.locate(path)
+    except FileError as error:
+        return error.problems[0]
+    return None
 
 
 class _Recorder:

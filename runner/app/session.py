@@ -205,7 +205,8 @@ def _open_store(root: Path, options: RunOptions) -> Store:
 def prepare(path: Path, options: RunOptions, sinks: Sequence[EventSink]) -> Session:
     """Everything before the first look into the store. Raises RunnerError; nothing has been called then."""
     environ = _environ(options)
-    project = open_project(path, options.models, lambda route, files: complete_route(route, files, environ))
+    given = frozenset({*options.inputs, *options.input_texts, *options.data, *options.stdin})
+    project = open_project(path, options.models, lambda route, files: complete_route(route, files, environ), given)
     if project.has_errors:
         raise FileError([problem for problem in project.problems if problem.is_error], project.sources)
     _check_names(project, options)
@@ -252,7 +253,7 @@ def _program(
         inputs = resolve_inputs(project.workflow, options, environ, files.read, load_values)
         used = [lane.data for lane in project.linked.lanes.values() if lane.data]
         given = {**options.data, **dict.fromkeys(options.stdin, Path("-"))}
-        data = scan(project.workflow, used, given, lambda name: _stdin(name, options), files.read, load_values)
+        data = scan(project.workflow, used, given, lambda name: _stdin(name, options), files)
     except RunnerError as error:
         raise type(error)(error.problems, {**project.sources, **error.sources}) from None
     policy = Policy(is_final=options.is_offline, refresh=options.refresh, use_cache=options.use_cache)

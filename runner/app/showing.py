@@ -17,7 +17,7 @@ from runner.dialects import DIALECTS
 from runner.record.folders import JOURNAL
 from runner.record.journal import last_run, read_journal, run_folder
 from runner.record.journal import list_runs as run_ids
-from runner.record.summary import read_summary, summary_to_json
+from runner.record.summary import RunSummary, read_summary, summary_to_json
 from runner.store.layers import LayeredAnswers
 from runner.store.local import LocalStore
 from runner.store.memory import MemoryStore
@@ -27,7 +27,7 @@ def list_runs(root: Path) -> tuple[dict[str, Json], ...]:
     """The runs, newest first, each as its summary."""
     rows = []
     for run in reversed(run_ids(root / RUNS)):
-        summary = read_summary(root / RUNS / run)
+        summary = _summary(root / RUNS / run)
         row: dict[str, Json] = {"run": run, "status": "unfinished"}
         if summary is not None:
             row |= {
@@ -41,6 +41,14 @@ def list_runs(root: Path) -> tuple[dict[str, Json], ...]:
             }
         rows.append(row)
     return tuple(rows)
+
+
+def _summary(folder: Path) -> RunSummary | None:
+    """None for a run that has not ended, and for a summary that is damaged or of another format."""
+    try:
+        return read_summary(folder)
+    except ValueError:
+        return None
 
 
 def show_run(root: Path, run: str | None, step: str | None, item: str | None) -> dict[str, Json]:
@@ -66,7 +74,7 @@ def show_run(root: Path, run: str | None, step: str | None, item: str | None) ->
     if step is not None and not attempts:
         where = f"{step}[{item}]" if item is not None else step
         raise NothingSelected(Problem("no-exchange", f"run {name} holds no exchange of {where}", fix="runner show"))
-    summary = read_summary(folder)
+    summary = _summary(folder)
     with _Answers(root) as answers:
         found = answers.lookup([str(line["key"]) for line in attempts])
     return {

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from runner.checks.context import CheckContext
+from runner.checks.files import check_files
 from runner.checks.models import check_models
 from runner.checks.schemas import check_schemas
 from runner.checks.writes import check_writes
 from runner.core.problem import Problem
 
-ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (check_models, check_schemas, check_writes)
+ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
+    check_models,
+    check_schemas,
+    check_files,
+    check_writes,
+)
 
 
 def check(context: CheckContext) -> tuple[Problem, ...]:

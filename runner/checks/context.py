@@ -7,14 +7,21 @@ from dataclasses import dataclass, field
 
 from runner.core.model import Route
 from runner.core.ports import Dialect
+from runner.core.problem import Problem
 from runner.link.linked import Linked
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """A linked workflow, the route of each step whose model is known, and the files that the project reads."""
+    """A linked workflow, the route of each step whose model is known, and the files that the project reads.
+
+    `find` says what is wrong with a file to be read, or None; `given` names the data sources and inputs that the
+    command line replaces.
+    """
 
     linked: Linked
     routes: Mapping[str, Route]
     dialect_of: Callable[[Route], Dialect]
+    find: Callable[[str], Problem | None]
     files: frozenset[str] = field(default_factory=frozenset)
+    given: frozenset[str] = field(default_factory=frozenset)

@@ -65,6 +65,11 @@ class Provider:
     price: Price | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_in_process(self) -> bool:
+        """Whether it answers inside this process: a call that is dropped costs nobody anything."""
+        return self.dialect == "llama"
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

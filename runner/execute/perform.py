@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -15,13 +15,11 @@ from runner.core.ports import CallFailed, Clock, EventSink, Transport
 from runner.core.response import Finish
 from runner.execute.gate import Gate
 from runner.execute.limits import InFlight
-from runner.execute.retry import Wait, decide
+from runner.execute.retry import DEFAULT_RETRIES, Wait, decide
 from runner.plan.advance import Answered, Ask
 from runner.plan.program import Program, StepProgram
 
 DEFAULT_TIMEOUT_S = 600.0
-DEFAULT_RETRIES = 4
-RETRY_BUDGET_S = 900.0
 FINAL_BY_FINISH = {
     Finish.CUT: FailureKind.CUT,
     Finish.REFUSED: FailureKind.REFUSED,
@@ -134,15 +132,13 @@ class Performer:
             tries += 1
             sent_at = clock.monotonic()
             try:
-                payload = await self._ports.transport.send(
-                    step.route, ask.request, timeout_s=settings.timeout_s or DEFAULT_TIMEOUT_S
-                )
+                payload = await self._payload(step, ask, settings.timeout_s or DEFAULT_TIMEOUT_S)
                 finish = step.dialect.decode(payload).finish
             except CallFailed as error:
                 failure = error.failure
             else:
                 seconds = clock.monotonic() - sent_at
-                answer = self._stored(step, ask, payload, FINAL_BY_FINISH.get(finish), seconds)
+                answer = self._stored(ask, payload, FINAL_BY_FINISH.get(finish), seconds)
                 return Answered(answer, is_todays=True, requests=tries, seconds=seconds, maybe_paid_twice=maybe_paid)
             is_unclear = failure.kind is FailureKind.UNKNOWN_DELIVERY
             decision = decide(
@@ -150,7 +146,6 @@ class Performer:
                 tries=tries,
                 retries=DEFAULT_RETRIES if settings.retries is None else settings.retries,
                 elapsed_s=clock.monotonic() - started,
-                budget_s=RETRY_BUDGET_S,
                 random=self._ports.random(),
             )
             if not isinstance(decision, Wait) or self._stopped:
@@ -162,20 +157,29 @@ class Performer:
                 seconds = clock.monotonic() - started
                 return Answered(failure=failure, requests=tries, seconds=seconds, maybe_paid_twice=maybe_paid)
 
-    async def _stopped_while(self, sleep: object) -> bool:
-        """Sleep, but no longer than until the run is stopped; whether it was."""
-        sleeping = asyncio.ensure_future(sleep)  # type: ignore[call-overload]
+    async def _payload(self, step: StepProgram, ask: Ask, timeout_s: float) -> bytes:
+        """One request. Raises CallFailed. A stop waits for what may be paid, and drops what runs in this process."""
+        send = self._ports.transport.send(step.route, ask.request, timeout_s=timeout_s)
+        if not step.route.provider.is_in_process:
+            return await send
+        sending = asyncio.ensure_future(send)
+        if await self._stopped_while(sending) and not sending.done():
+            await asyncio.gather(sending, return_exceptions=True)
+            raise CallFailed(self._stopped or Failure(FailureKind.INTERRUPTED, "stopped"))
+        return await sending
+
+    async def _stopped_while(self, waiting: Awaitable[object]) -> bool:
+        """Wait for something, but no longer than until the run is stopped; whether it was."""
+        waited = asyncio.ensure_future(waiting)
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
-            await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((waited, stopping), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sleeping.cancel()
+            waited.cancel()
             stopping.cancel()
         return self._stopping.is_set()
 
-    def _stored(
-        self, step: StepProgram, ask: Ask, payload: bytes, failure: FailureKind | None, seconds: float
-    ) -> StoredAnswer:
+    def _stored(self, ask: Ask, payload: bytes, failure: FailureKind | None, seconds: float) -> StoredAnswer:
         request = ask.request
         return StoredAnswer(
             key=ask.key,

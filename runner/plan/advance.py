@@ -6,7 +6,7 @@ what another does not do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from runner.core.answer import StoredAnswer
@@ -94,7 +94,6 @@ class OpenStep:
     failures: Mapping[int, Failure]
     attempts: tuple[Attempt, ...]
     waiting: int
-    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +117,12 @@ class Move:
 
 
 def view_of(outcome: Outcome, step: Step) -> dict[str, Json]:
-    """What readers see of an outcome. What is not there is undefined for them."""
+    """What readers see of an outcome. What is not there is undefined for them; `failed` is a kind or null."""
     if outcome.status is Status.GOOD:
         name = "samples" if step.samples is not None else "output" if step.schema else "text"
-        return {name: outcome.output, "skipped": False, "model": outcome.model}
+        return {name: outcome.output, "skipped": False, "failed": None, "model": outcome.model}
     if outcome.status is Status.SKIPPED:
-        return {"skipped": True}
+        return {"skipped": True, "failed": None}
     kind = str(outcome.failure.kind) if outcome.failure else "upstream"
     return {"skipped": False, "failed": kind}
 
@@ -230,17 +229,14 @@ def _early_end(program: Program, step: StepProgram, state: ItemState, scope: Sco
     item = state.item
     skipped = ""
     for need in sorted(step.linked.needs):
-        ended = _ended(need, step, state, scope)
-        if ended is None or ended.status is Status.GOOD:
-            continue
-        is_hole = ended.status is Status.SKIPPED or is_absorbed(ended, program.steps[need].linked.step)
-        if not is_hole:
-            return Outcome(
-                step.name, item.id, Status.BLOCKED, because=f"step '{need}' failed", failure=_upstream(need, ended)
-            )
-        if need in step.linked.hard and not skipped:
-            word = "was skipped" if ended.status is Status.SKIPPED else "failed and is left out"
-            skipped = f"step '{need}' {word}"
+        for ended, is_hard in _ends(need, step, state, scope):
+            if ended is None or ended.status is Status.GOOD:
+                continue
+            if not is_hole(ended, program.steps[need].linked.step):
+                because = f"step '{need}' failed"
+                return Outcome(step.name, item.id, Status.BLOCKED, because=because, failure=_upstream(need, ended))
+            if is_hard and not skipped:
+                skipped = hole_in_words(ended)
     if skipped:
         return Outcome(step.name, item.id, Status.SKIPPED, because=skipped)
     if item.problem:
@@ -248,10 +244,26 @@ def _early_end(program: Program, step: StepProgram, state: ItemState, scope: Sco
     return None
 
 
-def _ended(need: str, step: StepProgram, state: ItemState, scope: Scope) -> Outcome | None:
-    if need in step.linked.barriers:
-        return scope.barriers.get(need)
-    return state.outcomes.get(need) or scope.outcomes.get(need)
+def _ends(need: str, step: StepProgram, state: ItemState, scope: Scope) -> Iterator[tuple[Outcome | None, bool]]:
+    """How a need ended, as it is read (all its items together, this item's own, or both), and whether unguarded."""
+    linked = step.linked
+    if need not in linked.barriers:
+        yield state.outcomes.get(need) or scope.outcomes.get(need), need in linked.hard
+        return
+    yield scope.barriers.get(need), any(use.step == need and use.is_barrier and not use.is_soft for use in linked.uses)
+    if need in state.outcomes:
+        own = any(use.step == need and not use.is_barrier and not use.is_soft for use in linked.uses)
+        yield state.outcomes[need], own
+
+
+def is_hole(ended: Outcome, step: Step) -> bool:
+    """Whether readers can go on without: the step was skipped, or failed and is left out."""
+    return ended.status is Status.SKIPPED or is_absorbed(ended, step)
+
+
+def hole_in_words(ended: Outcome) -> str:
+    word = "was skipped" if ended.status is Status.SKIPPED else "failed and is left out"
+    return f"step '{ended.step}' {word}"
 
 
 def is_absorbed(outcome: Outcome, step: Step) -> bool:
@@ -300,7 +312,6 @@ class _Verdict:
     output: Json = None
     failure: Failure | None = None
     mark: StoredAnswer | None = None
-    model: str = ""
 
 
 def _judge(step: StepProgram, opened: OpenStep, ask: Ask, answered: Answered) -> _Verdict:
@@ -316,7 +327,7 @@ def _judge(step: StepProgram, opened: OpenStep, ask: Ask, answered: Answered) ->
     verdict = judge(ask.call, response, step.rules(opened.values), repairs_left=step.linked.step.repair - ask.repair)
     if isinstance(verdict, Good):
         attempt = _attempt(step, ask, answered, response)
-        return _Verdict(attempt=attempt, output=verdict.output, model=response.model)
+        return _Verdict(attempt=attempt, output=verdict.output)
     if isinstance(verdict, AskAgain):
         attempt = _attempt(step, ask, answered, response, violations=verdict.violations)
         return _Verdict(again=_repair(step, ask, verdict.call), attempt=attempt)
@@ -389,24 +400,28 @@ def _settle_sample(opened: OpenStep, ask: Ask, verdict: _Verdict) -> OpenStep:
         failures = {**opened.failures, ask.sample: verdict.failure}
         return replace(opened, failures=failures, attempts=attempts, waiting=waiting)
     results = {**opened.results, ask.sample: verdict.output}
-    return replace(opened, results=results, attempts=attempts, waiting=waiting, model=verdict.model or opened.model)
+    return replace(opened, results=results, attempts=attempts, waiting=waiting)
 
 
 def _outcome(step: StepProgram, item: Item, opened: OpenStep) -> Outcome:
-    """All samples are in. With `on_error: skip` the failed samples are left out, as long as one is good."""
-    failure = next((opened.failures[sample] for sample in sorted(opened.failures)), None)
+    """All samples are in, in whatever order. With `on_error: skip` failed ones are left out, as long as one is good."""
+    attempts = tuple(sorted(opened.attempts, key=lambda attempt: attempt.sample))
+    failures = [opened.failures[sample] for sample in sorted(opened.failures)]
     is_sampled = step.linked.step.samples is not None
     may_skip = is_sampled and step.linked.step.on_error == "skip" and bool(opened.results)
-    fatal = any(failure.kind in NEVER_ABSORBED for failure in opened.failures.values())
-    if failure is not None and (fatal or not may_skip):
-        worst = next((f for f in opened.failures.values() if f.kind in NEVER_ABSORBED), failure)
-        return replace(_failed(step, item, worst), attempts=opened.attempts)
-    ordered = [opened.results[sample] for sample in sorted(opened.results)]
-    output = ordered if is_sampled else ordered[0]
-    return Outcome(step.name, item.id, Status.GOOD, output=output, attempts=opened.attempts, model=opened.model)
+    fatal = next((failure for failure in failures if failure.kind in NEVER_ABSORBED), None)
+    if failures and (fatal is not None or not may_skip):
+        return replace(_failed(step, item, fatal or failures[0]), attempts=attempts)
+    good = sorted(opened.results)
+    output = [opened.results[sample] for sample in good] if is_sampled else opened.results[good[0]]
+    models = {attempt.sample: attempt.model for attempt in attempts}
+    return Outcome(step.name, item.id, Status.GOOD, output=output, attempts=attempts, model=models[good[0]])
 
 
 def _failed(step: StepProgram, item: Item, failure: Failure) -> Outcome:
+    """A failure; what was never asked because the run was stopped did not run, rather than fail."""
+    if failure.kind is FailureKind.INTERRUPTED:
+        return Outcome(step.name, item.id, Status.BLOCKED, failure=failure, because=failure.message)
     return Outcome(step.name, item.id, Status.FAILED, failure=failure)
 
 

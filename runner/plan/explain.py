@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from runner.core.canonical import Json
 
 _MISSING = object()
+MAX_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,9 @@ class Change:
     new: str = ""
 
     def __str__(self) -> str:
-        return f"{self.word}: {self.old} → {self.new}" if self.old or self.new else self.word
+        if self.old == self.new:
+            return self.word  # texts: that they differ is all there is to say
+        return f"{self.word}: {self.old} → {self.new}"
 
 
 def changes(old: Mapping[str, Json], new: Mapping[str, Json]) -> tuple[Change, ...]:
@@ -36,8 +39,7 @@ def changes(old: Mapping[str, Json], new: Mapping[str, Json]) -> tuple[Change, .
         *_group("input", old.get("inputs"), new.get("inputs")),
         *_group("data", old.get("data"), new.get("data")),
         *_group("upstream", old.get("upstream"), new.get("upstream"), is_named_only=True),
-        *_scalar("schema", old.get("schema"), new.get("schema"), is_text=True),
-        *_scalar("enforce", old.get("enforce"), new.get("enforce")),
+        *_scalar("schema", _schema(old), _schema(new), is_text=True),
         *_scalar("salt", old.get("salt"), new.get("salt")),
         *_scalar("sample", old.get("sample"), new.get("sample")),
         *_scalar("key-format", old.get("dialect"), new.get("dialect")),
@@ -61,6 +63,11 @@ def nearest_entry(
     """The candidate that differs in the fewest ingredients, and how."""
     compared = [(candidate, changes(candidate, new)) for candidate in candidates]
     return min(compared, key=lambda pair: len(pair[1]), default=None)
+
+
+def _schema(ingredients: Mapping[str, Json]) -> Json:
+    """The schema and whether it is sent: `enforce` is no reason of its own."""
+    return [ingredients.get("schema"), ingredients.get("enforce")]
 
 
 def _scalar(word: str, old: Json, new: Json, *, is_text: bool = False) -> list[Change]:
@@ -96,4 +103,5 @@ def _shown(value: Json) -> str:
         return "(none)"
     if isinstance(value, Mapping):
         return "(text)"
-    return str(value)
+    text = " ".join(str(value).split())
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

@@ -35,12 +35,18 @@ ROOT_ITEM = Item("", None)
 def identify(rows: Iterable[Row], key: str = "") -> Iterator[Item]:
     """Rows with their ids, in order. A row without a usable key, or with one that came before, is a bad item."""
     seen: dict[str, int] = {}
+    made: set[str] = set()
     for index, row in enumerate(rows):
         name, problem = _name(row, key)
         count = seen[name] = seen.get(name, 0) + 1
         if count > 1 and key and not problem:
             problem = f"key '{name}' came before"
-        yield Item(name if count == 1 else f"{name}#{count}", row.value, index, row.problem or problem)
+        unique = name if count == 1 else f"{name}#{count}"
+        while unique in made or (unique != name and unique in seen):
+            unique += "#"  # a key that looks like a numbered one
+        if unique != name:
+            made.add(unique)
+        yield Item(unique, row.value, index, row.problem or problem)
 
 
 def _name(row: Row, key: str) -> tuple[str, str]:

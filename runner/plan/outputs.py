@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.core.canonical import Json
 from runner.core.outcome import ANSWER_KINDS, Attempt, Outcome, Status
@@ -55,7 +55,6 @@ def table_rows(output: LinkedOutput, state: RunState, scope: Scope) -> Iterator[
     """A row per item of the table's lane, in source order: good or skipped ones with cells, failed ones with why."""
     program = state.program
     items = state.items(output.lane)
-    read = {use.step for use in output.uses if not use.is_barrier}
     for item, outcomes in zip(items, state.results[output.lane], strict=True):
         broken = item.problem or _failure(outcomes)
         if broken:
@@ -64,23 +63,17 @@ def table_rows(output: LinkedOutput, state: RunState, scope: Scope) -> Iterator[
         own = {name: view_of(outcome, program.steps[name].linked.step) for name, outcome in outcomes.items()}
         views = {name: {**scope.views.get(name, {}), **view} for name, view in own.items()}
         values = {"inputs": program.inputs, "item": item.value, "steps": {**scope.views, **views}}
-        holes = {name for name in read if _status(name, outcomes, scope) is not Status.GOOD}
+        own_scope = replace(scope, outcomes={**scope.outcomes, **outcomes})
         try:
-            yield TableRow(item, {name: _cell(output, name, values, holes) for name in output.columns})
+            yield TableRow(item, {name: _cell(output, name, values, own_scope) for name in output.columns})
         except RenderFailed as error:
             yield TableRow(item, {}, error.problem.message)
 
 
-def _cell(output: LinkedOutput, name: str, values: Mapping[str, Json], holes: set[str]) -> Json:
-    column = output.columns[name]
-    if holes & {use.step for use in output.column_uses[name] if not use.is_soft}:
+def _cell(output: LinkedOutput, name: str, values: Mapping[str, Json], scope: Scope) -> Json:
+    if any(_is_hole(use, scope) for use in output.column_uses[name] if not use.is_soft):
         return None
-    return column.evaluate(values)
-
-
-def _status(name: str, outcomes: Mapping[str, Outcome], scope: Scope) -> Status | None:
-    ended = outcomes.get(name) or scope.outcomes.get(name)
-    return ended.status if ended else None
+    return output.columns[name].evaluate(values)
 
 
 def _failure(outcomes: Mapping[str, Outcome]) -> str:
@@ -108,7 +101,8 @@ def _group_problem(state: RunState, group: list[Outcome]) -> Problem:
     assert first.failure is not None
     step = state.program.steps[first.step]
     where = f"{first.step}[{first.item}]" if first.item else first.step
-    more = f" (and {len(group) - 1} more items)" if len(group) > 1 else ""
+    others = len(group) - 1
+    more = f" (and {others} more item{'s' if others > 1 else ''})" if others else ""
     notes: list[tuple[str, str]] = [("at", _violation(v.pointer, v.found)) for v in first.failure.violations[:3]]
     if first.attempts:
         notes.append(("tried", f"{_tried(first.attempts)} with {step.route.name}"))

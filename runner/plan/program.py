@@ -96,7 +96,7 @@ class StepProgram:
         found = dict(self.fixed_ingredients)
         if call.system is not None:
             found["system"] = digest(call.system)
-        inputs = {name: brief(values["inputs"].get(name)) for name in sorted(self.linked.inputs)}
+        inputs = {name: brief(_field(values["inputs"], name)) for name in sorted(self.linked.inputs)}
         if inputs:
             found["inputs"] = inputs
         if self.linked.item_fields:
@@ -236,10 +236,10 @@ def _holds(line: CompiledExpression, values: Mapping[str, Json], name: str) -> C
     return holds
 
 
-def _field(item: Json, name: str) -> Json:
-    if not name or not isinstance(item, dict):
-        return item
-    return item.get(name)
+def _field(value: Json, name: str) -> Json:
+    if not name or not isinstance(value, dict):
+        return value
+    return value.get(name)
 
 
 def _answer(view: Mapping[str, Json]) -> Json:

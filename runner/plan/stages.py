@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from runner.core.canonical import Json
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
 from runner.core.workflow import Step
+from runner.link.linked import Lane
 from runner.link.stages import Stage
-from runner.plan.advance import Scope, is_absorbed, view_of
+from runner.plan.advance import Scope, hole_in_words, is_absorbed, is_hole, view_of
 from runner.plan.items import ROOT_ITEM, Item, Row, identify
 from runner.plan.program import Program, listed
 from runner.templates.problems import RenderFailed
@@ -70,7 +71,8 @@ class Tally:
 class RunState:
     """The results of a run, filled stage by stage. It holds no clock, store or network.
 
-    `items_of` gives the items of a data source. Results are kept in memory, without attempts.
+    `data` has the items of each data source. Results are kept in memory, without attempts. A lane whose list cannot
+    be made has no items: `lane_failures` says what went wrong, `lane_skips` which step that it reads was skipped.
     """
 
     def __init__(self, program: Program, data: Mapping[str, Sequence[Item]]) -> None:
@@ -80,6 +82,7 @@ class RunState:
         self.root: dict[str, Outcome] = {}
         self.lanes: dict[str, Sequence[Item]] = {}
         self.lane_failures: dict[str, Failure] = {}
+        self.lane_skips: dict[str, str] = {}
         self.results: dict[str, list[dict[str, Outcome]]] = {}
         self.tallies: dict[str, Tally] = {name: Tally() for name in program.steps}
         self._lists: dict[str, list[Json]] = {}
@@ -97,9 +100,7 @@ class RunState:
         found = self.program.linked.lanes[lane]
         if found.data:
             return self.data[found.data]
-        hole = self._hole(found.needs, found.barriers)
-        if hole is not None:
-            self.lane_failures[lane] = hole
+        if not self._is_readable(found):
             return ()
         try:
             values = {"inputs": self.program.inputs, "steps": self.scope().views}
@@ -110,12 +111,18 @@ class RunState:
             return ()
         return tuple(identify(Row(element, number) for number, element in enumerate(elements, 1)))
 
-    def _hole(self, needs: frozenset[str], barriers: frozenset[str]) -> Failure | None:
-        for need in sorted(needs):
-            ended = self.barrier(need) if need in barriers else self.root.get(need)
-            if ended is not None and ended.status not in (Status.GOOD, Status.SKIPPED):
-                return Failure(FailureKind.UPSTREAM, f"step '{need}' failed")
-        return None
+    def _is_readable(self, lane: Lane) -> bool:
+        """Whether what the list reads has come out well; if not, why is noted."""
+        for need in sorted(lane.needs):
+            ended = self.barrier(need) if need in lane.barriers else self.root[need]
+            if ended.status is Status.GOOD:
+                continue
+            if not is_hole(ended, self.program.steps[need].linked.step):
+                self.lane_failures[lane.name] = Failure(FailureKind.UPSTREAM, f"step '{need}' failed")
+                return False
+            if any(use.step == need and not use.is_soft for use in lane.uses):
+                self.lane_skips.setdefault(lane.name, hole_in_words(ended))
+        return lane.name not in self.lane_skips
 
     # Chunks
 
@@ -157,7 +164,9 @@ class RunState:
                     views[name] = view_of(self.root[name], step.linked.step)
             elif step.linked.lane in self.results:
                 barriers[name] = self.barrier(name)
-                views[name] = {"outputs" if step.linked.step.schema else "texts": self.good_outputs(name)}
+                is_skipped = barriers[name].status is Status.SKIPPED
+                field = "outputs" if step.linked.step.schema else "texts"
+                views[name] = {} if is_skipped else {field: self.good_outputs(name)}
         return Scope(views, dict(self.root), barriers)
 
     def good_outputs(self, name: str) -> list[Json]:
@@ -175,11 +184,13 @@ class RunState:
         return found
 
     def barrier(self, name: str) -> Outcome:
-        """All items of a step together: good when its answers may be read, else failed."""
+        """All items of a step together: good when its answers may be read, skipped with its list, else failed."""
         step = self.program.steps[name].linked.step
         lane = self.program.steps[name].linked.lane
         tally = self.tallies[name]
         reason = ""
+        if lane in self.lane_skips:
+            return Outcome(name, "", Status.SKIPPED, because=self.lane_skips[lane])
         if lane in self.lane_failures:
             reason = self.lane_failures[lane].message
         elif tally.failed or tally.blocked:
