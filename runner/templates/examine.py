@@ -49,6 +49,26 @@ def parse(env: Environment, text: str, name: str, origin: Origin) -> nodes.Templ
     raise TemplateProblem(problem, sources_of(text, origin))
 
 
+def parse_expression(env: Environment, expression: Expression) -> nodes.Expr:
+    """The syntax tree of an expression. Raises TemplateProblem."""
+    text, origin = expression.text, expression.origin
+    stripped = text.strip()
+    try:
+        if stripped.startswith(("{{", "{%")):
+            fix = stripped[2:-2].strip() if stripped.startswith("{{") and stripped.endswith("}}") else ""
+            problem = Problem("template-syntax", "an expression is written without braces", origin.span(), fix=fix)
+        elif not stripped:
+            problem = Problem("template-syntax", "the expression is empty", origin.span())
+        else:
+            return env.parse_expression(text)
+    except TemplateSyntaxError as error:
+        problem = describe_syntax(error, text, origin, is_expression=True)
+    except (RecursionError, ValueError, MemoryError):
+        message = "the expression cannot be read: it is nested too deeply, or a number in it has too many digits"
+        problem = Problem("template-syntax", message, origin.span())
+    raise TemplateProblem(problem)
+
+
 def examine(env: Environment, tree: nodes.Node, origin: Origin) -> Iterator[Problem]:
     """Unknown filters, tests and functions, wrong arguments, and file names that are not written out."""
     for node in tree.find_all(nodes.Filter):

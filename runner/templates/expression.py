@@ -7,42 +7,21 @@ from typing import Any
 
 from jinja2 import Template as JinjaTemplate
 from jinja2 import nodes
-from jinja2.exceptions import TemplateSyntaxError
 from jinja2.runtime import Context
 
 from runner.core.canonical import Json
 from runner.core.problem import Problem
 from runner.core.workflow import Expression
 from runner.templates.environment import Environment
-from runner.templates.examine import examine
+from runner.templates.examine import examine, parse_expression
 from runner.templates.failing import Source, explain
-from runner.templates.problems import TemplateProblem, describe_syntax
+from runner.templates.problems import TemplateProblem
 from runner.templates.text import assemble
 from runner.templates.values import Missing, MissingRead, plain
 
 _RESULT = "__result"
 _SAME_FILTERS = {"d": "default", "count": "length", "json": "tojson"}
 _ABSENT = object()
-
-
-def parse_expression(env: Environment, expression: Expression) -> nodes.Expr:
-    """The syntax tree of an expression. Raises TemplateProblem."""
-    text, origin = expression.text, expression.origin
-    stripped = text.strip()
-    try:
-        if stripped.startswith(("{{", "{%")):
-            fix = stripped[2:-2].strip() if stripped.startswith("{{") and stripped.endswith("}}") else ""
-            problem = Problem("template-syntax", "an expression is written without braces", origin.span(), fix=fix)
-        elif not stripped:
-            problem = Problem("template-syntax", "the expression is empty", origin.span())
-        else:
-            return env.parse_expression(text)
-    except TemplateSyntaxError as error:
-        problem = describe_syntax(error, text, origin, is_expression=True)
-    except (RecursionError, ValueError, MemoryError):
-        message = "the expression cannot be read: it is nested too deeply, or a number in it has too many digits"
-        problem = Problem("template-syntax", message, origin.span())
-    raise TemplateProblem(problem)
 
 
 def compile_expression(env: Environment, expression: Expression) -> CompiledExpression:

@@ -17,8 +17,7 @@ from runner.core.errors import FileError
 from runner.core.span import Origin, Span
 from runner.core.workflow import Expression, Template
 from runner.templates.environment import Environment
-from runner.templates.examine import file_named, name_of, parse
-from runner.templates.expression import parse_expression
+from runner.templates.examine import file_named, name_of, parse, parse_expression
 from runner.templates.places import Place, place_of, place_of_name
 from runner.templates.problems import TemplateProblem
 from runner.templates.values import Refused

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from jinja2 import Template as JinjaTemplate
 from jinja2 import nodes
@@ -11,11 +11,13 @@ from jinja2.runtime import Context
 
 from runner.core.canonical import Json
 from runner.core.problem import Problem
+from runner.core.span import Origin
 from runner.core.workflow import Expression, Template
 from runner.templates.environment import Environment
-from runner.templates.examine import examine_all, name_of, parse
+from runner.templates.examine import FileNode, examine_all, file_named, file_nodes, name_of, parse
 from runner.templates.failing import Source, explain
 from runner.templates.problems import TemplateProblem, describe_syntax, sources_of
+from runner.templates.references import references_of
 
 
 def compile_template(env: Environment, template: Template) -> CompiledTemplate:
@@ -23,6 +25,9 @@ def compile_template(env: Environment, template: Template) -> CompiledTemplate:
     name = name_of(template)
     tree = parse(env, template.text, name, template.origin)
     examine_all(env, tree, template.text, name, template.origin)
+    blind = list(examine_imports(env, tree, name))
+    if blind:
+        raise TemplateProblem(blind, env.texts)
     return CompiledTemplate(env, template, assemble(env, tree, template))
 
 
@@ -35,6 +40,24 @@ def assemble(env: Environment, tree: nodes.Template, source: Template | Expressi
     except (SyntaxError, RecursionError, MemoryError):
         problem = Problem("template-syntax", "the template is nested too deeply", source.origin.span())
     raise TemplateProblem(problem, sources_of(source.text, source.origin))
+
+
+def examine_imports(env: Environment, tree: nodes.Template, name: str) -> Iterator[Problem]:
+    """Names of the workflow that an imported file reads, although it sees only the arguments of its macros."""
+    for node in file_nodes(tree):
+        written = file_named(node)
+        if written is None or not _is_blind(node):
+            continue
+        full = env.join_path(written, name)
+        for found in references_of(env, Template(env.texts[full], Origin(full), full)):
+            if not found.is_guarded:
+                path = ".".join(found.path)
+                message = f"'{path}' cannot be seen here: '{full}' is imported without its context"
+                yield Problem("import-context", message, found.span, fix="add 'with context' to the import")
+
+
+def _is_blind(node: FileNode) -> bool:
+    return isinstance(node, nodes.Import | nodes.FromImport) and not node.with_context
 
 
 class CompiledTemplate:

@@ -208,6 +208,7 @@ FILES = {
     "prompts/base.md": "<{% block body %}base{% endblock %}>{% block end required %}{% endblock %}",
     "macros.md": "{% macro shout(x) %}{{ x | upper }}!{% endmacro %}{% set greeting = 'hi' %}{% macro bad(x) %}\n{{ x.no }}{% endmacro %}",
     "bom.md": "\ufeffx\r\n",
+    "blind.md": "{% macro m(a) %}{{ a }}{{ inputs.q | default('') }}\n{{ inputs.tone }}{% endmacro %}",
 }
 
 
@@ -284,3 +285,14 @@ def test_an_imported_file_that_lacks_a_name_says_so(project: Any) -> None:
         "undefined-value: the template 'macros.md' (imported on line 1 in 'p.md') does not export the requested name 'nothing'"
         in shown
     )
+
+
+def test_an_imported_file_that_reads_what_it_cannot_see_is_found_while_compiling(project: Any) -> None:
+    assert project.problems("{% import 'blind.md' as b %}{{ b.m(1) }}") == (
+        "blind.md:2:4: import-context: 'inputs.tone' cannot be seen here: 'blind.md' is imported without its context\n"
+        "    2 | {{ inputs.tone }}{% endmacro %}\n"
+        "      |    ^^^^^^^^^^^\n"
+        "  fix:      add 'with context' to the import"
+    )
+    seen = "{% from 'blind.md' import m with context %}{{ m(1) }}"
+    assert project.rendered(seen, inputs={"tone": "calm"}) == "1\ncalm"
