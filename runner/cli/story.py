@@ -41,6 +41,7 @@ class Story:
         self._width = NARROWEST
         self._expected: dict[str, int] = {}
         self._models: dict[str, str] = {}
+        self._began_at: dict[str, float] = {}
         self._settled: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._told: set[str] = set()
@@ -66,6 +67,7 @@ class Story:
                 self._attempt(event)
             case StepExpected(step, items, model):
                 self._models[step] = model
+                self._began_at.setdefault(step, self._now())
                 self._expected[step] = self._expected.get(step, 0) + items
                 self._told.discard(step)
                 if self._settled[step] == self._expected[step]:
@@ -114,7 +116,8 @@ class Story:
         self._told.add(step)
         found = next(one for one in self._summariser.summary().steps if one.step == step)
         stored_only = not found.calls and not found.failed and not found.blocked
-        self._console.story(step_line(found, self._width), "dim" if stored_only else "")
+        took_s = self._now() - self._began_at.get(step, self._started_at)
+        self._console.story(step_line(found, self._width, took_s), "dim" if stored_only else "")
         self._said_at = self._now()
 
     def _progress(self, step: str) -> None:

@@ -1,7 +1,7 @@
 """The embedded model: llama.cpp in process, asked with an OpenAI-like chat body.
 
 Equal requests must give equal bytes on every run, so what the engine would otherwise choose by itself is always
-sent: temperature 0 and seed 0 when unset, a cap, and `cache_prompt: false` (a warm prompt cache splits the work into
+sent: temperature 0 when unset, seed 0 at that temperature, a cap, and `cache_prompt: false` (a warm prompt cache splits the work into
 other batches, which may tip a rounding). The engine turns the schema into a grammar but does not show it to the
 model, so it also stands in the system text, in words.
 """
@@ -56,7 +56,7 @@ class LlamaDialect:
             "max_tokens": DEFAULT_MAX_TOKENS if call.max_output_tokens is None else call.max_output_tokens,
             "temperature": 0 if call.temperature is None else call.temperature,
             "top_p": call.top_p,
-            "seed": 0 if call.seed is None else call.seed,
+            **_seed(call),
             "stop": list(call.stop) or None,
             "cache_prompt": False,
             "response_format": self._format(call),
@@ -97,6 +97,13 @@ class LlamaDialect:
 
     def scrub(self, payload: bytes) -> bytes:
         return scrub_json(payload, _clean)
+
+
+def _seed(call: Call) -> dict[str, Json]:
+    """With a temperature and no seed the engine draws its own, so that samples of one question differ."""
+    if call.seed is None and call.temperature:
+        return {}
+    return {"seed": 0 if call.seed is None else call.seed}
 
 
 def _file_name(model: str) -> str:

@@ -20,15 +20,19 @@ def name_width(names: Sequence[str]) -> int:
     return max([NARROWEST, *map(len, names)])
 
 
-def step_line(step: StepSummary, width: int = NARROWEST) -> str:
-    """One step in one line: what became of its items, who answered, what it took."""
+def step_line(step: StepSummary, width: int = NARROWEST, took_s: float | None = None) -> str:
+    """One step in one line: what became of its items, who answered, what it took.
+
+    Items run side by side, so adding up their seconds would mislead: `took_s` is the time from first to last.
+    """
     parts = [*_standing(step)]
     if step.calls:
         if step.items != 1 or step.calls != 1:
             parts.append(_calls(step.calls, step.repairs, step.requests))
         parts += [step.model] if step.model else []
         parts.append(f"{number(step.input_tokens)} in, {number(step.output_tokens)} out")
-        parts += [duration(step.seconds), money(step.cost_usd)]
+        seconds = step.seconds if step.items <= 1 or took_s is None else took_s
+        parts += [duration(seconds), money(step.cost_usd)]
     parts += _why(step)
     return f"{step.step:<{width}}{GAP}{GAP.join(parts)}".rstrip()
 

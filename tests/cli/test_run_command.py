@@ -300,7 +300,7 @@ def test_a_fan_out_is_one_line(cli: Cli, app: Any) -> None:
     app.events = fan_out()
     app.events.insert(2, Retrying("tag", "rev-1", 1, 2.0, "overloaded"))
     assert cli("run", "r.yaml").err.splitlines()[0] == (
-        "tag          1 cached, 1 failed   2 calls   acme/small   20 in, 10 out   2.0 s   ?"
+        "tag          1 cached, 1 failed   2 calls   acme/small   20 in, 10 out   0.0 s   ?"
     )
 
 
