@@ -9,6 +9,7 @@ from typing import TypeVar
 from runner.core.call import Role
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem, listed, nearest
+from runner.core.span import Span
 from runner.core.workflow import (
     Expression,
     MessageEntry,
@@ -49,7 +50,7 @@ class LinkedStep:
 
     `hard` are the steps that it reads unguarded, `soft` those it can do without, `ordered` those named in `needs`
     only. `barriers` (a subset of the three) are read for all their items. `inputs` and `item_fields` are what its
-    prompt reads; "" among the fields means the whole item.
+    prompt reads; "" among them means the whole.
     """
 
     step: Step
@@ -136,7 +137,7 @@ def link(workflow: Workflow, environment: Environment, read: ReadFile) -> Linked
     circle = find_circle(steps, lanes)
     stages: tuple[Stage, ...] = ()
     if circle:
-        problems.append(_circle_problem(circle, steps))
+        problems.append(_circle_problem(circle, steps, lanes))
     elif not any(problem.is_error for problem in problems):
         stages = cut_stages(steps, lanes)
     return Linked(workflow, steps, lanes, stages, outputs, tuple(problems))
@@ -183,7 +184,7 @@ class _Linker:
         uses = self._uses(items, place)
         path = compiled.path or ()
         is_data = len(path) == 2 and path[0] == "data"
-        if not is_data:
+        if len(path) != 2 and path != ("data",):
             self._refuse_data_inside(items, title)
         self.lanes[name] = Lane(
             name=name,
@@ -239,7 +240,7 @@ class _Linker:
             hard=hard,
             soft=soft,
             ordered=self._ordered(step, hard | soft),
-            inputs=frozenset(_names_read(prompt_references, "inputs")),
+            inputs=frozenset(_fields_read(prompt_references, frozenset({"inputs"}))),
             item_fields=frozenset(_fields_read(prompt_references, names)),
         )
         crossing = {use.step for use in uses if use.is_barrier}
@@ -263,13 +264,14 @@ class _Linker:
             return frozenset()
         for index, name in enumerate(step.needs):
             if name not in self.workflow.steps:
-                near = nearest(name, self.workflow.steps)
+                others = self.workflow.steps.keys() - {step.name}
+                near = nearest(name, others)
                 self.problems.append(
                     Problem(
                         "unknown-step",
                         f"step '{step.name}' needs '{name}', but no step has that name",
                         step.at(f"needs.{index}"),
-                        expected=f"a step of this workflow: {listed(self.workflow.steps)}",
+                        expected=f"a step of this workflow: {listed(others)}" if others else "",
                         nearest=near,
                         fix=f"needs: [{', '.join(near if other == name else other for other in step.needs)}]"
                         if near
@@ -322,7 +324,7 @@ class _Linker:
         try:
             return compile_text(self.environment, source)
         except TemplateProblem as error:
-            self.problems.append(error.problem)
+            self.problems += error.problems
             return None
 
     def _references(self, source: Template | Expression) -> tuple[Reference, ...]:
@@ -361,19 +363,26 @@ class _Linker:
             )
 
 
-def _names_read(references: Iterable[Reference], root: str) -> Iterable[str]:
-    return (reference.path[1] for reference in references if reference.path[0] == root and len(reference.path) > 1)
-
-
-def _fields_read(references: Iterable[Reference], names: frozenset[str]) -> Iterable[str]:
+def _fields_read(references: Iterable[Reference], roots: frozenset[str]) -> Iterable[str]:
+    """What is read of these names, the empty text for the whole."""
     return (
-        reference.path[1] if len(reference.path) > 1 else "" for reference in references if reference.path[0] in names
+        reference.path[1] if len(reference.path) > 1 else "" for reference in references if reference.path[0] in roots
     )
 
 
-def _circle_problem(circle: tuple[str, ...], steps: Mapping[str, LinkedStep]) -> Problem:
-    first, second = circle[0], circle[1]
-    span = next((use.span for use in steps[first].uses if use.step == second), steps[first].step.span)
-    path = " → ".join(circle)
-    message = f"step '{first}' reads itself" if len(circle) == 2 else f"steps need each other in a circle: {path}"
+def _circle_problem(circle: tuple[str, ...], steps: Mapping[str, LinkedStep], lanes: Mapping[str, Lane]) -> Problem:
+    span = _place_of_need(steps[circle[0]], circle[1], lanes)
+    if len(circle) == 2:
+        fix = "leave it out; an ensure line sees the step's own answer as 'output' or 'text'"
+        return Problem("circle", f"step '{circle[0]}' needs itself", span, fix=fix)
+    message = f"steps need each other in a circle: {' → '.join(circle)}"
     return Problem("circle", message, span, fix="let one of them read something else, or merge them into one step")
+
+
+def _place_of_need(step: LinkedStep, need: str, lanes: Mapping[str, Lane]) -> Span:
+    """Where a need is written: in a text of the step, in its `for_each`, or under `needs`."""
+    lane = lanes.get(step.lane)
+    for use in (*step.uses, *(lane.uses if lane else ())):
+        if use.step == need:
+            return use.span
+    return step.step.at(f"needs.{(step.step.needs or (need,)).index(need)}")

@@ -72,12 +72,13 @@ def use_of(
     name = path[1]
     target = workflow.steps.get(name)
     if target is None:
-        near = nearest(name, workflow.steps)
+        others = workflow.steps.keys() - {place.owner}
+        near = nearest(name, others)
         return None, Problem(
             "unknown-step",
             f"{place.title} reads step '{name}', but no step has that name",
             spans[1],
-            expected=f"a step of this workflow: {listed(workflow.steps)}",
+            expected=f"a step of this workflow: {listed(others)}" if others else "",
             nearest=near,
             fix=".".join(["steps", near, *path[2:]]) if near else "",
         )
@@ -109,21 +110,22 @@ def _field_problem(field: str, target: Step, right: str, place: Place, target_la
     if field in LATER_FIELDS:
         return Problem("not-in-this-version", f"'.{field}' of a step is not in this version", span)
     reason = _why_not(field, target, target_lane, same=same)
+    here = {right, *(STATE_FIELDS if same else ())}
     return Problem(
         "wrong-field",
         f"{place.title} reads steps.{name}.{field}, but {reason}",
         span,
-        expected=listed({f".{right}", *(f".{state}" for state in STATE_FIELDS if same)}),
-        nearest="" if field in ANSWER_FIELDS else nearest(field, {right, *STATE_FIELDS}),
+        expected=listed(f".{name}" for name in here),
+        nearest="" if field in ANSWER_FIELDS else nearest(field, here),
         fix=f"steps.{name}.{right}",
     )
 
 
 def _why_not(field: str, target: Step, target_lane: str, *, same: bool) -> str:
     name = target.name
-    if field in (*ANSWER_FIELDS, *STATE_FIELDS) and not same:
+    if not same and field in ("output", "text", "samples", *STATE_FIELDS):
         return f"'{name}' runs once per item of {target_lane}, which is not the list that is walked here"
-    if field in ("output", "text", *BARRIER_FIELDS) and target.samples is not None:
+    if same and field in ("output", "text", *BARRIER_FIELDS) and target.samples is not None:
         return f"'{name}' is asked {target.samples} times: its answers are .samples, to be read in its own lane"
     if field in BARRIER_FIELDS and not target_lane:
         return f"'{name}' runs once, it has no list of answers"
