@@ -31,8 +31,8 @@ from runner.core.problem import Problem, listed, nearest, render
 from runner.core.response import Usage
 from runner.core.version import VERSION
 from runner.plan.advance import Ask
+from runner.plan.failures import failure_problems, list_problems, shortage_problems
 from runner.plan.items import Item
-from runner.plan.outputs import failure_problems
 from runner.plan.program import Policy, Program, compile_step
 from runner.plan.stages import RunState
 from runner.record.journal import Journal, new_run_folder
@@ -151,7 +151,12 @@ class Session:
             saved = write_saved(drive.state, root, protected)
             outputs = write_outputs(drive.state, root)
             outputs = Outputs(outputs.value, (*saved, *outputs.problems))
-        problems = (*failure_problems(drive.state, drive.failures), *self._lane_problems(), *outputs.problems)
+        problems = (
+            *failure_problems(drive.state, drive.failures, self.run),
+            *list_problems(drive.state),
+            *(() if drive.is_interrupted else shortage_problems(drive.state)),
+            *outputs.problems,
+        )
         code = exit_code(drive, has_bad_output=bool(outputs.problems))
         if self.options.is_recording and not drive.is_interrupted:
             self._record()
@@ -165,11 +170,6 @@ class Session:
             problems=problems,
             sources=self.project.sources,
         )
-
-    def _lane_problems(self) -> Iterable[Problem]:
-        for lane, failure in self.drive.state.lane_failures.items():
-            if failure.kind is not FailureKind.UPSTREAM:
-                yield Problem(str(failure.kind), f"the list '{lane}': {failure.message}")
 
     def _record(self) -> None:
         changed = self.recorder.write(self.recordings, self.answers, self.received, self.program)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from runner.core.canonical import Json
-from runner.core.outcome import ANSWER_KINDS, Attempt, Outcome, Status
-from runner.core.problem import Problem
+from runner.core.outcome import Outcome, Status
 from runner.link.linked import LinkedOutput
 from runner.link.scope import Use
-from runner.plan.advance import Scope, is_absorbed, view_of
+from runner.plan.advance import Scope, view_of
 from runner.plan.items import Item
 from runner.plan.stages import RunState
 from runner.templates.problems import RenderFailed
@@ -83,51 +82,3 @@ def _failure(outcomes: Mapping[str, Outcome]) -> str:
         if outcome.status is Status.BLOCKED:
             return f"{name}: {outcome.because}"
     return ""
-
-
-def failure_problems(state: RunState, outcomes: Iterable[Outcome]) -> tuple[Problem, ...]:
-    """One problem for each step and kind of failure that ends the run badly, naming the first item."""
-    groups: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in outcomes:
-        step = state.program.steps[outcome.step].linked.step
-        if outcome.failure is None or outcome.status is not Status.FAILED or is_absorbed(outcome, step):
-            continue
-        groups.setdefault((outcome.step, str(outcome.failure.kind)), []).append(outcome)
-    return tuple(_group_problem(state, group) for group in groups.values())
-
-
-def _group_problem(state: RunState, group: list[Outcome]) -> Problem:
-    first = group[0]
-    assert first.failure is not None
-    step = state.program.steps[first.step]
-    where = f"{first.step}[{first.item}]" if first.item else first.step
-    others = len(group) - 1
-    more = f" (and {others} more item{'s' if others > 1 else ''})" if others else ""
-    notes: list[tuple[str, str]] = [("at", _violation(v.pointer, v.found)) for v in first.failure.violations[:3]]
-    if first.attempts:
-        notes.append(("tried", f"{_tried(first.attempts)} with {step.route.name}"))
-    expected = first.failure.violations[0].expected if first.failure.violations else ""
-    return Problem(
-        code=f"{first.failure.kind}",
-        message=f"{where}{more}: {first.failure.message}",
-        span=step.linked.step.span,
-        expected=expected,
-        notes=tuple(notes),
-    )
-
-
-def _tried(attempts: Sequence[Attempt]) -> str:
-    """`3 answers, 2 of them repairs` or `5 requests`."""
-    answers = [attempt for attempt in attempts if attempt.failure is None or attempt.failure in ANSWER_KINDS]
-    if not answers:
-        return _counted(sum(attempt.requests for attempt in attempts), "request")
-    repairs = sum(attempt.repair > 0 for attempt in answers)
-    return _counted(len(answers), "answer") + (f", {repairs} of them after a repair" if repairs else "")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _violation(pointer: str, found: str) -> str:
-    return f"{pointer or '(the whole answer)'} is {found}" if found else pointer or "(the whole answer)"

@@ -231,7 +231,7 @@ def _holds(line: CompiledExpression, values: Mapping[str, Json], name: str) -> C
         try:
             return line.holds({**values, name: output})
         except RenderFailed as error:
-            raise CannotEvaluate(error.problem.message) from error
+            raise CannotEvaluate(str(error)) from error
 
     return holds
 

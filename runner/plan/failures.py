@@ -1,0 +1,168 @@
+"""What ended a run badly, as problems: each at its place, with what was tried and what may help."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Outcome, Status
+from runner.core.problem import Problem
+from runner.core.span import Span
+from runner.core.workflow import Step
+from runner.plan.advance import is_absorbed
+from runner.plan.program import StepProgram
+from runner.plan.stages import RunState
+
+MOST_VIOLATIONS = 10
+MOST_ROWS = 5
+# A failure carries text only; where its text begins with a place, the problem is shown there.
+_PLACE = re.compile(r"(?P<file>[^\n:]+):(?P<line>[0-9]+):(?P<column>[0-9]+): (?P<rest>.*)", re.DOTALL)
+_QUOTED_FIRST = re.compile(r"'([^'\n]+)' (is undefined|gives )")
+_ANSWERED = frozenset({None, FailureKind.RENDER, *ANSWER_KINDS})
+_CODES = {FailureKind.INVALID: "invalid-output", FailureKind.RENDER: "cannot-evaluate", FailureKind.ROW: "bad-row"}
+
+
+def failure_problems(state: RunState, outcomes: Iterable[Outcome], run: str = "") -> tuple[Problem, ...]:
+    """One problem for each step and kind of failure that ends the run badly, naming the first item.
+
+    `run` is the id under which what was sent and answered can be looked at.
+    """
+    groups: dict[tuple[str, ...], list[Outcome]] = {}
+    rows: Counter[str] = Counter()
+    for outcome in outcomes:
+        step = state.program.steps[outcome.step].linked.step
+        if outcome.failure is None or outcome.status is not Status.FAILED or is_absorbed(outcome, step):
+            continue
+        key: tuple[str, ...] = (outcome.step, str(outcome.failure.kind))
+        if outcome.failure.kind is FailureKind.ROW:
+            rows[outcome.step] += 1
+            key = (*key, str(min(rows[outcome.step], MOST_ROWS)))
+        groups.setdefault(key, []).append(outcome)
+    return tuple(_group_problem(state, group, run) for group in groups.values())
+
+
+def list_problems(state: RunState) -> tuple[Problem, ...]:
+    """Lists that could not be evaluated, so that their steps did not run."""
+    failures = [failure for failure in state.lane_failures.values() if failure.kind is not FailureKind.UPSTREAM]
+    return tuple(_placed("bad-list", failure.message, None) for failure in failures)
+
+
+def shortage_problems(state: RunState) -> Iterator[Problem]:
+    """Steps with `on_error: skip` of which too few items are good."""
+    for name, tally in state.tallies.items():
+        if not tally.absorbed or state.is_enough(name):
+            continue
+        step = state.program.steps[name].linked.step
+        whole = tally.good + tally.absorbed
+        wanted = "at least one" if step.min_success is None else f"min_success: {step.min_success:g}"
+        yield Problem(
+            "too-few-good-items",
+            f"{tally.good} of {whole} items of step '{name}' {'is' if tally.good == 1 else 'are'} good",
+            step.at("min_success"),
+            expected=wanted,
+            fix="mend what the other items failed of, or lower min_success" if step.min_success is not None else "",
+        )
+
+
+def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:
+    first, failure = group[0], group[0].failure
+    assert failure is not None
+    step = state.program.steps[first.step]
+    where = f"{first.step}[{first.item}]" if first.item else first.step
+    others = len(group) - 1
+    more = f" (and {others} more item{'s' if others > 1 else ''})" if others else ""
+    placed = _placed(_CODES.get(failure.kind, str(failure.kind)), failure.message, _place(failure, step.linked.step))
+    expected, found = _misfit(failure)
+    answered = [attempt for attempt in first.attempts if attempt.failure in _ANSWERED]
+    notes = [*found, *_tried(first.attempts, answered, step)]
+    if run and answered:
+        notes.append(("see", f"runner show {run} " + (f"'{where}'" if first.item else where)))
+    return Problem(
+        placed.code,
+        f"{where}{more}: {_said(failure, step.linked.step, placed.message)}",
+        placed.span,
+        expected=expected,
+        notes=tuple(notes),
+        fix=_fix(failure.kind, step.linked.step),
+    )
+
+
+def _place(failure: Failure, step: Step) -> Span:
+    """The line that does not hold, else the step."""
+    broken = {one.expected for one in failure.violations if one.keyword == "ensure"}
+    numbers = (number for number, line in enumerate(step.ensure) if line.text in broken or line.text.strip() in broken)
+    number = next(numbers, None)
+    return step.span if number is None else step.at(f"ensure.{number}")
+
+
+def _placed(code: str, message: str, span: Span | None) -> Problem:
+    """A failure's text as a problem: at the place that it begins with, else at `span`."""
+    match = _PLACE.fullmatch(message)
+    if match is None:
+        return Problem(code, message, span)
+    quoted = _QUOTED_FIRST.match(match["rest"])
+    length = len(quoted[1]) if quoted else 1
+    return Problem(code, match["rest"], Span(match["file"], int(match["line"]), int(match["column"]), length))
+
+
+def _said(failure: Failure, step: Step, message: str) -> str:
+    """The rows below say which values do not fit; the sentence says what they should have fitted."""
+    if failure.kind is not FailureKind.INVALID or not failure.violations:
+        return message
+    if failure.violations[0].keyword in ("ensure", "json", "text"):
+        return message
+    schema = step.schema.file if step.schema and step.schema.file else "its schema"
+    return f"the answer does not fit {schema}"
+
+
+def _misfit(failure: Failure) -> tuple[str, list[tuple[str, str]]]:
+    """What was expected where there is one violation; else all of it beside the places."""
+    violations = failure.violations
+    if len(violations) == 1:
+        only = violations[0]
+        if only.keyword == "ensure":
+            return "", []  # the sentence says it all
+        found = f"{only.pointer or 'the whole answer'} is {only.found}" if only.found else only.pointer
+        return only.expected, [("at", found)] if found else []
+    rows = []
+    for one in violations[:MOST_VIOLATIONS]:
+        if one.keyword == "ensure":
+            rows.append(("at", f"this does not hold: {one.expected}"))
+        else:
+            found = f" is {one.found}" if one.found else ""
+            rows.append(("at", f"{one.pointer or 'the whole answer'}{found}, expected {one.expected}"))
+    more = len(violations) - MOST_VIOLATIONS
+    return "", [*rows, ("at", f"and {more} more places")] if more > 0 else rows
+
+
+def _tried(attempts: Sequence[Attempt], answered: Sequence[Attempt], step: StepProgram) -> list[tuple[str, str]]:
+    """`3 answers (2 to repairs) from …` or `5 requests to …`."""
+    if answered:
+        repairs = sum(attempt.repair > 0 for attempt in answered)
+        told = _counted(len(answered), "answer") + (f" ({repairs} after a repair)" if repairs else "")
+        return [("tried", f"{told} from {step.route.name}")]
+    requests = sum(attempt.requests for attempt in attempts)
+    return [("tried", f"{_counted(requests, 'request')} to {step.route.name}")] if requests else []
+
+
+def _fix(kind: FailureKind, step: Step) -> str:
+    match kind:
+        case FailureKind.INVALID:
+            again = f"repair: {step.repair + 1} asks once more" if step.repair < 10 else "ask for it more clearly"
+            what = "the schema" if step.schema else "the ensure lines"
+            return f"say in the prompt what is expected, or loosen {what}; {again}"
+        case FailureKind.CUT if step.max_output_tokens is not None:
+            return f"raise max_output_tokens (now {step.max_output_tokens}), or ask for less"
+        case FailureKind.CUT:
+            return "set max_output_tokens to a higher number, or ask for less"
+        case FailureKind.REFUSED:
+            return "change the prompt or the model, or set on_error: skip to go on without this answer"
+        case FailureKind.NEEDS_CALL:
+            return "run it once without --offline; the answer is stored then"
+        case _:
+            return ""
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
