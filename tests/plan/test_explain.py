@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+
+from runner.core.canonical import Json
+from runner.plan.explain import Change, changes, nearest_entry, reason
+
+BASE: dict[str, Json] = {
+    "dialect": "gemini/1",
+    "model": "gemini/flash",
+    "thinking": "low",
+    "options": {"temperature": 0.5},
+    "template": {"flow.yaml:3": "aaa", "ask.md:1": "bbb"},
+    "inputs": {"topic": "tea", "text": {"sha256": "111"}},
+    "data": {"stars": 3},
+    "upstream": {"extract": {"sha256": "222"}},
+    "schema": "sss",
+    "system": "yyy",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"model": "openai/gpt"}, "model: gemini/flash → openai/gpt"),
+        ({"thinking": "high"}, "thinking: low → high"),
+        ({"thinking": None}, "thinking: low → (none)"),
+        ({"options": {"temperature": 0.7}}, "option:temperature: 0.5 → 0.7"),
+        ({"options": {}}, "option:temperature: 0.5 → (none)"),
+        ({"options": {"temperature": 0.5, "seed": 7}}, "option:seed: (none) → 7"),
+        ({"template": {"flow.yaml:3": "aaa", "ask.md:1": "ccc"}}, "template:ask.md:1"),
+        ({"template": {"flow.yaml:3": "aaa"}}, "template:flow.yaml:3"),
+        ({"template": {}}, "template"),
+        ({"inputs": {"topic": "milk", "text": {"sha256": "111"}}}, "input:topic: tea → milk"),
+        ({"inputs": {"topic": "tea", "text": {"sha256": "999"}}}, "input:text"),
+        ({"inputs": {"topic": "tea"}}, "input:text: (text) → (none)"),
+        ({"data": {"stars": 4}}, "data:stars: 3 → 4"),
+        ({"upstream": {"extract": {"sha256": "333"}}}, "upstream:extract"),
+        ({"schema": "ttt"}, "schema"),
+        ({"schema": None}, "schema"),
+        ({"enforce": "local"}, "schema"),
+        ({"salt": "again"}, "salt: (none) → again"),
+        ({"sample": 1}, "sample: (none) → 1"),
+        ({"dialect": "gemini/2"}, "key-format: gemini/1 → gemini/2"),
+        ({"system": "zzz"}, "system"),
+    ],
+)
+def test_each_ingredient_has_its_word(changed: dict[str, Json], told: str) -> None:
+    assert reason(BASE, {**BASE, **changed}) == told
+
+
+def test_values_are_told_in_one_line_and_cut() -> None:
+    old, new = {"salt": "a\n b"}, {"salt": "x" * 50}
+    assert reason(old, new) == f"salt: a b → {'x' * 40}…"
+
+
+def test_a_whole_item_or_all_inputs_are_told_without_a_name() -> None:
+    old, new = {"data": {"": "a"}, "inputs": {"": 1}}, {"data": {"": "b"}, "inputs": {"": 2}}
+    assert reason(old, new) == "input: 1 → 2, data: a → b"
+
+
+def test_what_was_never_asked_is_new() -> None:
+    assert reason(None, BASE) == "new"
+
+
+def test_what_was_asked_of_the_same_ingredients_and_is_gone_is_new() -> None:
+    assert reason(BASE, dict(BASE)) == "new"
+
+
+def test_a_template_that_only_moved_is_no_change() -> None:
+    moved = {**BASE, "template": {"flow.yaml:9": "aaa", "prompts/ask.md:1": "bbb"}}
+    assert changes(BASE, moved) == ()
+
+
+def test_a_system_text_that_follows_from_another_change_is_not_told() -> None:
+    new = {**BASE, "system": "zzz", "inputs": {"topic": "milk", "text": {"sha256": "111"}}}
+    assert changes(BASE, new) == (Change("input:topic", "tea", "milk"),)
+
+
+def test_all_changes_are_told_the_authors_own_first() -> None:
+    new = {**BASE, "model": "m", "thinking": "high", "upstream": {}, "dialect": "gemini/2"}
+    told = "model: gemini/flash → m, thinking: low → high, upstream:extract, key-format: gemini/1 → gemini/2"
+    assert reason(BASE, new) == told
+
+
+def test_the_nearest_entry_differs_in_the_fewest_ingredients() -> None:
+    far = {**BASE, "model": "m", "thinking": "high"}
+    near = {**BASE, "thinking": "none"}
+    assert nearest_entry(BASE, [far, near]) == (near, (Change("thinking", "none", "low"),))
+
+
+def test_among_no_entries_none_is_nearest() -> None:
+    assert nearest_entry(BASE, []) is None
