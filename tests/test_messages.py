@@ -63,7 +63,7 @@ def test_a_mistake_is_told_in_these_words(
     for command in _commands(case):
         capsys.readouterr()
         code = main(shlex.split(command))
-    said = _spoken(code, *capsys.readouterr(), folder)
+    said = _spoken(code, *capsys.readouterr(), folder).replace(str(tmp_path), "FOLDER")
     path = case / "expected.txt"
     if is_update:
         path.write_text(said, "utf-8")

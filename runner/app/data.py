@@ -63,16 +63,16 @@ def _items(
 ) -> tuple[Item, ...]:
     schema = compile_schema(source.schema, files.read) if source.schema is not None else None
     title = str(given) if given is not None else source.file
+    form = FORMATS.get(given.suffix.lower(), source.format) if given is not None else source.format
     try:
         with _open(source, given, stdin, files) as stream:
-            form = FORMATS.get(given.suffix.lower(), source.format) if given is not None else source.format
             rows = _checked(_rows(form, stream, title, schema), schema)
             return tuple(identify((Row(row.value, row.line, row.problem) for row in rows), source.key))
     except BadSource as error:
         place = f" line {error.line}:" if error.line else ""
         raise FileError(
             Problem(
-                "bad-data", f"'{title}' cannot be read as {source.format}:{place} {error.message}", source.at("file")
+                "bad-data", f"'{title}' cannot be read as {form.upper()}:{place} {error.message}", source.at("file")
             )
         ) from None
 
@@ -80,6 +80,9 @@ def _items(
 def _open(source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], files: ProjectFiles) -> BinaryIO:
     if str(given or source.file) == "-":
         return stdin(source.name)
+    if given is not None and not given.exists():
+        message = f"--data {source.name} names the file '{given}', which does not exist"
+        raise UsageError(Problem("missing-file", message, nearest=_beside(given)))
     path = given if given is not None else files.locate(source.file)
     try:
         return path.open("rb")
@@ -88,6 +91,12 @@ def _open(source: DataSource, given: Path | None, stdin: Callable[[str], BinaryI
         raise FileError(
             Problem("unreadable", f"'{title}' cannot be read: {error.strerror or error}", source.at("file"))
         ) from None
+
+
+def _beside(path: Path) -> str:
+    names = [one.name for one in path.parent.iterdir() if one.is_file()] if path.parent.is_dir() else []
+    near = nearest(path.name, names)
+    return str(path.with_name(near)) if near else ""
 
 
 def _rows(form: DataFormat, stream: BinaryIO, title: str, schema: CompiledSchema | None) -> Iterator[ReadRow]:
@@ -115,6 +124,7 @@ def _checked(rows: Iterator[ReadRow], schema: CompiledSchema | None) -> Iterator
         if not violations:
             return ""
         first = violations[0]
-        return f"{first.pointer or 'the row'}: {first.expected} is needed"
+        found = f"{first.pointer or 'it'} is {first.found}, " if first.found else ""
+        return f"{found}expected {first.expected}" + ("" if found or not first.pointer else f" at {first.pointer}")
 
     return with_schema(rows, judge)

@@ -21,7 +21,7 @@ def check_files(context: CheckContext) -> Iterator[Problem]:
 def _named(context: CheckContext) -> Iterator[tuple[str, Span]]:
     workflow = context.linked.workflow
     for name, source in workflow.data.items():
-        if source.file != "-" and name not in context.given:
+        if source.file not in ("", "-") and name not in context.given:
             yield source.file, source.at("file")
     for name, spec in workflow.inputs.items():
         if spec.from_file and name not in context.given:

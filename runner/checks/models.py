@@ -52,7 +52,7 @@ def _options(step: Step, route: Route, known: frozenset[str]) -> Iterator[Proble
             yield Problem(
                 "unknown-option",
                 f"step '{step.name}' passes option '{name}', which the {route.provider.dialect} protocol does not have",
-                step.at(f"options.{name}"),
+                step.at(f"name of options.{name}"),
                 expected=listed(known) if known else "no options",
                 nearest=near,
             )

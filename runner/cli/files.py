@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from runner.core.errors import FileError, StorageError, UsageError
-from runner.core.problem import Problem
+from runner.core.problem import Problem, nearest
 
 # Far beyond what a model reads; keeps a slip of the finger from filling the memory.
 MOST_BYTES = 64 * 1024 * 1024
@@ -20,9 +20,17 @@ def read_text(path: Path, what: str) -> str:
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             raise FileError(Problem("too-large", f"{what}: {path} is larger than {MOST_BYTES // 2**20} MiB"))
         data = path.read_bytes()
+    except FileNotFoundError:
+        raise FileError(Problem("missing-file", f"{what}: there is no file {path}", nearest=_beside(path))) from None
     except OSError as error:
         raise FileError(Problem("unreadable-file", f"{what}: {path} cannot be read: {_reason(error)}")) from None
     return decoded(data, f"{what}: {path}")
+
+
+def _beside(path: Path) -> str:
+    names = [one.name for one in path.parent.iterdir() if one.is_file()] if path.parent.is_dir() else []
+    near = nearest(path.name, names)
+    return str(path.with_name(near)) if near else ""
 
 
 def decoded(data: bytes, what: str) -> str:

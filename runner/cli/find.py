@@ -32,7 +32,7 @@ def workflow_files(paths: Sequence[Path]) -> list[Path]:
 def _missing(path: Path) -> Problem:
     siblings = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest(path.name, siblings)
-    return Problem("no-such-file", f"there is no file '{path}'", nearest=str(path.with_name(close)) if close else "")
+    return Problem("missing-file", f"there is no file {path}", nearest=str(path.with_name(close)) if close else "")
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -81,7 +81,9 @@ class _Composer:
         except _Stopped:
             return None if self.stack else self.root
         if self.root is None or is_absent(self.root):
-            self.problems.append(Problem("empty-file", f"{self.file} is empty", Span(self.file, 1, 1)))
+            is_commented = any(line.lstrip().startswith("#") for line in self.lines)
+            what = "holds nothing but comments" if is_commented else "is empty"
+            self.problems.append(Problem("empty-file", f"{self.file} {what}", Span(self.file, 1, 1)))
             return None
         return self.root
 

@@ -101,7 +101,8 @@ class Key:
 class Record:
     """A closed mapping. `noun` says what it is ("a step"); `main` is the key that is meant by a lone scalar.
 
-    `later` are keys of later versions; `either` pairs of keys that exclude each other.
+    `later` are keys of later versions; `either` pairs of keys that exclude each other; `says` tells the keys in words
+    where they are too many to list; `hints` maps a key that may be looked for here to what is written instead.
     """
 
     noun: str
@@ -110,6 +111,8 @@ class Record:
     either: tuple[tuple[str, str], ...] = ()
     has_free_keys: bool = False
     main: str = ""
+    says: str = ""
+    hints: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[str, Key]:
@@ -153,7 +156,7 @@ def kind_in_words(kind: Kind) -> str:
         case Text(choices=()):
             return kind.says or "text"
         case Text():
-            return f"one of {', '.join(kind.choices)}"
+            return f"one of {', '.join(kind.choices)}" + (f"; {kind.says}" if kind.says else "")
         case Number():
             return _number_in_words(kind)
         case Expr():
@@ -164,8 +167,10 @@ def kind_in_words(kind: Kind) -> str:
             return "a value"
         case ListOf():
             return "a list"
-        case AnyMapping() | Names():
+        case AnyMapping():
             return "a mapping"
+        case Names():
+            return f"a mapping with a name for each {kind.noun}"
         case Record() | Variants():
             record = kind.usual if isinstance(kind, Variants) else kind
             if len(record.keys) > _MOST_KEYS_TOLD:

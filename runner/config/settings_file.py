@@ -61,6 +61,10 @@ _PROVIDER = Record(
         Key("model_path", PATH, "The GGUF file of a llama provider."),
         Key("file", PATH, "The answers of a scripted provider."),
     ),
+    hints=dict.fromkeys(
+        ("api_key", "apikey", "key", "token", "secret", "password"),
+        "key_env: NAME of the environment variable that holds the key; the key itself never stands in a file",
+    ),
 )
 SETTINGS = Record(
     "runner.yaml",

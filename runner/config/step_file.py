@@ -53,7 +53,7 @@ class StepReader:
         temperature, top_p = keys.number("temperature"), keys.number("top_p")
         return Step(
             span=name_span,
-            spans=dotted_spans(keys.node, leave_out=_SCHEMA_KEYS),
+            spans={**dotted_spans(keys.node, leave_out=_SCHEMA_KEYS), **_option_names(keys)},
             name=name,
             description=keys.text("description") or "",
             tags=keys.texts("tags"),
@@ -94,9 +94,11 @@ class StepReader:
     def _require(self, name: str, own: Keys, keys: Keys, span: Span) -> None:
         """What no key alone can show: a question, a model, and something for `as` to name."""
         node = keys.node
+        if any(problem.code == "merge-key" for problem in self.reading.problems):
+            return  # what is missing may come in by the merge, which is told
         is_asked = keys.has("prompt") or keys.has("messages")
         if not is_asked and not is_misspelt("prompt", node, STEP) and not is_misspelt("messages", node, STEP):
-            fix = "prompt: |"
+            fix = "prompt: What the model is asked"
             self._report("missing-key", f"step '{name}' asks nothing", span, "the key 'prompt' or 'messages'", fix)
         if not keys.has("model") and not is_misspelt("model", node, STEP):
             expected = "the key 'model' in the step or in 'defaults'"
@@ -220,3 +222,8 @@ def _cache(keys: Keys) -> CachePolicy:
     if cache is None:
         return CachePolicy()
     return CachePolicy(cast(CacheUse, cache.text("use") or "auto"), cache.text("salt") or "")
+
+
+def _option_names(keys: Keys) -> dict[str, Span]:
+    """The places of the names themselves: what may be wrong with an option is its name."""
+    return {f"name of options.{entry.key}": entry.key_span for entry in keys.entries("options")}

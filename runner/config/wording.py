@@ -63,13 +63,14 @@ def braces_in_expression(node: ScalarNode, place: Place) -> Problem:
 def unknown_key(entry: Entry, kind: Record, place: Place) -> Problem:
     if entry.key in kind.later:
         return not_in_this_version(f"{place} has the key '{entry.key}', which is not in this version", entry.key_span)
-    near = nearest(entry.key, kind.by_name)
+    hint = kind.hints.get(entry.key, "")
     return Problem(
         "unknown-key",
         f"{place} has no key '{entry.key}'",
         entry.key_span,
-        expected=f"a key of {kind.noun}: {listed(kind.by_name)}",
-        nearest=near,
+        expected=f"a key of {kind.noun}: {kind.says or listed(kind.by_name)}",
+        nearest="" if hint else nearest(entry.key, kind.by_name),
+        fix=hint,
     )
 
 

@@ -56,7 +56,7 @@ def read_workflow(node: Node, file: str, reading: Reading) -> Workflow | None:
         return None
     keys = Keys(top, findings.rejected)
     tops = [top, *_includes(keys, file, reading, findings)]
-    reading.problems += findings.problems
+    reading.problems += _without_echoes(findings.problems, reading.problems)
     sections = {name: _merged(name, tops, findings, reading) for name in _SECTIONS}
     reader = _Reader(reading, findings)
     steps = StepReader(reading, findings.rejected, keys.mapping("defaults"))
@@ -97,6 +97,16 @@ def _steps(entries: Sequence[Entry], reader: StepReader) -> dict[str, Step]:
 
 
 # --- the file and its includes
+
+
+def _without_echoes(found: Sequence[Problem], told: Sequence[Problem]) -> list[Problem]:
+    """What is found beyond a tag or an alias that was refused at the very same place."""
+    refused = {
+        (problem.span.file, problem.span.line, problem.span.column)
+        for problem in told
+        if problem.span and problem.code in ("tag", "unknown-alias")
+    }
+    return [p for p in found if p.span is None or (p.span.file, p.span.line, p.span.column) not in refused]
 
 
 def _suite(node: Node) -> Problem | None:

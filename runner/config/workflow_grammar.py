@@ -80,6 +80,7 @@ INPUT = Record(
     ),
     has_free_keys=True,
     main="type",
+    says="description, default, from_env, from_file, or a keyword of JSON Schema such as type",
 )
 
 # --- data and outputs
@@ -135,7 +136,7 @@ _MESSAGE = Record(
     (
         Key(
             "role",
-            Text(choices=("user", "assistant")),
+            Text(choices=("user", "assistant"), says="the system text has its own key, 'system'"),
             "Who speaks; the system text has its own key.",
             is_required=True,
         ),
@@ -252,6 +253,11 @@ WORKFLOW = Record(
     ),
     later=("budget",),
     has_free_keys=True,
+    hints={
+        key.name: f"put it into a step, or for all steps under 'defaults': {{{key.name}: …}}"
+        for key in STEP_KEYS
+        if key.name != "description"
+    },
 )
 INCLUDED = Record(
     "an included file",

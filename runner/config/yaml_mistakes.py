@@ -34,6 +34,7 @@ def explain_syntax(error: yaml.YAMLError, lines: Sequence[str], file: str) -> Pr
         or _text_after_quote(place, lines, found)
         or _colon_in_text(place, found)
         or _reserved_character(place, lines, found)
+        or _indentation(place, lines, context, found, context_mark)
         or Problem("yaml-syntax", f"this is not valid YAML: {_in_words(context, found)}", place)
     )
 
@@ -163,6 +164,31 @@ def _reserved_character(place: Span, lines: Sequence[str], found: str) -> Proble
     line = lines[place.line - 1] if lines else ""
     here = line[place.column - 1 : place.column]
     return Problem("yaml-syntax", f"unquoted text cannot start with {here}", place, fix="put the value in quotes")
+
+
+def _indentation(
+    place: Span, lines: Sequence[str], context: str, found: str, opened: yaml.Mark | None
+) -> Problem | None:
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    is_first_in_line = not line[: place.column - 1].strip()
+    if opened is None or not is_first_in_line or "block" not in context or "did not find expected" not in found:
+        return None
+    what = "list" if "collection" in context or "sequence" in context else "mapping"
+    if opened.column + 1 == place.column:
+        begun = "a list entry" if line[place.column - 1 :].startswith("-") else "a key"
+        kind = "entries of the list" if what == "list" else "keys of the mapping"
+        message = f"{begun} stands among the {kind} of line {opened.line + 1}"
+        return Problem("yaml-syntax", message, place, fix="indent it below the entry that it belongs to")
+    before = next((text for text in reversed(lines[: place.line - 1]) if text.strip()), "")
+    starts = {opened.column + 1, len(before) - len(before.lstrip()) + 1}
+    columns = " or ".join(str(start) for start in sorted(starts, reverse=True))
+    return Problem(
+        "yaml-syntax",
+        f"this line starts at column {place.column}, where nothing around it starts",
+        place,
+        expected=f"column {columns}",
+        fix="mend the indentation",
+    )
 
 
 def _in_words(context: str, found: str) -> str:

@@ -53,7 +53,7 @@ def decode(text: str | bytes, file: str) -> str | Problem:
             "control-character",
             f"the file holds the character U+{ord(control[0]):04X}, which YAML does not allow",
             Span(file, line, column),
-            fix='delete it, or write it as an escape in double quotes ("\\x1b")',
+            fix=f'delete it, or write it as an escape in double quotes: "\\x{ord(control[0]):02x}"',
         )
     return text
 

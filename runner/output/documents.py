@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
 from runner.core.canonical import Json, NotJson, ensure_json, ordered
@@ -194,15 +194,16 @@ def _document(path: str, place: Span, document: Document, documents: Documents) 
     if len(documents.found) > MAX_FILES:
         documents.refuse("schema-too-large", f"the schema reads more than {MAX_FILES} files", place)
         return None
-    return _read(file, place, documents)
+    return _read(file, place, document, documents)
 
 
-def _read(file: str, place: Span, documents: Documents) -> Document | None:
+def _read(file: str, place: Span, document: Document, documents: Documents) -> Document | None:
     try:
         data = documents.read(file)
     except RunnerError as error:
-        notes = tuple(("because", problem.message) for problem in error.problems)
-        documents.problems.append(Problem("missing-file", f"'{file}' cannot be read", place, notes=notes))
+        for found in error.problems:
+            near = posixpath.relpath(found.nearest, document.base or ".") if found.nearest else ""
+            documents.problems.append(replace(found, span=place, nearest=near))
         documents.found[file] = Document(file, "", True, lambda _: place)
         return None
     problem, text, value = "", "", None
@@ -216,16 +217,16 @@ def _read(file: str, place: Span, documents: Documents) -> Document | None:
     documents.sources[file] = text
     top = Span(file, 1, 1)
     written = SchemaSource(value, top, file=file, spans={} if problem else places(text, file))
-    document = Document(file, posixpath.dirname(file), value, written.at, _prefix(file, documents))
+    named = Document(file, posixpath.dirname(file), value, written.at, _prefix(file, documents))
     if problem:
         documents.refuse("invalid-schema", f"the file is no JSON: {problem}", top)
-        documents.found[file] = document
+        documents.found[file] = named
     elif not isinstance(value, (dict, bool)):
         documents.refuse("invalid-schema", "the file holds no schema", top, expected="a mapping, or true or false")
-        documents.found[file] = document
+        documents.found[file] = named
     else:
-        _add(document, documents)
-    return document
+        _add(named, documents)
+    return named
 
 
 def _prefix(file: str, documents: Documents) -> str:

@@ -47,7 +47,10 @@ class OurParser(Parser):
         """One expression and nothing after it."""
         parsed = self.parse_expression()
         if not self.stream.eos:
-            self.fail(f"'{self.stream.current.value}' is one too many: the expression ends before it")
+            found = self.stream.current.value
+            if found == "=":
+                self.fail("'=' sets a value, and an expression has none to set: '==' compares")
+            self.fail(f"'{found}' is one too many: the expression ends before it")
         parsed.set_environment(self.environment)
         return parsed
 

@@ -110,9 +110,9 @@ def test_a_file_that_is_missing_is_exit_2_with_the_nearest(cli: Cli, app: Any) -
     said = cli("check", "workflows/aa.yaml")
     assert (said.code, said.err) == (
         2,
-        "no-such-file: there is no file 'workflows/aa.yaml'\n  nearest:  workflows/a.yaml\n",
+        "missing-file: there is no file workflows/aa.yaml\n  nearest:  workflows/a.yaml\n",
     )
-    assert cli("check", "nowhere/x.yaml").err == "no-such-file: there is no file 'nowhere/x.yaml'\n"
+    assert cli("check", "nowhere/x.yaml").err == "missing-file: there is no file nowhere/x.yaml\n"
 
 
 def test_folders_give_workflows_and_leave_the_rest(cli: Cli, app: Any, project: Path, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_standard_input_is_not_read_otherwise(cli: Cli, app: Any, monkeypatch: p
         (["--no-cache", "--refresh"], "usage: --no-cache and --refresh exclude each other\n  fix:      leave one out\n"),
         (["-i", "a=-", "-i", "b=-"],
          "usage: standard input is asked for twice: -i a=- and -i b=-\n  fix:      use a file\n"),
-        (["-i", "a=@none.txt"], "unreadable-file: input 'a': none.txt cannot be read: no such file or directory\n"),
+        (["-i", "a=@none.txt"], "missing-file: input 'a': there is no file none.txt\n"),
         (["-i", "a=@."], "unreadable-file: input 'a': . cannot be read: is a directory\n"),
         (["-i", "a=@bin"], "not-text: input 'a': bin is not text in UTF-8\n"),
         (["-o", "."], "unwritable-file: -o: . is a folder\n"),

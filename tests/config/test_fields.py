@@ -32,7 +32,7 @@ from runner.config.fields import (
         (Prompt(), "text, or {file: path}"),
         (AnyValue(), "a value"),
         (AnyMapping(), "a mapping"),
-        (Names("step", Text()), "a mapping"),
+        (Names("step", Text()), "a mapping with a name for each step"),
         (ListOf(Text()), "a list"),
         (Shapes(text=Text(says="a path"), mapping=AnyMapping()), "a path, or a mapping"),
     ],

@@ -319,7 +319,7 @@ def test_steps_are_needed(complaints: Complaints) -> None:
         "flow.yaml:1:1: missing-key: the workflow lacks the key 'steps'\n"
         "    1 | name: x\n"
         "      | ^\n"
-        "  expected: steps: a mapping"
+        "  expected: steps: a mapping with a name for each step"
     )
     assert "'steps' of the workflow is empty" in complaints("steps: {}\n")
 
@@ -348,7 +348,7 @@ def test_a_step_that_asks_nothing_of_nobody(complaints: Complaints) -> None:
         "    2 |   a:\n"
         "      |   ^\n"
         "  expected: the key 'prompt' or 'messages'\n"
-        "  fix:      prompt: |\n"
+        "  fix:      prompt: What the model is asked\n"
         "\n"
         "flow.yaml:2:3: missing-key: step 'a' names no model\n"
         "    2 |   a:\n"

@@ -219,9 +219,20 @@ def test_what_only_looks_cut_is_left_alone(text: str) -> None:
         (
             "a: 1\n- b\n",
             (
-                "f.yaml:2:1: yaml-syntax: this is not valid YAML: did not find expected key while parsing a block mapping\n"
+                "f.yaml:2:1: yaml-syntax: a list entry stands among the keys of the mapping of line 1\n"
                 "    2 | - b\n"
-                "      | ^"
+                "      | ^\n"
+                "  fix:      indent it below the entry that it belongs to"
+            ),
+        ),
+        (
+            "a:\n    b: 1\n   c: 1\n",
+            (
+                "f.yaml:3:4: yaml-syntax: this line starts at column 4, where nothing around it starts\n"
+                "    3 |    c: 1\n"
+                "      |    ^\n"
+                "  expected: column 5 or 1\n"
+                "  fix:      mend the indentation"
             ),
         ),
     ],

@@ -300,7 +300,13 @@ def test_a_second_document_is_refused_and_the_first_is_read(yaml_complaints: Com
     )
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "---\n...\n", b"", b"\xef\xbb\xbf"])
+def test_a_file_of_comments_is_empty() -> None:
+    node, problems = parse_yaml("# nothing\n", "f.yaml")
+    assert node is None
+    assert [problem.message for problem in problems] == ["f.yaml holds nothing but comments"]
+
+
+@pytest.mark.parametrize("text", ["", "---\n", "---\n...\n", b"", b"\xef\xbb\xbf"])
 def test_empty_files(text: str | bytes) -> None:
     node, problems = parse_yaml(text, "f.yaml")
     assert node is None

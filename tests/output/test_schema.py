@@ -242,7 +242,7 @@ WRONG = {
     "no json": Case(at_a({"$ref": "x.yaml"}), f"{PLACE}: refused-ref: 'x.yaml' is no .json file\n{LOCAL}"),
     "missing file": Case(
         at_a({"$ref": "x.json"}),
-        f"{PLACE}: missing-file: 'schemas/x.json' cannot be read\n  because:  there is no file 'schemas/x.json'",
+        f"{PLACE}: missing-file: there is no file 'schemas/x.json'",
     ),
     "unknown": Case(at_a({"$ref": "#/$defs/x"}), f"{PLACE}: unknown-ref: '#/$defs/x' leads to no schema\n{LOCAL}"),
     "nearest": Case(
@@ -346,7 +346,7 @@ def test_a_file_that_is_no_schema_is_told_once(text: str, message: str, files: F
 
 def test_a_missing_file_is_told_once(files: Files) -> None:
     shown = refusal({"items": {"$ref": "b.json"}, "contains": {"$ref": "b.json"}}, files({}))
-    assert shown.count("cannot be read") == 1
+    assert shown.count("there is no file") == 1
 
 
 def test_all_mistakes_are_told_together(files: Files) -> None:
