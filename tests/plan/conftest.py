@@ -144,7 +144,7 @@ class Talk:
     failed = staticmethod(failed)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def talk() -> type[Talk]:
     return Talk
 
@@ -153,14 +153,30 @@ def talk() -> type[Talk]:
 def make_flow(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Flow]:
     """Makes a workflow text ready to walk, every step with the model `scripted/m`."""
 
+    made: dict[str, Flow] = {}
+
     def make(
-        text: str, *, inputs: Mapping[str, Json] | None = None, policy: Policy | None = None, files: Any = None
+        text: str,
+        *,
+        inputs: Mapping[str, Json] | None = None,
+        policy: Policy | None = None,
+        files: Mapping[str, str] | None = None,
+        has_model: bool = False,
     ) -> Flow:
+        text = textwrap.dedent(text)
+        known = f"{text}\n{inputs}\n{policy}\n{files}"
+        if known not in made:
+            made[known] = compile_flow(
+                text + ("" if has_model else MODEL), inputs or {}, policy or Policy(), files or {}
+            )
+        return made[known]
+
+    def compile_flow(text: str, inputs: Mapping[str, Json], policy: Policy, files: Mapping[str, str]) -> Flow:
         root: Path = tmp_path_factory.mktemp("flow")
         for name, content in {
             "pyproject.toml": "",
-            "flow.yaml": textwrap.dedent(text) + MODEL,
-            **(files or {}),
+            "flow.yaml": text,
+            **files,
         }.items():
             (root / name).write_text(content)
         loaded = load_workflow(root / "flow.yaml")
@@ -176,12 +192,12 @@ def make_flow(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Flow]:
                 ROUTE,
                 DIALECTS["scripted"],
                 thinking=None,
-                policy=policy or Policy(),
+                policy=policy,
                 cost=_cost,
             )
             for name, step in linked.steps.items()
         }
-        return Flow(Program(linked, steps, inputs or {}))
+        return Flow(Program(linked, steps, inputs))
 
     return make
 
