@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from runner.checks.context import CheckContext
 from runner.core.problem import Problem
 from runner.core.span import Span
-from runner.core.workflow import OutputTable
+from runner.core.workflow import OutputTable, Template
 
 
 def check_writes(context: CheckContext) -> Iterator[Problem]:
@@ -28,13 +29,27 @@ def check_writes(context: CheckContext) -> Iterator[Problem]:
                 step.at("save"),
                 fix="leave samples out",
             )
+        if step.save is not None and step.for_each is not None and _is_fixed(step.save):
+            yield Problem(
+                "written-twice",
+                f"step '{step.name}' saves the answer of every item under one name",
+                step.at("save"),
+                fix="make the name differ by item",
+                severity="warning",
+            )
     yield from _targets(context)
 
 
 def _targets(context: CheckContext) -> Iterator[Problem]:
     written: dict[str, tuple[str, Span]] = {}
-    for title, path, span in _written(context):
-        if path in context.files:
+    workflow = context.linked.workflow
+    read = {source.file for source in workflow.data.values()} | {spec.from_file for spec in workflow.inputs.values()}
+    for title, name, span in _written(context):
+        path = posixpath.normpath(name)
+        if path.startswith("/") or path.split("/")[0] == "..":
+            message = f"{title} would write '{name}', which lies outside the project"
+            yield Problem("outside-root", message, span, "a path below the project root, and relative to it")
+        if path in context.files or path in read:
             yield Problem("overwrites", f"{title} would write over '{path}', which this project reads", span)
         if path in written:
             other, place = written[path]
@@ -48,5 +63,10 @@ def _written(context: CheckContext) -> Iterator[tuple[str, str, Span]]:
             yield f"output '{output.name}'", output.file, output.at("file")
             yield f"output '{output.name}'", f"{output.file}.failed.jsonl", output.at("file")
     for step in context.linked.workflow.steps.values():
-        if step.save is not None and "{" not in step.save.text:
+        if step.save is not None and _is_fixed(step.save):
             yield f"step '{step.name}'", step.save.text.strip(), step.at("save")
+
+
+def _is_fixed(name: Template) -> bool:
+    """Whether a file's name is known before anything is rendered."""
+    return "{" not in name.text

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from runner.checks import check
+from runner.checks.context import CheckContext
+from runner.config.load import ProjectFiles, load_workflow
+from runner.core.errors import FileError
+from runner.core.model import ModelFacts, Price, Provider, Route
+from runner.core.problem import Problem, render_all
+from runner.dialects import DIALECTS
+from runner.link.linked import link
+from runner.templates.environment import make_environment
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the checks find, and what they read."""
+
+    problems: tuple[Problem, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return render_all(self.problems, self.sources)
+
+
+FACTS = {
+    "small": ModelFacts("openai", "small", refuses=("temperature", "stop"), max_output_tokens=4000),
+    "thinker": ModelFacts(
+        "openai", "thinker", thinking_levels=("low", "high"), default_thinking="low", price=Price(1, 2)
+    ),
+}
+
+
+@pytest.fixture
+def findings(tmp_path: Path) -> Callable[..., str]:
+    """What the checks say about a workflow text; its models are `openai/small`, `openai/thinker` and `me/any`."""
+
+    def find(
+        text: str,
+        *,
+        files: Mapping[str, str] | None = None,
+        given: frozenset[str] = frozenset(),
+        is_reading: bool = True,
+    ) -> str:
+        for name, content in {"pyproject.toml": "", "flow.yaml": textwrap.dedent(text), **(files or {})}.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        loaded = load_workflow(tmp_path / "flow.yaml")
+        assert loaded.workflow is not None
+        assert loaded.problems == (), render_all(loaded.problems, loaded.sources)
+        project = ProjectFiles(tmp_path)
+        linked = link(loaded.workflow, make_environment(project.read), project.read)
+        assert linked.problems == (), render_all(linked.problems, loaded.sources)
+
+        def locate(path: str) -> Problem | None:
+            try:
+                project.locate(path)
+            except FileError as error:
+                return error.problems[0]
+            return None
+
+        routes = {step.name: _route(step.model) for step in loaded.workflow.steps.values() if step.model != "lost/one"}
+        context = CheckContext(
+            linked,
+            routes,
+            lambda route: DIALECTS[route.provider.dialect],
+            find=locate,
+            files=frozenset(loaded.files),
+            given=given,
+            read=project.read if is_reading else None,
+        )
+        return str(Told(check(context), loaded.sources))
+
+    return find
+
+
+def _route(name: str) -> Route:
+    provider, _, model = name.partition("/")
+    dialect = {"openai": "openai-chat", "me": "scripted"}[provider]
+    return Route(name, Provider(provider, dialect), model, FACTS.get(model, ModelFacts(provider, model)))
