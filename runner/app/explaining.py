@@ -44,7 +44,14 @@ class Explainer:
 
 
 def _told(found: tuple[object, ...]) -> str:
-    return ", ".join(map(str, found)) or "the text of the prompt"
+    return ", ".join(_in_words(str(change)) for change in found) or "the text of the prompt"
+
+
+def _in_words(change: str) -> str:
+    kind, colon, place = change.partition(":")
+    if kind == "template":
+        return f"the text at {place}" if colon else "the text of the prompt"
+    return {"schema": "its schema", "system": "its system text"}.get(change, change)
 
 
 def _place(ask: Ask) -> Place:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 import orjson
 
 from runner.app.types import RunOptions
+from runner.checks.inputs import misfit
 from runner.core.canonical import Json, NotJson, ensure_json
 from runner.core.errors import RunnerError, UsageError
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem, listed, nearest
 from runner.core.workflow import InputSpec, Workflow
 from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
-from runner.output.validate import Validator
 
 LoadValues = Callable[[bytes, str], tuple[Json, list[Problem]]]
 
@@ -22,9 +22,9 @@ def resolve_inputs(
     workflow: Workflow, options: RunOptions, environ: Mapping[str, str], read: ReadFile, load_values: LoadValues
 ) -> dict[str, Json]:
     """The checked values by name. Raises UsageError with everything that is wrong."""
-    problems = [
-        _unknown(name, workflow) for name in {**options.inputs, **options.input_texts} if name not in workflow.inputs
-    ]
+    unknown = [name for name in {**options.inputs, **options.input_texts} if name not in workflow.inputs]
+    problems = [_unknown(name, workflow) for name in unknown]
+    meant = {nearest(name, workflow.inputs) for name in unknown}
     values: dict[str, Json] = {}
     for name, spec in workflow.inputs.items():
         try:
@@ -35,7 +35,8 @@ def resolve_inputs(
         except SchemaProblems as error:
             problems += error.problems
         except RunnerError as error:
-            problems += error.problems
+            # An input that lacks a value because its name was misspelt is told by its misspelling.
+            problems += [problem for problem in error.problems if problem.code != "missing-input" or name not in meant]
     if problems:
         raise UsageError(problems)
     return values
@@ -64,9 +65,9 @@ def _value(
     if name in options.inputs:
         return options.inputs[name]
     if name in options.input_texts:
-        return typed(options.input_texts[name], schema, f"input '{name}'")
+        return typed(options.input_texts[name], schema)
     if spec.from_env and spec.from_env in environ:
-        return typed(environ[spec.from_env], schema, f"input '{name}' from {spec.from_env}")
+        return typed(environ[spec.from_env], schema)
     if spec.from_file:
         return _from_file(spec, schema, read, load_values)
     if spec.default is not None:
@@ -83,7 +84,7 @@ def _from_file(spec: InputSpec, schema: Json, read: ReadFile, load_values: LoadV
             raise UsageError(problems)
         return value
     try:
-        return typed(data.decode("utf-8-sig").replace("\r\n", "\n"), schema, spec.from_file)
+        return typed(data.decode("utf-8-sig").replace("\r\n", "\n"), schema)
     except UnicodeDecodeError:
         raise UsageError(Problem("not-text", f"'{spec.from_file}' is not UTF-8 text", spec.at("from_file"))) from None
 
@@ -93,8 +94,11 @@ def _wants(schema: Json) -> set[str]:
     return set(found) if isinstance(found, list) else {found} if isinstance(found, str) else set()
 
 
-def typed(text: str, schema: Json, title: str) -> Json:
-    """Text as the schema wants it: itself where text is allowed, else the JSON value that it spells."""
+def typed(text: str, schema: Json) -> Json:
+    """Text as the schema wants it: itself where text is allowed, else the JSON value that it spells.
+
+    What spells none stays text, so that it is told like every other value that does not fit.
+    """
     wanted = _wants(schema)
     if "string" in wanted or not wanted:
         return text
@@ -102,22 +106,11 @@ def typed(text: str, schema: Json, title: str) -> Json:
         value = orjson.loads(text)
         ensure_json(value)
     except (orjson.JSONDecodeError, NotJson):
-        words = " or ".join(sorted(wanted))
-        message = f"{title} is '{text[:60]}', and its schema asks for {words}"
-        raise UsageError(Problem("invalid-input", message, expected=f"JSON that is {words}")) from None
+        return text
     return value
 
 
 def _validate(spec: InputSpec, schema: CompiledSchema, value: Json) -> None:
-    violations = Validator(schema.bundled).violations(value)
-    if violations:
-        first = violations[0]
-        where = f" at {first.pointer}" if first.pointer else ""
-        found = f", not {first.found}" if first.found else ""
-        raise UsageError(
-            Problem(
-                "invalid-input",
-                f"input '{spec.name}' does not fit its schema{where}: {first.expected} is needed{found}",
-                spec.span,
-            )
-        )
+    problem = misfit(f"input '{spec.name}'", value, schema, spec.span)
+    if problem is not None:
+        raise UsageError(problem)

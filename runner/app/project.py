@@ -18,7 +18,8 @@ from runner.core.errors import FileError
 from runner.core.model import Provider, Route
 from runner.core.ports import Dialect
 from runner.core.problem import Problem, in_order
-from runner.core.workflow import Settings, Workflow
+from runner.core.span import Span
+from runner.core.workflow import ModelAlias, Settings, Step, Workflow
 from runner.dialects import DIALECTS
 from runner.link.linked import Linked, link
 from runner.templates.environment import make_environment
@@ -81,7 +82,7 @@ def open_project(
         routes, wrong = _routes(loaded.workflow, settings.settings, models, files, complete)
         problems += wrong
         context = CheckContext(
-            linked, routes, dialect_of, lambda name: _find(files, name), frozenset(loaded.files), given
+            linked, routes, dialect_of, lambda name: _find(files, name), frozenset(loaded.files), given, reader.read
         )
         problems += run_checks(context)
     return Project(
@@ -146,12 +147,13 @@ def _routes(
             catalog=catalogue(),
             span=step.at("model"),
         )
+        named_at = _named_at(step, aliases, models)
         if isinstance(found, Route):
             if found.name not in completed:
                 completed[found.name] = complete(found, files)
             whole = completed[found.name]
             found = (
-                replace(whole, span=step.at("model"))
+                replace(whole, span=_place_of_file(found.provider, settings) or named_at)
                 if isinstance(whole, Problem)
                 else replace(found, provider=whole.provider)
             )
@@ -159,5 +161,21 @@ def _routes(
             problems.append(found)
         else:
             routes[step.name] = found
-            problems += warnings_for(found, catalogue(), today(), step.at("model"))
+            problems += warnings_for(found, catalogue(), today(), named_at)
     return routes, problems
+
+
+def _named_at(step: Step, aliases: Mapping[str, ModelAlias], overrides: Mapping[str, str]) -> Span:
+    """Where the model of a step is written: at the end of its aliases, so that it is told once."""
+    name, span = step.model, step.at("model")
+    seen = set()
+    while name in aliases and name not in overrides and name not in seen:
+        seen.add(name)
+        name, span = aliases[name].use, aliases[name].at("use")
+    return span
+
+
+def _place_of_file(provider: Provider, settings: Settings) -> Span | None:
+    """Where `runner.yaml` names the weights or the answers of a provider of the project's own."""
+    places = (f"providers.{provider.name}.{key}" for key in ("model_path", "file"))
+    return next((settings.spans[place] for place in places if place in settings.spans), None)

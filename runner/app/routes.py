@@ -41,7 +41,9 @@ def _own_weights(route: Route, files: ProjectFiles, environ: Mapping[str, str]) 
     settings["model_path"] = str(path if path.is_absolute() else files.root / path)
     provider = replace(route.provider, settings=settings)
     found = find_weights(provider, environ)
-    sha256 = weights_digest(found, environ) if isinstance(found, Path) else found
+    if isinstance(found, Problem):
+        return replace(found, message=found.message.replace(f"{files.root}/", ""))  # as its author wrote it
+    sha256 = weights_digest(found, environ)
     if isinstance(sha256, Problem):
         return sha256
     return replace(route, provider=replace(provider, settings={**settings, "weights_sha256": sha256}))

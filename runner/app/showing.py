@@ -12,7 +12,7 @@ from runner.app.session import LOCAL_CACHE, RUNS
 from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json
 from runner.core.errors import NothingSelected
-from runner.core.problem import Problem, nearest
+from runner.core.problem import Problem, listed, nearest
 from runner.dialects import DIALECTS
 from runner.record.folders import JOURNAL
 from runner.record.journal import last_run, read_journal, run_folder
@@ -73,7 +73,18 @@ def show_run(root: Path, run: str | None, step: str | None, item: str | None) ->
     ]
     if step is not None and not attempts:
         where = f"{step}[{item}]" if item is not None else step
-        raise NothingSelected(Problem("no-exchange", f"run {name} holds no exchange of {where}", fix="runner show"))
+        lines = [line for line in read_journal(folder / JOURNAL) if line.get("event") == "attempt"]
+        steps = {str(line.get("step")) for line in lines}
+        near = nearest(step, steps)
+        raise NothingSelected(
+            Problem(
+                "no-exchange",
+                f"run {name} holds no exchange of {where}",
+                expected=f"a step of this run: {listed(steps)}" if steps - {step} else "",
+                nearest=near if near != step else "",
+                fix=f"runner show {name}",
+            )
+        )
     summary = _summary(folder)
     with _Answers(root) as answers:
         found = answers.lookup([str(line["key"]) for line in attempts])

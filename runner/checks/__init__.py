@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from runner.checks.context import CheckContext
 from runner.checks.files import check_files
+from runner.checks.inputs import check_inputs
 from runner.checks.models import check_models
 from runner.checks.schemas import check_schemas
 from runner.checks.writes import check_writes
@@ -16,6 +17,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_schemas,
     check_files,
     check_writes,
+    check_inputs,
 )
 
 

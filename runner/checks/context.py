@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from runner.core.model import Route
-from runner.core.ports import Dialect
+from runner.core.ports import Dialect, ReadFile
 from runner.core.problem import Problem
 from runner.link.linked import Linked
 
@@ -15,7 +15,7 @@ from runner.link.linked import Linked
 class CheckContext:
     """A linked workflow, the route of each step whose model is known, and the files that the project reads.
 
-    `find` says what is wrong with a file to be read, or None; `given` names the data sources and inputs that the
+    `find` says what is wrong with a file to be read, or None; `read` reads one, for schemas (None: not looked into); `given` names the data sources and inputs that the
     command line replaces.
     """
 
@@ -25,3 +25,4 @@ class CheckContext:
     find: Callable[[str], Problem | None]
     files: frozenset[str] = field(default_factory=frozenset)
     given: frozenset[str] = field(default_factory=frozenset)
+    read: ReadFile | None = None

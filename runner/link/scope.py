@@ -154,6 +154,7 @@ def name_problem(reference: Reference, place: Place, workflow: Workflow) -> Prob
             f"{place.title} reads '{root}', which exists only in a step with for_each",
             span,
             expected=_names_here(place),
+            fix="for_each: data.NAME, or a list" if place.owner else "",
         )
     if root in ("output", "text"):
         return _own_answer_problem(root, place, span)

@@ -73,7 +73,9 @@ def describe_syntax(error: TemplateSyntaxError, text: str, origin: Origin, *, is
     message = re.sub(r"^unexpected char (.+) at \d+$", r"unexpected character \1", message)
     message = re.sub(r"^expected token '(.+)', got '(.*)'$", r"expected '\1' and found '\2'", message)
     message = re.sub(r"^Expected an expression, got '(.*)'$", r"an expression is missing before '\1'", message)
-    fix = "" if is_expression else _RAW_FIX
+    fix = "" if is_expression or "is never closed" in message or "there is no tag" in message else _RAW_FIX
+    if is_expression and (match := re.search(r"unexpected character '([&|!])'", message)):
+        fix = {"&": "and", "|": "or", "!": "not"}[match[1]]
     return Problem("template-syntax", message[:1].lower() + message[1:], _span(origin, place), fix=fix)
 
 

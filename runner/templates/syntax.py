@@ -9,11 +9,15 @@ from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import Environment
 from jinja2.parser import Parser
 
+from runner.core.problem import nearest
 from runner.templates.places import Place, place_of
 
 # Filters that only the code generator writes: a name with a blank cannot be written in a template.
 EACH = "each element"
 WEIGHED = "weighed operand"
+
+
+_TAGS = ("for", "if", "set", "macro", "call", "filter", "raw", "block", "include", "import", "from", "with", "extends")
 
 
 class OurParser(Parser):
@@ -37,11 +41,13 @@ class OurParser(Parser):
     def fail_unknown_tag(self, name: str, lineno: int | None = None) -> NoReturn:
         if name.startswith("end") or name in ("else", "elif"):
             self.fail(f"'{name}' closes nothing that is open here", lineno)
-        self.fail(f"there is no tag '{name}'", lineno)
+        near = nearest(name, _TAGS)
+        self.fail(f"there is no tag '{name}'" + (f"; '{near}' is one" if near else ""), lineno)
 
     def fail_eof(self, end_tokens: tuple[str, ...] | None = None, lineno: int | None = None) -> NoReturn:  # noqa: ARG002
         opened = self._open[-1]
-        self.fail(f"'{opened.text}' is never closed", opened)
+        end = f": {{% end{opened.text} %}} is missing" if opened.text in _TAGS else ""
+        self.fail(f"'{opened.text}' is never closed{end}", opened)
 
     def parse_whole_expression(self) -> nodes.Expr:
         """One expression and nothing after it."""

@@ -25,7 +25,7 @@ SYNTAX = [
     ("a {{ (x] }} b", "1:8: template-syntax: unexpected ']', expected ')'"),
     ("a {{ x| }}", "1:9: template-syntax: expected 'name' and found '}}'"),
     ("a {{ x. }}", "1:9: template-syntax: expected name or number"),
-    ("a\n  {% if x %}\nb", "2:6: template-syntax: 'if' is never closed"),
+    ("a\n  {% if x %}\nb", "2:6: template-syntax: 'if' is never closed: {% endif %} is missing"),
     ("{% if x %}\n{% for y in x %}\n{% endif %}", "3:4: template-syntax: 'endif' closes nothing that is open here"),
     ("{% else %}", "1:4: template-syntax: 'else' closes nothing that is open here"),
     ("{% foo %}", "1:4: template-syntax: there is no tag 'foo'"),
