@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.app.types import CheckReport, RunOptions, RunResult
 from runner.core.canonical import Json
-from runner.core.errors import RunnerError
+from runner.core.errors import RunnerError, UsageError
 from runner.core.ports import EventSink
 from runner.core.problem import Problem, in_order
 
@@ -51,8 +51,20 @@ def run(path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> Run
         if not session.drive.replay():
             import asyncio
 
+            _refuse_inside_a_loop()
             asyncio.run(_ask_interruptibly(session))
         return session.finish()
+
+
+def _refuse_inside_a_loop() -> None:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    message = "run was called inside a running event loop, which it would block"
+    raise UsageError(Problem("running-loop", message, fix="await runner.arun(…)"))
 
 
 async def arun(path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> RunResult:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from runner.core.errors import CallNeeded, RunnerError
+from runner.core.errors import CallNeeded, RunnerError, StorageError
 from runner.core.events import Event, Settled, StepExpected
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
 from runner.core.ports import Answers, EventSink
+from runner.core.problem import Problem
 from runner.execute.replay import NeedsCalls, Walk, replay_chunk
 from runner.plan.advance import Ask, is_absorbed
 from runner.plan.stages import Chunk, Receipt, RunState
@@ -64,8 +66,16 @@ class Drive:
         self.kinds.add(outcome.failure.kind)
         if len(self.failures) < KEPT_FAILURES:
             self.failures.append(outcome)
-        if self.settings.is_fail_fast and self._performer is not None:
+        self._stop_if_failed()
+
+    def _stop_if_failed(self) -> None:
+        if self.settings.is_fail_fast and self.kinds and self._performer is not None:
             self._performer.stop(Failure(FailureKind.INTERRUPTED, "stopped after the first failure (--fail-fast)"))
+
+    @property
+    def unkept(self) -> Problem | None:
+        """Why an answer of this run could not be kept."""
+        return self._performer.unkept if self._performer is not None else None
 
     # Stored answers, synchronously
 
@@ -98,32 +108,37 @@ class Drive:
 
     async def ask(self, transport: Transport, clock: Clock, random: Callable[[], float]) -> None:
         """Walk the rest, asking what is not stored."""
-        import asyncio
-
         from runner.execute.gate import Gate
         from runner.execute.limits import InFlight
         from runner.execute.perform import Performer, Ports
 
-        assert self._rest is not None
         self.answers.commit([])  # a store that cannot keep answers is found before one is paid
-        ports = Ports(transport, clock, self.sink, self.settings.explain, random)
         gate = Gate(self.answers)
-        performer = Performer(self.state.program, gate, ports, InFlight(self.settings.max_parallel))
-        self._performer = performer
+        try:
+            ports = Ports(transport, clock, self.sink, self.settings.explain, random)
+            self._performer = Performer(self.state.program, gate, ports, InFlight(self.settings.max_parallel))
+            self._stop_if_failed()
+            await self._walk_rest(self._performer)
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+        finally:
+            try:
+                await transport.aclose()
+            finally:
+                await gate.aclose()
+
+    async def _walk_rest(self, performer: Performer) -> None:
+        import asyncio
+
+        assert self._rest is not None
         first, chunks = self._rest
         ended = [asyncio.Event() for _ in self.state.stages]
         for event in ended[:first]:
             event.set()
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._stage(first, chunks, performer, ended))
-                for number in range(first + 1, len(self.state.stages)):
-                    group.create_task(self._stage(number, None, performer, ended))
-        except* RunnerError as errors:
-            raise _first(errors) from None
-        finally:
-            await gate.aclose()
-            await transport.aclose()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._stage(first, chunks, performer, ended))
+            for number in range(first + 1, len(self.state.stages)):
+                group.create_task(self._stage(number, None, performer, ended))
 
     async def _stage(
         self, number: int, chunks: Iterator[Chunk] | None, performer: Performer, ended: list[asyncio.Event]
@@ -142,8 +157,9 @@ class Drive:
             return await run_chunk(chunk, walk, performer, self.sink)
 
         window = 2 + self.settings.max_parallel // 10
-        async for receipt in LocalEngine(run).stream(chunks, window):
-            self.state.fold(receipt)
+        async with aclosing(LocalEngine(run).stream(chunks, window)) as receipts:
+            async for receipt in receipts:
+                self.state.fold(receipt)
         ended[number].set()
 
     def interrupt(self) -> None:
@@ -153,23 +169,24 @@ class Drive:
             self._performer.stop(Failure(FailureKind.INTERRUPTED, "interrupted before it was asked"))
 
 
-def _first(errors: BaseExceptionGroup[RunnerError]) -> RunnerError:
-    error: BaseException = errors
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that a group of concurrent ones comes down to: a defect before what the user can act on."""
+    defects = group.split(RunnerError)[1]
+    error: BaseException = defects or group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, RunnerError)
     return error
 
 
-def exit_code(drive: Drive, *, has_bad_output: bool) -> int:
+def exit_code(drive: Drive, *, has_bad_output: bool, has_storage_trouble: bool) -> int:
     """The exit code of a run, by the order 130, 6, 3, 1."""
     kinds = drive.kinds
     if drive.is_interrupted:
         return 130
     if FailureKind.NEEDS_CALL in kinds:
         return CallNeeded.exit_code
-    if kinds & TROUBLE:
-        return 3
+    if kinds & TROUBLE or has_storage_trouble:
+        return StorageError.exit_code
     is_short = any(_is_short(name, drive.state) for name in drive.state.tallies)
     return 1 if kinds or has_bad_output or drive.state.lane_failures or is_short else 0
 

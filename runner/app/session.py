@@ -22,7 +22,7 @@ from runner.app.writing import Outputs, write_outputs, write_saved
 from runner.catalog.cost import cost_usd
 from runner.catalog.thinking import thinking_for
 from runner.config.load import load_values
-from runner.core.errors import FileError, RunnerError, UsageError
+from runner.core.errors import FileError, RunnerError, StorageError, UsageError
 from runner.core.events import Event, Noted, RunFinished, RunStarted
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
@@ -60,14 +60,20 @@ class Session:
         root = project.files.root
         assert project.workflow is not None
         self.workflow = project.workflow
-        self.run, folder = new_run_folder(root / RUNS)
-        self.folder = folder
-        self.journal = Journal(folder)
+        self.store = _open_store(root, options)
+        try:
+            self.run, self.folder = new_run_folder(root / RUNS)
+            self.journal = Journal(self.folder)
+        except BaseException:
+            self.store.close()
+            raise
+        self.unwritten: StorageError | None = None
+        """Why the record of this run could not be written to its end."""
+        self.has_ended = False
         self.summariser = Summariser()
         self.recorder = Recorder(self.workflow.name, is_recording=options.is_recording)
         self.sinks: tuple[EventSink, ...] = (self.summariser, self.recorder, *sinks)
         self.recordings = recordings_of(root)
-        self.store = _open_store(root, options)
         recordings = self.recordings if options.use_cache else None
         self.answers = LayeredAnswers(recordings, self.store, self._warn)
         self.received = LayeredAnswers(None, self.store, self._warn)
@@ -93,8 +99,12 @@ class Session:
             self.emit(Noted("warning", render(problem, project.sources)))
 
     def emit(self, event: Event) -> None:
-        """To the journal first: what is told was written down."""
-        self.journal(event)
+        """To the journal first: what is told was written down. A full disk ends the record, not the run."""
+        if self.unwritten is None:
+            try:
+                self.journal(event)
+            except StorageError as error:
+                self.unwritten = error
         for sink in self.sinks:
             sink(event)
 
@@ -104,11 +114,22 @@ class Session:
     # Before a call
 
     def _check_asks(self, asks: tuple[Ask, ...]) -> None:
-        """The keys and weights that the first calls need, before anything is paid. Raises UsageError."""
-        routes = {step.route.name: step.route for step in (self.program.steps[ask.step] for ask in asks)}
+        """The keys and weights that the first calls need, and those behind them, before anything is paid.
+
+        What reads an answer that is yet to come will most likely have to be asked too. Raises UsageError.
+        """
+        asked = {ask.step for ask in asks}
+        for stage in self.program.linked.stages:
+            asked |= {name for name in stage.steps if self._needs_of(name) & asked}
+        routes = {self.program.steps[name].route.name: self.program.steps[name].route for name in sorted(asked)}
         problems = [problem for route in routes.values() if (problem := self._not_ready(route)) is not None]
         if problems:
             raise UsageError(problems)
+
+    def _needs_of(self, name: str) -> frozenset[str]:
+        linked = self.program.linked
+        lane = linked.lanes.get(linked.steps[name].lane)
+        return linked.steps[name].needs | (lane.needs if lane else frozenset())
 
     def _not_ready(self, route: Route) -> Problem | None:
         from runner.app.transports import not_ready, secrets_of
@@ -124,43 +145,45 @@ class Session:
     # Walking
 
     async def ask(self) -> None:
-        """The part of the run that needs calls."""
+        """The part of the run that needs calls. Raises StorageError before the first, if its record cannot be kept."""
         import random
 
         from runner.app.transports import SystemClock, make_transport, secrets_of
 
         self.secrets = self.secrets or secrets_of(self.options)
+        if self.unwritten is not None:
+            raise self.unwritten
         transport = make_transport(self.secrets, self.options, self.project.files)
         await self.drive.ask(transport, SystemClock(), random.random)
 
     # The end
 
     def finish(self) -> RunResult:
-        """Write outputs, recordings and the record; close everything."""
-        try:
-            return self._finish()
-        finally:
-            self.close()
+        """Write outputs, recordings and the record; close everything.
+
+        What was received is delivered: a file that cannot be written is a problem of the result, never its end.
+        """
+        result = self._finish()
+        self.close()
+        return result
 
     def _finish(self) -> RunResult:
         drive = self.drive
-        outputs = Outputs()
-        if not drive.is_interrupted:
-            root = self.project.files.root
-            protected = frozenset(self.project.read_files)
-            saved = write_saved(drive.state, root, protected)
-            outputs = write_outputs(drive.state, root)
-            outputs = Outputs(outputs.value, (*saved, *outputs.problems))
+        outputs = Outputs() if drive.is_interrupted else self._write()
+        trouble = [*([drive.unkept] if drive.unkept else []), *outputs.unwritten]
+        if self.options.is_recording and not drive.is_interrupted:
+            trouble += self._record()
+        self._flush()
+        trouble += self.unwritten.problems if self.unwritten else ()
+        code = exit_code(drive, has_bad_output=bool(outputs.problems), has_storage_trouble=bool(trouble))
+        self._end("interrupted" if drive.is_interrupted else "failed" if code else "done", code, outputs.value)
         problems = (
             *failure_problems(drive.state, drive.failures, self.run),
             *list_problems(drive.state),
             *(() if drive.is_interrupted else shortage_problems(drive.state)),
             *outputs.problems,
+            *trouble,
         )
-        code = exit_code(drive, has_bad_output=bool(outputs.problems))
-        if self.options.is_recording and not drive.is_interrupted:
-            self._record()
-        self._end("interrupted" if drive.is_interrupted else "failed" if code else "done", code, outputs.value)
         return RunResult(
             run=self.run,
             outputs=None if drive.is_interrupted else outputs.value,
@@ -171,29 +194,58 @@ class Session:
             sources=self.project.sources,
         )
 
-    def _record(self) -> None:
-        changed = self.recorder.write(self.recordings, self.answers, self.received, self.program)
+    def _write(self) -> Outputs:
+        root = self.project.files.root
+        saved = write_saved(self.drive.state, root, frozenset(self.project.read_files))
+        made = write_outputs(self.drive.state, root)
+        return Outputs(made.value, (*saved.problems, *made.problems), (*saved.unwritten, *made.unwritten))
+
+    def _record(self) -> tuple[Problem, ...]:
+        """Write the recordings; what kept them from being written."""
+        try:
+            changed = self.recorder.write(self.recordings, self.answers, self.received, self.program)
+        except StorageError as error:
+            return error.problems
         self.emit(Noted("recorded", changed))
+        return ()
 
     def _end(self, status: str, code: int, value: object = None) -> None:
-        shadowed = self.recorder.shadowed(self.recordings, self.received)
+        self.has_ended = True
+        self._tell_shadowed()
+        seconds = time.monotonic() - self.started
+        self.emit(RunFinished(self.run, status, code, seconds, value))
+        self._flush()
+        with suppress(StorageError):  # a journal without a summary is read as a run that was cut short
+            write_summary(self.folder, self.summariser.summary())
+
+    def _flush(self) -> None:
+        if self.unwritten is None:
+            try:
+                self.journal.flush()
+            except StorageError as error:
+                self.unwritten = error
+
+    def _tell_shadowed(self) -> None:
+        try:
+            shadowed = self.recorder.shadowed(self.recordings, self.received)
+        except StorageError:
+            return  # the store is what failed, and is told of already
         if shadowed and not self.options.is_recording:
             text = f"{shadowed} fresh answers are recorded differently in cache/recordings: used in this run only"
             self.emit(Noted("recorded-differently", f"{text}; --record replaces them"))
-        seconds = time.monotonic() - self.started
-        self.emit(RunFinished(self.run, status, code, seconds, value))
-        self.journal.flush()
-        write_summary(self.folder, self.summariser.summary())
 
     def abandon(self, code: int) -> None:
         """The run ends by an error: say so in the record, and close everything."""
-        with suppress(RunnerError):
-            self._end("interrupted" if code == 130 else "failed", code)
-        self.close()
+        try:
+            if not self.has_ended:
+                self._end("interrupted" if code == 130 else "failed", code)
+        finally:
+            self.close()
 
     def close(self) -> None:
         try:
-            self.journal.close()
+            with suppress(StorageError):  # of lines that could not be written, which is told of already
+                self.journal.close()
         finally:
             self.store.close()
 
@@ -238,7 +290,7 @@ def _unknown(option: str, kind: str, name: str, known: Iterable[str]) -> Problem
     return Problem(
         f"unknown-{kind}",
         f"{option} names '{name}', but no {kind} has that name",
-        expected=f"one of {listed(known)}" if known else "",
+        expected=f"{'an alias of a model' if kind == 'alias' else 'a step'}: {listed(known)}" if known else "",
         nearest=nearest(name, known),
     )
 

@@ -23,30 +23,34 @@ from runner.templates.problems import RenderFailed
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """The document for standard output, and what could not be evaluated."""
+    """The document for standard output, what could not be evaluated, and what could not be written."""
 
     value: Json = None
     problems: tuple[Problem, ...] = ()
+    unwritten: tuple[Problem, ...] = ()
 
 
 def write_outputs(state: RunState, root: Path) -> Outputs:
-    """Evaluate the outputs and write the tables. Raises StorageError for a table that cannot be written."""
+    """Evaluate the outputs and write the tables. One that cannot be written does not take the others with it."""
     scope = state.scope()
     linked = state.program.linked.outputs
     if not linked:
         return Outputs(answers(state, scope))
     problems: list[Problem] = []
+    unwritten: list[Problem] = []
     found: dict[str, Json] = {}
     for output in linked:
-        if isinstance(output.output, OutputTable):
-            found[output.output.name] = _write_table(output, output.output, state, scope, root)
-            continue
+        found[output.output.name] = None
         try:
-            found[output.output.name] = output_value(output, scope, state.program.inputs)
+            if isinstance(output.output, OutputTable):
+                found[output.output.name] = _write_table(output, output.output, state, scope, root)
+            else:
+                found[output.output.name] = output_value(output, scope, state.program.inputs)
         except RenderFailed as error:
             problems.append(error.problem)
-            found[output.output.name] = None
-    return Outputs(found, tuple(problems))
+        except StorageError as error:
+            unwritten += error.problems
+    return Outputs(found, tuple(problems), tuple(unwritten))
 
 
 def _write_table(output: LinkedOutput, table: OutputTable, state: RunState, scope: Scope, root: Path) -> Json:
@@ -69,18 +73,23 @@ def _write_table(output: LinkedOutput, table: OutputTable, state: RunState, scop
     return {"file": table.file, "rows": writer.rows, "failed": len(failed)}
 
 
-def write_saved(state: RunState, root: Path, protected: frozenset[str]) -> tuple[Problem, ...]:
+def write_saved(state: RunState, root: Path, protected: frozenset[str]) -> Outputs:
     """Write the texts of steps with `save`. Problems name files that may not be written, or are written twice."""
     problems: list[Problem] = []
+    unwritten: list[Problem] = []
     written: dict[Path, str] = {}
     for step in state.program.steps.values():
         if step.linked.save is None:
             continue
         for item, outcome in _texts(step, state):
-            problem = _save(step, item, outcome, state, root, protected, written)
+            try:
+                problem = _save(step, item, outcome, state, root, protected, written)
+            except StorageError as error:
+                unwritten += error.problems
+                continue
             if problem is not None:
                 problems.append(problem)
-    return tuple(problems)
+    return Outputs(None, tuple(problems), tuple(unwritten))
 
 
 def _texts(step: StepProgram, state: RunState) -> Iterator[tuple[Item, Outcome]]:
@@ -145,7 +154,12 @@ def below(root: Path, name: str) -> Path:
     base = root.resolve()
     if not name or name.endswith("/") or "\0" in name:
         raise StorageError(Problem("outside-root", f"'{name}' is no file name"))
-    path = (base / name).resolve()
-    if path == base or not path.is_relative_to(base) or path.is_dir():
+    try:
+        path = (base / name).resolve()
+        is_folder = path.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, half a character, a circle of links
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "no file can be called so"
+        raise StorageError(Problem("outside-root", f"'{name[:200]}' is no file name: {reason}")) from None
+    if path == base or not path.is_relative_to(base) or is_folder:
         raise StorageError(Problem("outside-root", f"'{name}' is not a file below the project's root"))
     return path

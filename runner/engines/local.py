@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Generic, TypeVar
 
 C = TypeVar("C")
@@ -16,10 +16,11 @@ class LocalEngine(Generic[C, R]):
     def __init__(self, run_chunk: Callable[[C], Awaitable[R]]) -> None:
         self._run_chunk = run_chunk
 
-    async def stream(self, chunks: Iterable[C], window: int) -> AsyncIterator[R]:
+    async def stream(self, chunks: Iterable[C], window: int) -> AsyncGenerator[R, None]:
         """At most `window` chunks are under way; no chunk is taken from the source before there is room for it."""
         source = iter(chunks)
         running: set[asyncio.Task[R]] = set()
+        done: set[asyncio.Task[R]] = set()
         is_dry = False
         try:
             while True:
@@ -37,4 +38,5 @@ class LocalEngine(Generic[C, R]):
         finally:
             for task in running:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            # Also those that are done: of several that failed at once only the first is raised.
+            await asyncio.gather(*running, *done, return_exceptions=True)

@@ -28,24 +28,25 @@ async def _run_item(plan: ItemPlan, walk: Walk, performer: Performer, emit: Even
     state = move.state
     waiting: dict[asyncio.Task[Answered], Ask] = {}
     ready = list(move.asks)
-    while ready or waiting:
-        if len(ready) == 1 and not waiting:
-            ask = ready.pop()
-            state, asks = await _take(state, ask, await performer.answer(ask), walk, performer, emit)
-            ready += asks
-            continue
-        waiting |= {asyncio.create_task(performer.answer(ask)): ask for ask in ready}
-        ready = []
-        try:
+    try:
+        while ready or waiting:
+            if len(ready) == 1 and not waiting:
+                ask = ready.pop()
+                state, asks = await _take(state, ask, await performer.answer(ask), walk, performer, emit)
+                ready += asks
+                continue
+            waiting |= {asyncio.create_task(performer.answer(ask)): ask for ask in ready}
+            ready = []
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            for task in waiting:
-                task.cancel()
-            raise
-        for task in done:
-            ask = waiting.pop(task)
-            state, asks = await _take(state, ask, task.result(), walk, performer, emit)
-            ready += asks
+            for task in done:
+                state, asks = await _take(state, waiting[task], task.result(), walk, performer, emit)
+                del waiting[task]
+                ready += asks
+    finally:
+        # By an error or a cancellation: nothing may run on behind the back of those who close the store.
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
     return state.outcomes
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.core.answer import StoredAnswer
-from runner.core.errors import RunnerError
 from runner.core.ports import Answers
 
 MAX_BATCH = 256
@@ -50,7 +49,7 @@ class Gate:
         wanted, self._wanted = self._wanted, {}
         try:
             found = self._answers.lookup(list(wanted))
-        except RunnerError as error:
+        except Exception as error:  # noqa: BLE001  # nobody may wait for ever: it is raised where the answer is awaited
             for future in (future for futures in wanted.values() for future in futures):
                 if not future.done():
                     future.set_exception(error)

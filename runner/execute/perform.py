@@ -12,10 +12,11 @@ from runner.core.errors import StorageError
 from runner.core.events import Noted, Retrying
 from runner.core.outcome import RETRIED_KINDS, ROUTE_STOPPERS, Failure, FailureKind, Source
 from runner.core.ports import CallFailed, Clock, EventSink, Transport
+from runner.core.problem import Problem
 from runner.core.response import Finish
 from runner.execute.gate import Gate
 from runner.execute.limits import InFlight
-from runner.execute.retry import DEFAULT_RETRIES, Wait, decide
+from runner.execute.retry import DEFAULT_RETRIES, GiveUp, Wait, decide
 from runner.plan.advance import Answered, Ask
 from runner.plan.program import Program, StepProgram
 
@@ -57,14 +58,22 @@ class Performer:
         }
         self._flights: dict[str, asyncio.Future[Answered]] = {}
         self._asked: set[str] = set()
+        self._ends = {step.route.name: asyncio.Event() for step in program.steps.values()}
         self._dead: dict[str, Failure] = {}
         self._stopped: Failure | None = None
-        self._stopping = asyncio.Event()
+        self.unkept: Problem | None = None
+        """Why an answer of this run could not be kept."""
 
     def stop(self, failure: Failure) -> None:
         """Send nothing more; what is in flight is waited for and kept."""
         self._stopped = self._stopped or failure
-        self._stopping.set()
+        for end in self._ends.values():
+            end.set()
+
+    def _bury(self, step: StepProgram, failure: Failure) -> None:
+        """Send nothing more to this model."""
+        self._dead.setdefault(step.route.name, failure)
+        self._ends[step.route.name].set()
 
     async def answer(self, ask: Ask) -> Answered:
         """The stored answer, or a fresh one, or why there is none. Never raises for what a provider does."""
@@ -89,7 +98,10 @@ class Performer:
 
     async def _once(self, ask: Ask) -> Answered:
         while (flight := self._flights.get(ask.key)) is not None:
-            shared = await asyncio.shield(flight)
+            await asyncio.wait({flight})
+            if flight.cancelled():
+                continue  # its leader was cancelled; the next one leads
+            shared = flight.result()
             if shared.answer is not None:
                 return replace(shared, answer=replace(shared.answer, source=Source.CACHED), requests=0, seconds=0.0)
             if shared.failure is None or shared.failure.kind not in RETRIED_KINDS:
@@ -99,6 +111,10 @@ class Performer:
         try:
             answered = await self._request(ask)
             flight.set_result(answered)
+        except Exception as error:
+            flight.set_exception(error)
+            flight.exception()  # seen: it is raised here, whether or not others wait for it too
+            raise
         finally:
             del self._flights[ask.key]
             flight.cancel()
@@ -111,35 +127,41 @@ class Performer:
             if ask.step in self._by_step:
                 await slots.enter_async_context(self._by_step[ask.step])
             await slots.enter_async_context(self._limit)
-            failure = self._stopped or self._dead.get(step.route.name)
+            failure = self._ended(step)
             if failure is not None:
                 return Answered(failure=failure)
             answered = replace(await self._send(step, ask), reason=reason)
             if answered.failure is not None and answered.failure.kind in ROUTE_STOPPERS:
-                self._dead.setdefault(step.route.name, answered.failure)
+                self._bury(step, answered.failure)
             if answered.answer is not None and ask.use != "off":
                 await self.keep(answered.answer)
                 self._asked.add(ask.key)
         return answered
+
+    def _ended(self, step: StepProgram) -> Failure | None:
+        """Why nothing more is sent, at all or to this model."""
+        return self._stopped or self._dead.get(step.route.name)
 
     async def _send(self, step: StepProgram, ask: Ask) -> Answered:
         """Requests until one is answered or retrying has no point. The only retry loop."""
         clock = self._ports.clock
         settings = step.linked.step
         started = clock.monotonic()
-        tries = maybe_paid = 0
+        tries = requests = maybe_paid = 0
         while True:
             tries += 1
+            requests += 1
             sent_at = clock.monotonic()
             try:
                 payload = await self._payload(step, ask, settings.timeout_s or DEFAULT_TIMEOUT_S)
                 finish = step.dialect.decode(payload).finish
             except CallFailed as error:
                 failure = error.failure
+                requests += error.requests - 1
             else:
                 seconds = clock.monotonic() - sent_at
                 answer = self._stored(ask, payload, FINAL_BY_FINISH.get(finish), seconds)
-                return Answered(answer, is_todays=True, requests=tries, seconds=seconds, maybe_paid_twice=maybe_paid)
+                return Answered(answer, is_todays=True, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
             is_unclear = failure.kind is FailureKind.UNKNOWN_DELIVERY
             decision = decide(
                 failure,
@@ -148,14 +170,15 @@ class Performer:
                 elapsed_s=clock.monotonic() - started,
                 random=self._ports.random(),
             )
-            if not isinstance(decision, Wait) or self._stopped:
-                seconds = clock.monotonic() - started
-                return Answered(failure=failure, requests=tries, seconds=seconds, maybe_paid_twice=maybe_paid)
-            maybe_paid += is_unclear
-            self._ports.emit(Retrying(ask.step, ask.item, tries, decision.seconds, failure.message))
-            if await self._stopped_while(clock.sleep(decision.seconds)):
-                seconds = clock.monotonic() - started
-                return Answered(failure=failure, requests=tries, seconds=seconds, maybe_paid_twice=maybe_paid)
+            if isinstance(decision, Wait) and self._ended(step) is None:
+                self._ports.emit(Retrying(ask.step, ask.item, tries, decision.seconds, failure.message))
+                if not await self._ended_while(step, clock.sleep(decision.seconds)):
+                    maybe_paid += is_unclear
+                    continue
+            if isinstance(decision, GiveUp) and failure.kind in RETRIED_KINDS:
+                failure = replace(failure, message=f"{failure.message}; {decision.reason}")
+            seconds = clock.monotonic() - started
+            return Answered(failure=failure, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
 
     async def _payload(self, step: StepProgram, ask: Ask, timeout_s: float) -> bytes:
         """One request. Raises CallFailed. A stop waits for what may be paid, and drops what runs in this process."""
@@ -163,21 +186,22 @@ class Performer:
         if not step.route.provider.is_in_process:
             return await send
         sending = asyncio.ensure_future(send)
-        if await self._stopped_while(sending) and not sending.done():
+        if await self._ended_while(step, sending) and not sending.done():
             await asyncio.gather(sending, return_exceptions=True)
-            raise CallFailed(self._stopped or Failure(FailureKind.INTERRUPTED, "stopped"))
+            raise CallFailed(self._ended(step) or Failure(FailureKind.INTERRUPTED, "stopped"))
         return await sending
 
-    async def _stopped_while(self, waiting: Awaitable[object]) -> bool:
-        """Wait for something, but no longer than until the run is stopped; whether it was."""
+    async def _ended_while(self, step: StepProgram, waiting: Awaitable[object]) -> bool:
+        """Wait for something, but no longer than until nothing more is sent to this model; whether that came."""
+        end = self._ends[step.route.name]
         waited = asyncio.ensure_future(waiting)
-        stopping = asyncio.ensure_future(self._stopping.wait())
+        ending = asyncio.ensure_future(end.wait())
         try:
-            await asyncio.wait((waited, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((waited, ending), return_when=asyncio.FIRST_COMPLETED)
         finally:
             waited.cancel()
-            stopping.cancel()
-        return self._stopping.is_set()
+            ending.cancel()
+        return end.is_set()
 
     def _stored(self, ask: Ask, payload: bytes, failure: FailureKind | None, seconds: float) -> StoredAnswer:
         request = ask.request
@@ -197,7 +221,8 @@ class Performer:
         )
 
     def _storage_failed(self, error: StorageError) -> None:
-        if self._stopped is None:
+        if self.unkept is None:
             problem = error.problems[0]
-            self._ports.emit(Noted("storage", f"{problem.message}; answers received since are used but not kept"))
-            self.stop(Failure(FailureKind.STORAGE, problem.message))
+            self.unkept = replace(problem, message=f"{problem.message}; answers received since are used but not kept")
+            self._ports.emit(Noted("storage", self.unkept.message))
+            self.stop(Failure(FailureKind.STORAGE, "not asked, because its answer could not be kept"))
