@@ -84,7 +84,7 @@ def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:
         placed.span,
         expected=expected,
         notes=tuple(notes),
-        fix=_fix(failure.kind, step.linked.step),
+        fix=_fix(failure, step.linked.step),
     )
 
 
@@ -146,9 +146,9 @@ def _tried(attempts: Sequence[Attempt], answered: Sequence[Attempt], step: StepP
     return [("tried", f"{_counted(requests, 'request')} to {step.route.name}")] if requests else []
 
 
-def _fix(kind: FailureKind, step: Step) -> str:
-    match kind:
-        case FailureKind.INVALID:
+def _fix(failure: Failure, step: Step) -> str:
+    match failure.kind:
+        case FailureKind.INVALID if failure.violations:
             again = f"repair: {step.repair + 1} asks once more" if step.repair < 10 else "ask for it more clearly"
             what = "the schema" if step.schema else "the ensure lines"
             return f"say in the prompt what is expected, or loosen {what}; {again}"
