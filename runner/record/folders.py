@@ -67,10 +67,12 @@ def write_record_file(path: Path, data: bytes) -> None:
 
 
 def unwritable_record(path: Path, error: OSError) -> StorageError:
+    is_in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+    reason = "a file is in the way" if is_in_the_way else error.strerror or error
     return StorageError(
         Problem(
             code="record-unwritable",
-            message=f"the run record {path} cannot be written: {error.strerror or error}",
+            message=f"the run record {path} cannot be written: {reason}",
             fix="free space or make the folder writable, then run again; answers that were stored are kept",
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from runner.core.problem import Problem
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FULL_WORDS = ("disk is full",)
+_IN_THE_WAY = frozenset(map(os.strerror, (errno.EEXIST, errno.ENOTDIR)))
 _BUSY_WORDS = ("is locked", "is busy")
 _UNWRITABLE_WORDS = ("readonly", "unable to open", "disk i/o error", "authoriz")
 
@@ -32,6 +34,8 @@ def explain(path: Path, error: BaseException) -> StorageError:
     words = said.lower()
     if (isinstance(error, OSError) and error.errno in _FULL) or _has(words, _FULL_WORDS):
         return StorageError(full(path))
+    if isinstance(error, OSError) and said in _IN_THE_WAY:
+        return StorageError(unwritable(path, "a file is in the way"))
     if isinstance(error, OSError):
         return StorageError(unwritable(path, said))
     if _has(words, _BUSY_WORDS):

@@ -77,7 +77,7 @@ def test_a_place_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> None
     with pytest.raises(StorageError) as caught:
         new_run_folder(tmp_path / "file" / ".runner" / "runs")
     assert render(caught.value.problems[0], {}) == (
-        f"record-unwritable: the run record {tmp_path}/file/.runner/runs cannot be written: Not a directory\n"
+        f"record-unwritable: the run record {tmp_path}/file/.runner/runs cannot be written: a file is in the way\n"
         "  fix:      free space or make the folder writable, then run again; answers that were stored are kept"
     )
 

@@ -308,7 +308,7 @@ def test_a_file_in_the_place_of_the_folder_is_said_in_words(open_store: Open, fo
     folder.parent.mkdir(parents=True)
     folder.write_text("")
     assert problem_of(open_store) == (
-        f"cache-unwritable: the cache in {folder} cannot be used: File exists\n"
+        f"cache-unwritable: the cache in {folder} cannot be used: a file is in the way\n"
         "  fix:      make the folder readable and writable for you, or run with --no-cache"
     )
 
