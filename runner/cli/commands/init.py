@@ -19,9 +19,13 @@ name: hello
 inputs:
   who: {type: string, default: the whole team}
 
+# Another model for one run: --model fast=gemini/gemini-3.1-flash-lite
+models:
+  fast: local/smollm2-135m
+
 steps:
   greet:
-    model: local/smollm2-135m
+    model: fast
     prompt: |
       Write one friendly sentence that greets {{ inputs.who }}.
     fields:
