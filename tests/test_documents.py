@@ -1,7 +1,8 @@
 """Everything the README and the documents show is run: commands, workflows, Python, and the lists that they repeat.
 
 Comments before a block say what a reader need not see: `<!-- file: NAME -->` writes the block to that file first,
-`<!-- continues -->` adds it to the YAML block before, `<!-- exit: N -->` is the exit code of its commands.
+`<!-- continues -->` adds it to the YAML block before, `<!-- from: NAME -->` says that its lines are those of a file, in
+their order, `<!-- exit: N -->` is the exit code of its commands.
 The embedded model is played by answers that it gave (tests/documents/recordings).
 """
 
@@ -230,6 +231,10 @@ def test_every_block_of_a_document_works(path: Path, copy: Copy, monkeypatch: py
             target = copy.folder / block.notes["file"]
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(block.text, encoding="utf-8")
+        if "from" in block.notes:
+            lines = iter((ROOT / block.notes["from"]).read_text(encoding="utf-8").splitlines())
+            strange = [line for line in block.text.splitlines() if line and line not in lines]
+            assert not strange, f"{block.place}: {block.notes['from']} has other lines than {strange}"
         match block.kind:
             case "sh":
                 run_commands(block, copy, monkeypatch)
