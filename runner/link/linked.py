@@ -153,6 +153,7 @@ class _Linker:
         self.problems: list[Problem] = []
         self.lanes: dict[str, Lane] = {}
         self.lane_of: dict[str, str] = {}
+        self.unknown_lanes: set[str] = set()
         for step in workflow.steps.values():
             self.lane_of[step.name] = self._lane_name(step)
         for step in workflow.steps.values():
@@ -177,8 +178,10 @@ class _Linker:
         name = self._canonical(items)
         if name in self.lanes:
             return name
+        told = len(self.problems)
         compiled = self._compile(compile_expression, items)
         if compiled is None:
+            self.unknown_lanes.add(name)
             return name
         place = Place(title, reads_data=True)
         uses = self._uses(items, place)
@@ -194,6 +197,8 @@ class _Linker:
             barriers=frozenset(use.step for use in uses if use.is_barrier),
             uses=uses,
         )
+        if len(self.problems) > told:
+            self.unknown_lanes.add(name)
         return name
 
     def _refuse_data_inside(self, items: Expression, title: str) -> None:
@@ -347,7 +352,11 @@ class _Linker:
 
     def _one(self, reference: Reference, place: Place) -> tuple[Use | None, Problem | None]:
         if reference.path[0] == "steps":
-            return use_of(reference, place, self.workflow, self.lane_of)
+            use, problem = use_of(reference, place, self.workflow, self.lane_of)
+            is_unclear = problem is not None and problem.code == "wrong-field"
+            if is_unclear and self.unknown_lanes & {place.lane, self.lane_of[reference.path[1]]}:
+                return None, None  # which items are meant is not known until the list is mended
+            return use, problem
         return None, name_problem(reference, place, self.workflow)
 
     def _warn_of_index(self, reference: Reference, use: Use) -> None:
