@@ -33,6 +33,7 @@ def explain_syntax(error: yaml.YAMLError, lines: Sequence[str], file: str) -> Pr
         or _unclosed_quote(place, lines, context, context_mark)
         or _text_after_quote(place, lines, found)
         or _colon_in_text(place, found)
+        or _dash_in_text(place, found)
         or _reserved_character(place, lines, found)
         or _indentation(place, lines, context, found, context_mark)
         or Problem("yaml-syntax", f"this is not valid YAML: {_in_words(context, found)}", place)
@@ -155,6 +156,17 @@ def _colon_in_text(place: Span, found: str) -> Problem | None:
         "a colon with a blank after it starts a value, but none can start here",
         place,
         fix="put text with a colon in quotes or in a block with |, or mend the indentation",
+    )
+
+
+def _dash_in_text(place: Span, found: str) -> Problem | None:
+    if "block sequence entries are not allowed" not in found:
+        return None
+    return Problem(
+        "yaml-syntax",
+        "a dash with a blank after it starts a list entry, but none can start here",
+        place,
+        fix="put text with a dash in quotes or in a block with |, or put the list on a line of its own",
     )
 
 

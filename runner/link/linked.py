@@ -22,6 +22,7 @@ from runner.core.workflow import (
 )
 from runner.link.scope import Place, Use, name_problem, use_of
 from runner.link.stages import Stage, cut_stages, find_circle
+from runner.link.values import Types
 from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
 from runner.templates.environment import Environment
 from runner.templates.expression import CompiledExpression, compile_expression
@@ -134,6 +135,7 @@ def link(workflow: Workflow, environment: Environment, read: ReadFile) -> Linked
     outputs = tuple(linker.output(output) for output in workflow.outputs.values())
     lanes = {name: lane for name, lane in linker.lanes.items() if name}
     problems = linker.problems
+    problems += linker.path_problems(steps)
     circle = find_circle(steps, lanes)
     stages: tuple[Stage, ...] = ()
     if circle:
@@ -151,6 +153,7 @@ class _Linker:
         self.environment = environment
         self.read = read
         self.problems: list[Problem] = []
+        self.readings: list[tuple[Reference, Place]] = []
         self.lanes: dict[str, Lane] = {}
         self.lane_of: dict[str, str] = {}
         self.unknown_lanes: set[str] = set()
@@ -346,7 +349,9 @@ class _Linker:
             use, problem = self._one(reference, place)
             if problem is not None:
                 self.problems.append(problem)
-            elif use is not None:
+            else:
+                self.readings.append((reference, place))
+            if problem is None and use is not None:
                 self._warn_of_index(reference, use)
                 yield use
 
@@ -358,6 +363,16 @@ class _Linker:
                 return None, None  # which items are meant is not known until the list is mended
             return use, problem
         return None, name_problem(reference, place, self.workflow)
+
+    # Types
+
+    def path_problems(self, steps: Mapping[str, LinkedStep]) -> list[Problem]:
+        """Fields that the values read cannot have; a place that is wrong already is not told again."""
+        lists = {name: (lane.data, lane.items.path or ()) for name, lane in self.lanes.items()}
+        types = Types(self.workflow, lists, {name: step.schema for name, step in steps.items()}, self.read)
+        told = {problem.span for problem in self.problems}
+        found = (types.problem(reference, place) for reference, place in self.readings)
+        return [problem for problem in found if problem is not None and problem.span not in told]
 
     def _warn_of_index(self, reference: Reference, use: Use) -> None:
         if use.is_barrier and use.path and use.path[0].lstrip("-").isdigit():

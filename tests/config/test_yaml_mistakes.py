@@ -211,9 +211,10 @@ def test_what_only_looks_cut_is_left_alone(text: str) -> None:
         (
             "a: - b\n",
             (
-                "f.yaml:1:4: yaml-syntax: this is not valid YAML: block sequence entries are not allowed in this context\n"
+                "f.yaml:1:4: yaml-syntax: a dash with a blank after it starts a list entry, but none can start here\n"
                 "    1 | a: - b\n"
-                "      |    ^"
+                "      |    ^\n"
+                "  fix:      put text with a dash in quotes or in a block with |, or put the list on a line of its own"
             ),
         ),
         (
