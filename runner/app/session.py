@@ -18,7 +18,7 @@ from runner.app.keeping import Recorder, recordings_of
 from runner.app.project import Project, dialect_of, open_project
 from runner.app.routes import complete_route
 from runner.app.types import RunOptions, RunResult
-from runner.app.writing import Outputs, write_outputs, write_saved
+from runner.app.writing import Outputs, check_targets, protected_files, write_outputs, write_saved
 from runner.catalog.cost import cost_usd
 from runner.catalog.thinking import thinking_for
 from runner.config.load import load_values
@@ -196,7 +196,7 @@ class Session:
 
     def _write(self) -> Outputs:
         root = self.project.files.root
-        saved = write_saved(self.drive.state, root, frozenset(self.project.read_files))
+        saved = write_saved(self.drive.state, root, _protected(self.project))
         made = write_outputs(self.drive.state, root)
         return Outputs(made.value, (*saved.problems, *made.problems), (*saved.unwritten, *made.unwritten))
 
@@ -262,6 +262,7 @@ def prepare(path: Path, options: RunOptions, sinks: Sequence[EventSink]) -> Sess
     if project.has_errors:
         raise FileError([problem for problem in project.problems if problem.is_error], project.sources)
     _check_names(project, options)
+    _check_files(project)
     program, data = _program(project, options, environ)
     return Session(project, program, data, options, sinks)
 
@@ -283,6 +284,19 @@ def _check_names(project: Project, options: RunOptions) -> None:
     ]
     if problems:
         raise UsageError(problems)
+
+
+def _check_files(project: Project) -> None:
+    """The files that will be written, before anything is paid for their content."""
+    assert project.workflow is not None
+    problems = check_targets(project.workflow, project.files.root, _protected(project))
+    if problems:
+        raise FileError(problems, project.sources)
+
+
+def _protected(project: Project) -> frozenset[str]:
+    assert project.workflow is not None
+    return protected_files(project.workflow, (*project.read_files, *project.sources))
 
 
 def _unknown(option: str, kind: str, name: str, known: Iterable[str]) -> Problem:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from runner.core.canonical import Json
 from runner.core.errors import StorageError
 from runner.core.outcome import Outcome, Status
 from runner.core.problem import Problem
-from runner.core.workflow import OutputTable
+from runner.core.span import Span
+from runner.core.workflow import OutputTable, Workflow
 from runner.link.linked import LinkedOutput
 from runner.plan.advance import Scope, view_of
 from runner.plan.items import ROOT_ITEM, Item
@@ -77,7 +80,7 @@ def write_saved(state: RunState, root: Path, protected: frozenset[str]) -> Outpu
     """Write the texts of steps with `save`. Problems name files that may not be written, or are written twice."""
     problems: list[Problem] = []
     unwritten: list[Problem] = []
-    written: dict[Path, str] = {}
+    written = _tables(state, root)
     for step in state.program.steps.values():
         if step.linked.save is None:
             continue
@@ -90,6 +93,48 @@ def write_saved(state: RunState, root: Path, protected: frozenset[str]) -> Outpu
             if problem is not None:
                 problems.append(problem)
     return Outputs(None, tuple(problems), tuple(unwritten))
+
+
+def _tables(state: RunState, root: Path) -> dict[Path, str]:
+    """Where the tables go, each with what writes it."""
+    targets: dict[Path, str] = {}
+    for output in state.program.linked.outputs:
+        if isinstance(output.output, OutputTable):
+            with suppress(StorageError):
+                targets[below(root, output.output.file)] = f"output '{output.output.name}'"
+    return targets
+
+
+def check_targets(workflow: Workflow, root: Path, protected: frozenset[str]) -> tuple[Problem, ...]:
+    """The files whose names are known before the run and that it may not write, as the disk is now."""
+    tables = (output for output in workflow.outputs.values() if isinstance(output, OutputTable))
+    steps = ((step, step.save.text) for step in workflow.steps.values() if step.save is not None)
+    found = [
+        *(_check_target(table.file, f"output '{table.name}'", table.at("file"), root, protected) for table in tables),
+        *(
+            _check_target(name.strip(), f"step '{step.name}'", step.at("save"), root, protected)
+            for step, name in steps
+            if "{" not in name
+        ),
+    ]
+    return tuple(problem for problem in found if problem is not None)
+
+
+def _check_target(name: str, where: str, span: Span, root: Path, protected: frozenset[str]) -> Problem | None:
+    try:
+        relative = below(root, name).relative_to(root.resolve()).as_posix()
+    except StorageError as error:
+        return Problem("outside-root", f"{where}: {error.problems[0].message}", span)
+    if relative.casefold() in protected or _is_kept(relative):
+        return Problem("overwrites", f"{where} would write over '{relative}', which this project reads", span)
+    return None
+
+
+def protected_files(workflow: Workflow, read: Iterable[str]) -> frozenset[str]:
+    """The files that no answer may replace, in lower case: a file system may not tell `Flow.yaml` from `flow.yaml`."""
+    data = (source.file for source in workflow.data.values())
+    inputs = (spec.from_file for spec in workflow.inputs.values())
+    return frozenset(posixpath.normpath(name).casefold() for name in (*read, *data, *inputs) if name)
 
 
 def _texts(step: StepProgram, state: RunState) -> Iterator[tuple[Item, Outcome]]:
@@ -123,16 +168,16 @@ def _save(
         name = step.linked.save.render(
             {"inputs": state.program.inputs, "steps": {**state.scope().views, **views}, **names}
         )
-        path = below(root, name.strip())
     except RenderFailed as error:
         return error.problem
-    except StorageError as error:
-        return Problem("outside-root", f"{where}: {error.problems[0].message}", span)
-    relative = path.relative_to(root.resolve()).as_posix()
-    if relative in protected or _is_kept(relative):
-        return Problem("overwrites", f"{where} would write over '{relative}', which this project reads", span)
+    problem = _check_target(name.strip(), where, span, root, protected)
+    if problem is not None:
+        return problem
+    path = below(root, name.strip())
     if path in written:
-        message = f"{where} would write '{relative}', which {written[path]} has written"
+        message = (
+            f"{where} would write '{path.relative_to(root.resolve()).as_posix()}', which {written[path]} has written"
+        )
         return Problem("written-twice", message, span, fix="make the name differ by item")
     written[path] = where
     write_text(path, str(outcome.output))
@@ -141,6 +186,7 @@ def _save(
 
 def _is_kept(relative: str) -> bool:
     """Files that no answer may replace, whatever the workflow reads."""
+    relative = relative.casefold()
     top = relative.partition("/")[0]
     return top in (".git", ".runner", "cache", ".github") or relative in (
         "runner.yaml",

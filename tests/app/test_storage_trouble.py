@@ -9,7 +9,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -96,9 +96,9 @@ def test_a_record_that_is_a_file_is_told_before_a_call(one: Any) -> None:
 
 def test_a_failed_start_leaves_nothing_open(one: Any) -> None:
     one.write(".runner", "I am a file")
-    before = set(os.listdir("/proc/self/fd"))
+    before = set(Path("/proc/self/fd").iterdir())
     refused(one)
-    assert set(os.listdir("/proc/self/fd")) <= before
+    assert set(Path("/proc/self/fd").iterdir()) <= before
 
 
 def bow_to_permissions() -> None:
@@ -183,7 +183,7 @@ def test_a_record_that_breaks_off_does_not_cost_the_answers(lane: Any, monkeypat
     real, left = os.write, [30]
 
     def write(fd: int, data: bytes) -> int:
-        if os.readlink(f"/proc/self/fd/{fd}").endswith("journal.jsonl"):
+        if Path(f"/proc/self/fd/{fd}").readlink().name == "journal.jsonl":
             left[0] -= 1
             if left[0] < 0:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -287,9 +287,9 @@ def test_a_trigger_in_the_database_is_refused(one: Any) -> None:
 
 
 @pytest.fixture
-def cold(lane: Any) -> Iterator[Any]:
+def cold(lane: Any) -> Any:
     lane.server.respond = lambda *_: lane.Answer(text="fine", delay_s=0.02)
-    yield lane
+    return lane
 
 
 @pytest.mark.slow
