@@ -10,18 +10,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from runner.core.answer import StoredAnswer
-from runner.core.call import Call
-from runner.core.canonical import Json, NotJson, ensure_json
-from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Outcome, Source, Status, Violation
-from runner.core.ports import CallFailed
-from runner.core.request import Request
-from runner.core.response import Response, Usage
-from runner.core.workflow import CacheUse, Step
-from runner.output.judge import Ask as AskAgain
-from runner.output.judge import Good, judge
+from runner.core.canonical import Json, NotJson
+from runner.core.outcome import Attempt, Failure, FailureKind, Outcome, Status
+from runner.core.workflow import Step
+from runner.plan.chain import Answered, Ask, Verdict, first_ask, weigh
 from runner.plan.items import Item
 from runner.plan.program import Program, StepProgram
 from runner.templates.problems import RenderFailed
+
+__all__ = [
+    "Answered",
+    "Ask",
+    "ItemState",
+    "Move",
+    "OpenStep",
+    "Scope",
+    "advance",
+    "begin",
+    "hole_in_words",
+    "is_absorbed",
+    "is_hole",
+    "view_of",
+]
 
 # Failures that `on_error: skip` does not absorb: they say nothing about the item.
 NEVER_ABSORBED = frozenset(
@@ -34,43 +44,6 @@ NEVER_ABSORBED = frozenset(
         FailureKind.NOT_FOUND,
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A question that is ready. `must_ask` forbids a stored answer, for `reason`; `use` is the step's cache policy."""
-
-    step: str
-    item: str
-    call: Call
-    request: Request
-    key: str
-    ingredients: Mapping[str, Json]
-    repair: int = 0
-    use: CacheUse = "auto"
-    must_ask: bool = False
-    reason: str = ""
-
-    @property
-    def sample(self) -> int:
-        return self.call.sample
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What came of an ask: an answer, or why there is none.
-
-    `is_todays` holds for an answer that was received in this run, by this ask or by an equal one: it is judged as it
-    is and not asked again. `requests`, `seconds` and `maybe_paid_twice` are what it took.
-    """
-
-    answer: StoredAnswer | None = None
-    failure: Failure | None = None
-    reason: str = ""
-    is_todays: bool = False
-    requests: int = 0
-    seconds: float = 0.0
-    maybe_paid_twice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +113,7 @@ def advance(
     """An ask of this item was answered."""
     step = program.steps[ask.step]
     opened = state.open[ask.step]
-    verdict = _judge(step, opened, ask, answered)
+    verdict = weigh(step, opened.values, ask, answered)
     if verdict.again is not None:
         opened = replace(opened, attempts=(*opened.attempts, verdict.attempt) if verdict.attempt else opened.attempts)
         state = replace(state, open={**state.open, ask.step: opened})
@@ -171,57 +144,36 @@ def _open_ready(program: Program, steps: tuple[str, ...], state: ItemState, scop
             step = program.steps[name]
             if any(need in steps and need not in state.outcomes for need in step.linked.needs - step.linked.barriers):
                 continue
-            settled, opened, ready = _open(program, step, state, scope)
+            opened = _open(program, step, state, scope)
             grew = True
-            if settled is not None:
-                state = replace(state, outcomes={**state.outcomes, name: settled})
-                reached.append(settled)
-            elif opened is not None:
-                state = replace(state, open={**state.open, name: opened})
-                asks += ready
+            if isinstance(opened, Outcome):
+                state = replace(state, outcomes={**state.outcomes, name: opened})
+                reached.append(opened)
+            else:
+                state = replace(state, open={**state.open, name: opened[0]})
+                asks += opened[1]
     return Move(state, tuple(asks), tuple(reached))
 
 
-def _open(
-    program: Program, step: StepProgram, state: ItemState, scope: Scope
-) -> tuple[Outcome | None, OpenStep | None, list[Ask]]:
+def _open(program: Program, step: StepProgram, state: ItemState, scope: Scope) -> Outcome | tuple[OpenStep, list[Ask]]:
     """A step of an item: settled without a call, or opened with its first asks."""
     item = state.item
     early = _early_end(program, step, state, scope)
     if early is not None:
-        return early, None, []
+        return early
     values = _values(program, step, state, scope)
     try:
         when = step.linked.when
         if when is not None and not when.holds(values):
-            return Outcome(step.name, item.id, Status.SKIPPED, because="when does not hold"), None, []
+            return Outcome(step.name, item.id, Status.SKIPPED, because="when does not hold")
         calls = [step.call(values, sample) for sample in range(step.linked.step.samples or 1)]
         asks = [first_ask(step, item.id, call, values) for call in calls]
     except RenderFailed as error:
-        return _failed(step, item, Failure(FailureKind.RENDER, _told(error))), None, []
+        return _failed(step, item, Failure(FailureKind.RENDER, _told(error)))
     except NotJson as error:
         message = f"the prompt cannot be sent: {error}"
-        return _failed(step, item, Failure(FailureKind.RENDER, message)), None, []
-    return None, OpenStep(values, {}, {}, (), len(asks)), asks
-
-
-def first_ask(step: StepProgram, item: str, call: Call, values: Mapping[str, Json]) -> Ask:
-    """The first ask of a chain. Raises NotJson for text that cannot be sent."""
-    for text in (call.system or "", *(message.text for message in call.messages)):
-        ensure_json(text)
-    request = step.encode(call)
-    reason = {"refresh": "forced", "off": "off"}.get(step.use, "")
-    return Ask(
-        step=step.name,
-        item=item,
-        call=call,
-        request=request,
-        key=request.key,
-        ingredients=step.ingredients(call, values),
-        use=step.use,
-        must_ask=bool(reason),
-        reason=reason,
-    )
+        return _failed(step, item, Failure(FailureKind.RENDER, message))
+    return OpenStep(values, {}, {}, (), len(asks)), asks
 
 
 def _early_end(program: Program, step: StepProgram, state: ItemState, scope: Scope) -> Outcome | None:
@@ -302,98 +254,10 @@ def _kept(own: dict[str, dict[str, Json]], step: StepProgram, scope: Scope) -> d
     }
 
 
-# Judging answers
+# The end of a step
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    again: Ask | None = None
-    attempt: Attempt | None = None
-    output: Json = None
-    failure: Failure | None = None
-    mark: StoredAnswer | None = None
-
-
-def _judge(step: StepProgram, opened: OpenStep, ask: Ask, answered: Answered) -> _Verdict:
-    answer = answered.answer
-    if answer is None:
-        assert answered.failure is not None
-        attempt = _attempt(step, ask, answered, failure=answered.failure.kind) if answered.requests else None
-        return _Verdict(attempt=attempt, failure=answered.failure)
-    try:
-        response = step.dialect.decode(answer.payload)
-    except CallFailed as error:
-        return _end(step, ask, answered, error.failure, None)
-    verdict = judge(ask.call, response, step.rules(opened.values), repairs_left=step.linked.step.repair - ask.repair)
-    if isinstance(verdict, Good):
-        attempt = _attempt(step, ask, answered, response)
-        return _Verdict(attempt=attempt, output=verdict.output)
-    if isinstance(verdict, AskAgain):
-        attempt = _attempt(step, ask, answered, response, violations=verdict.violations)
-        return _Verdict(again=_repair(step, ask, verdict.call), attempt=attempt)
-    return _end(step, ask, answered, verdict.failure, response)
-
-
-def _end(step: StepProgram, ask: Ask, answered: Answered, failure: Failure, response: Response | None) -> _Verdict:
-    """A failure ends the chain, unless it was stored before and may be asked again."""
-    answer = answered.answer
-    assert answer is not None
-    if not answered.is_todays and not step.is_settled and _asks_again(failure):
-        reason = "failed-before" if answer.failure is not None else "now-invalid"
-        return _Verdict(again=replace(ask, must_ask=True, reason=reason))
-    attempt = _attempt(step, ask, answered, response, failure=failure.kind, violations=failure.violations)
-    is_marked = answer.failure == failure.kind or failure.kind not in ANSWER_KINDS or ask.use == "off"
-    mark = None if is_marked or not answered.is_todays else replace(answer, failure=failure.kind)
-    return _Verdict(attempt=attempt, failure=failure, mark=mark)
-
-
-def _asks_again(failure: Failure) -> bool:
-    return failure.kind in ANSWER_KINDS or failure.kind is FailureKind.BAD_ANSWER
-
-
-def _repair(step: StepProgram, ask: Ask, call: Call) -> Ask:
-    request = step.encode(call)
-    return replace(
-        ask,
-        call=call,
-        request=request,
-        key=request.key,
-        repair=ask.repair + 1,
-        ingredients={**ask.ingredients, "repair": ask.repair + 1},
-        must_ask=ask.use != "auto",
-        reason=ask.reason if ask.use != "auto" else "",
-    )
-
-
-def _attempt(
-    step: StepProgram,
-    ask: Ask,
-    answered: Answered,
-    response: Response | None = None,
-    *,
-    failure: FailureKind | None = None,
-    violations: tuple[Violation, ...] = (),
-) -> Attempt:
-    usage = response.usage if response else Usage()
-    answer = answered.answer
-    return Attempt(
-        key=ask.key,
-        source=answer.source if answer else Source.FRESH,
-        reason=answered.reason,
-        repair=ask.repair,
-        sample=ask.sample,
-        usage=usage,
-        seconds=answered.seconds,
-        requests=answered.requests,
-        model=response.model if response else "",
-        violations=violations,
-        failure=failure,
-        maybe_paid_twice=answered.maybe_paid_twice,
-        cost_usd=step.cost(usage),
-    )
-
-
-def _settle_sample(opened: OpenStep, ask: Ask, verdict: _Verdict) -> OpenStep:
+def _settle_sample(opened: OpenStep, ask: Ask, verdict: Verdict) -> OpenStep:
     attempts = (*opened.attempts, verdict.attempt) if verdict.attempt else opened.attempts
     waiting = opened.waiting - 1
     if verdict.failure is not None:

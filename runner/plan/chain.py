@@ -1,0 +1,165 @@
+"""A chain of questions: the first ask, what its answer brings, and the repair that follows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from runner.core.answer import StoredAnswer
+from runner.core.call import Call
+from runner.core.canonical import Json, ensure_json
+from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Source, Violation
+from runner.core.ports import CallFailed
+from runner.core.request import Request
+from runner.core.response import Response, Usage
+from runner.core.workflow import CacheUse
+from runner.output.judge import Ask as AskAgain
+from runner.output.judge import Good, judge
+from runner.plan.program import StepProgram
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question that is ready. `must_ask` forbids a stored answer, for `reason`; `use` is the step's cache policy."""
+
+    step: str
+    item: str
+    call: Call
+    request: Request
+    key: str
+    ingredients: Mapping[str, Json]
+    repair: int = 0
+    use: CacheUse = "auto"
+    must_ask: bool = False
+    reason: str = ""
+
+    @property
+    def sample(self) -> int:
+        return self.call.sample
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of an ask: an answer, or why there is none.
+
+    `is_todays` holds for an answer that was received in this run, by this ask or by an equal one: it is judged as it
+    is and not asked again. `requests`, `seconds` and `maybe_paid_twice` are what it took.
+    """
+
+    answer: StoredAnswer | None = None
+    failure: Failure | None = None
+    reason: str = ""
+    is_todays: bool = False
+    requests: int = 0
+    seconds: float = 0.0
+    maybe_paid_twice: int = 0
+
+
+def first_ask(step: StepProgram, item: str, call: Call, values: Mapping[str, Json]) -> Ask:
+    """The first ask of a chain. Raises NotJson for text that cannot be sent."""
+    for text in (call.system or "", *(message.text for message in call.messages)):
+        ensure_json(text)
+    request = step.encode(call)
+    reason = {"refresh": "forced", "off": "off"}.get(step.use, "")
+    return Ask(
+        step=step.name,
+        item=item,
+        call=call,
+        request=request,
+        key=request.key,
+        ingredients=step.ingredients(call, values),
+        use=step.use,
+        must_ask=bool(reason),
+        reason=reason,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer brings: another ask, an output or a failure; a `mark` is to be stored."""
+
+    again: Ask | None = None
+    attempt: Attempt | None = None
+    output: Json = None
+    failure: Failure | None = None
+    mark: StoredAnswer | None = None
+
+
+def weigh(step: StepProgram, values: Mapping[str, Json], ask: Ask, answered: Answered) -> Verdict:
+    """What comes of an answer, or of there being none."""
+    answer = answered.answer
+    if answer is None:
+        assert answered.failure is not None
+        attempt = _attempt(step, ask, answered, failure=answered.failure.kind) if answered.requests else None
+        return Verdict(attempt=attempt, failure=answered.failure)
+    try:
+        response = step.dialect.decode(answer.payload)
+    except CallFailed as error:
+        return _end(step, ask, answered, error.failure, None)
+    verdict = judge(ask.call, response, step.rules(values), repairs_left=step.linked.step.repair - ask.repair)
+    if isinstance(verdict, Good):
+        attempt = _attempt(step, ask, answered, response)
+        return Verdict(attempt=attempt, output=verdict.output)
+    if isinstance(verdict, AskAgain):
+        attempt = _attempt(step, ask, answered, response, violations=verdict.violations)
+        return Verdict(again=_repair(step, ask, verdict.call), attempt=attempt)
+    return _end(step, ask, answered, verdict.failure, response)
+
+
+def _end(step: StepProgram, ask: Ask, answered: Answered, failure: Failure, response: Response | None) -> Verdict:
+    """A failure ends the chain, unless it was stored before and may be asked again."""
+    answer = answered.answer
+    assert answer is not None
+    if not answered.is_todays and not step.is_settled and _asks_again(failure):
+        reason = "failed-before" if answer.failure is not None else "now-invalid"
+        return Verdict(again=replace(ask, must_ask=True, reason=reason))
+    attempt = _attempt(step, ask, answered, response, failure=failure.kind, violations=failure.violations)
+    is_marked = answer.failure == failure.kind or failure.kind not in ANSWER_KINDS or ask.use == "off"
+    mark = None if is_marked or not answered.is_todays else replace(answer, failure=failure.kind)
+    return Verdict(attempt=attempt, failure=failure, mark=mark)
+
+
+def _asks_again(failure: Failure) -> bool:
+    return failure.kind in ANSWER_KINDS or failure.kind is FailureKind.BAD_ANSWER
+
+
+def _repair(step: StepProgram, ask: Ask, call: Call) -> Ask:
+    request = step.encode(call)
+    return replace(
+        ask,
+        call=call,
+        request=request,
+        key=request.key,
+        repair=ask.repair + 1,
+        ingredients={**ask.ingredients, "repair": ask.repair + 1},
+        must_ask=ask.use != "auto",
+        reason=ask.reason if ask.use != "auto" else "",
+    )
+
+
+def _attempt(
+    step: StepProgram,
+    ask: Ask,
+    answered: Answered,
+    response: Response | None = None,
+    *,
+    failure: FailureKind | None = None,
+    violations: tuple[Violation, ...] = (),
+) -> Attempt:
+    usage = response.usage if response else Usage()
+    answer = answered.answer
+    return Attempt(
+        key=ask.key,
+        source=answer.source if answer else Source.FRESH,
+        reason=answered.reason,
+        repair=ask.repair,
+        sample=ask.sample,
+        usage=usage,
+        seconds=answered.seconds,
+        requests=answered.requests,
+        model=response.model if response else "",
+        violations=violations,
+        failure=failure,
+        maybe_paid_twice=answered.maybe_paid_twice,
+        cost_usd=step.cost(usage),
+    )
