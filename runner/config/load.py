@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,11 @@ from runner.core.workflow import Settings, Workflow
 
 SETTINGS_FILE = "runner.yaml"
 MAX_FILE_BYTES = 64_000_000
+_SECRET = re.compile(
+    r"(?P<lead>://|\b(?:api_?key|key|token|secret|password)[\"']?[ \t]*:[ \t]+[\"']?)"
+    r"(?P<secret>(?<=//)[^/@\s\"']+(?=@)|(?<!//)[^\s\"',}]+)",
+    re.IGNORECASE,
+)
 _ROOT_MARKS = (".git", "pyproject.toml")
 
 
@@ -125,7 +131,13 @@ def load_settings(root: Path) -> LoadedSettings:
     node = reading.document(SETTINGS_FILE, data)
     settings = None if node is None else read_settings(node, SETTINGS_FILE, reading)
     problems = tuple(problem for problem in reading.problems if problem.code != "empty-file")
-    return LoadedSettings(settings or empty, problems, reading.sources)
+    sources = {name: _without_secrets(text) for name, text in reading.sources.items()}
+    return LoadedSettings(settings or empty, problems, sources)
+
+
+def _without_secrets(text: str) -> str:
+    """The text as it may be shown: a key that was written where none belongs is dots of the same length."""
+    return _SECRET.sub(lambda found: found["lead"] + "•" * len(found["secret"]), text)
 
 
 def load_values(text: bytes, file: str) -> tuple[Json, list[Problem]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,9 @@ class Reading:
         path, node = self.named_document(text, span, used_by)
         if node is None:
             return None
+        if broken := _broken_json(path, self.sources.get(path, "")):
+            self.problems.append(replace(broken, notes=(("used by", f"{used_by}, {span}"),)))
+            return None
         if not isinstance(node, MappingNode):
             note = ("used by", f"{used_by}, {span}")
             self.problems.append(
@@ -109,6 +113,20 @@ class Reading:
         except FileError as error:
             self.problems += [_at(problem, span) for problem in error.problems]
             return None
+
+
+def _broken_json(path: str, text: str) -> Problem | None:
+    """What a file that ends in .json has of YAML: other tools could not read it."""
+    if not path.endswith(".json"):
+        return None
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        reason = error.msg[:1].lower() + error.msg[1:]
+        return Problem("invalid-json", f"{path} is no JSON: {reason}", Span(path, error.lineno, error.colno))
+    except ValueError:
+        return None  # a number with too many digits is told by the schema's own check
+    return None
 
 
 def base_of(span: Span) -> str:

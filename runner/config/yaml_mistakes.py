@@ -36,6 +36,8 @@ def explain_syntax(error: yaml.YAMLError, lines: Sequence[str], file: str) -> Pr
         or _dash_in_text(place, found)
         or _reserved_character(place, lines, found)
         or _indentation(place, lines, context, found, context_mark)
+        or _without_colon(place, context, context_mark)
+        or _text_after_value(place, context, found)
         or Problem("yaml-syntax", f"this is not valid YAML: {_in_words(context, found)}", place)
     )
 
@@ -201,6 +203,36 @@ def _indentation(
         expected=f"column {columns}",
         fix="mend the indentation",
     )
+
+
+def _without_colon(place: Span, context: str, started: yaml.Mark | None) -> Problem | None:
+    if "simple key" not in context or started is None:
+        return None
+    return Problem(
+        "yaml-syntax",
+        "this line is neither a key with a value nor part of the value before it",
+        Span(place.file, started.line + 1, started.column + 1),
+        expected="a colon and a blank after the key, or deeper indentation",
+    )
+
+
+def _text_after_value(place: Span, context: str, found: str) -> Problem | None:
+    if "block scalar" in context:
+        message = "text follows the sign that opens a block, and the block begins on the next line"
+        return Problem("yaml-syntax", message, place, fix="put the text below, indented, or the whole value in quotes")
+    if "directive" in context:
+        return Problem("yaml-syntax", "unquoted text cannot start with %", place, fix="put the value in quotes")
+    if "<document start>" in found:
+        message = "the first value of the file ends before this place, and a file holds one value"
+        return Problem("yaml-syntax", message, place, expected="a mapping whose keys all start at the same column")
+    if "block mapping" in context and "did not find expected key" in found:
+        return Problem(
+            "yaml-syntax",
+            "this text follows a value that has ended already",
+            place,
+            expected="the next key, on a line of its own",
+        )
+    return None
 
 
 def _in_words(context: str, found: str) -> str:

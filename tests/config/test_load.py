@@ -371,3 +371,16 @@ def test_values_are_read_with_the_same_rules() -> None:
 def test_settings_that_are_a_dangling_link(tmp_path: Path) -> None:
     (tmp_path / "runner.yaml").symlink_to(tmp_path / "nowhere")
     assert [problem.message for problem in load_settings(tmp_path).problems] == ["there is no file runner.yaml"]
+
+
+def test_a_key_in_the_settings_is_never_shown(write: Write) -> None:
+    root = write(
+        {
+            "runner.yaml": 'providers:\n  a: {dialect: gemini, base_url: "https://me:hush@a.example", api_key: hush}\n'
+            '  b: {dialect: gemini, base_url: "https://b.example", "token": "hush", key_env: B_KEY}\n'
+        }
+    )
+    shown = load_settings(root).sources["runner.yaml"]
+    assert "hush" not in shown
+    assert 'base_url: "https://•••••••@a.example", api_key: ••••}' in shown
+    assert 'base_url: "https://b.example", "token": "••••", key_env: B_KEY}' in shown

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from runner.config import yaml_nodes
@@ -106,6 +106,7 @@ def test_json_is_yaml_and_keeps_its_value(value: Json) -> None:
 @given(JSON_VALUES)
 def test_what_a_yaml_writer_writes_is_read_back(value: Json) -> None:
     node, problems = parse_yaml(yaml.safe_dump({"value": value}, allow_unicode=True), "f.yaml")
+    assume(all(problem.code != "key-not-text" for problem in problems))  # `0E0` is a number in YAML 1.2, not in 1.1
     numbers = [problem for problem in problems if problem.code != "bad-number"]
     assert numbers == []
     assert node is not None
