@@ -1,0 +1,123 @@
+"""From a path and options to a program that is ready to walk: what `run` and `plan` do before they part."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from runner.app.data import scan
+from runner.app.inputs import resolve_inputs
+from runner.app.project import Project, dialect_of, open_project
+from runner.app.routes import complete_route
+from runner.app.types import RunOptions
+from runner.app.writing import check_targets, protected_files
+from runner.catalog.cost import cost_usd
+from runner.catalog.thinking import thinking_for
+from runner.config.load import load_values
+from runner.core.errors import FileError, RunnerError, UsageError
+from runner.core.model import Route
+from runner.core.problem import Problem, listed, nearest
+from runner.core.response import Usage
+from runner.plan.items import Item
+from runner.plan.program import Policy, Program, compile_step
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A checked workflow with its inputs and rows. Nothing has been called or looked up."""
+
+    project: Project
+    program: Program
+    data: Mapping[str, Sequence[Item]]
+
+
+def prepare_program(path: Path, options: RunOptions) -> Prepared:
+    """Load, link, check, and read inputs and rows. Raises RunnerError with all that is wrong."""
+    environ = _environ(options)
+    given = frozenset({*options.inputs, *options.input_texts, *options.data, *options.stdin})
+    project = open_project(path, options.models, lambda route, files: complete_route(route, files, environ), given)
+    if project.has_errors:
+        raise FileError([problem for problem in project.problems if problem.is_error], project.sources)
+    _check_names(project, options)
+    _check_files(project)
+    program, data = _program(project, options, environ)
+    return Prepared(project, program, data)
+
+
+def _environ(options: RunOptions) -> Mapping[str, str]:
+    import os
+
+    return os.environ if options.environ is None else options.environ
+
+
+def _check_names(project: Project, options: RunOptions) -> None:
+    """The names that options give: aliases and steps."""
+    assert project.workflow is not None
+    aliases = {**project.settings.models, **project.workflow.models}
+    problems = [_unknown("--model", "alias", name, aliases) for name in options.models if name not in aliases]
+    steps = project.workflow.steps
+    problems += [
+        _unknown("--refresh", "step", name, steps) for name in sorted(options.refresh - {"*"}) if name not in steps
+    ]
+    if problems:
+        raise UsageError(problems)
+
+
+def _check_files(project: Project) -> None:
+    """The files that will be written, before anything is paid for their content."""
+    assert project.workflow is not None
+    problems = check_targets(project.workflow, project.files.root, protected(project))
+    if problems:
+        raise FileError(problems, project.sources)
+
+
+def protected(project: Project) -> frozenset[str]:
+    assert project.workflow is not None
+    return protected_files(project.workflow, (*project.read_files, *project.sources))
+
+
+def _unknown(option: str, kind: str, name: str, known: Iterable[str]) -> Problem:
+    known = set(known)
+    return Problem(
+        f"unknown-{kind}",
+        f"{option} names '{name}', but no {kind} has that name",
+        expected=f"{'an alias of a model' if kind == 'alias' else 'a step'}: {listed(known)}" if known else "",
+        nearest=nearest(name, known),
+    )
+
+
+def _program(
+    project: Project, options: RunOptions, environ: Mapping[str, str]
+) -> tuple[Program, Mapping[str, Sequence[Item]]]:
+    assert project.workflow is not None
+    assert project.linked is not None
+    files = project.files
+    try:
+        inputs = resolve_inputs(project.workflow, options, environ, files.read, load_values)
+        used = [lane.data for lane in project.linked.lanes.values() if lane.data]
+        given = {**options.data, **dict.fromkeys(options.stdin, Path("-"))}
+        data = scan(project.workflow, used, given, lambda name: _stdin(name, options), files)
+    except RunnerError as error:
+        raise type(error)(error.problems, {**project.sources, **error.sources}) from None
+    policy = Policy(is_final=options.is_offline, refresh=options.refresh, use_cache=options.use_cache)
+    steps = {}
+    for name, linked in project.linked.steps.items():
+        route = project.routes[name]
+        thinking = thinking_for(route, linked.step.thinking, linked.step.at("thinking"))
+        assert not isinstance(thinking, Problem)
+        steps[name] = compile_step(
+            linked, route, dialect_of(route), thinking=thinking, policy=policy, cost=_cost_of(route)
+        )
+    return Program(project.linked, steps, inputs), data
+
+
+def _stdin(name: str, options: RunOptions) -> BinaryIO:
+    return io.BytesIO(options.stdin[name]) if name in options.stdin else sys.stdin.buffer
+
+
+def _cost_of(route: Route) -> Callable[[Usage], float | None]:
+    return lambda usage: cost_usd(usage, route.facts.price)

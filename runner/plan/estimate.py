@@ -1,0 +1,62 @@
+"""Tokens and money before a call. Pure; how each number was made is said with it.
+
+Tokens in are the bytes of the texts and the schema divided by four. Tokens out are what earlier answers of the step
+took on average, else the cap of the step or the model, as an upper bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.core.call import Call
+from runner.core.canonical import ordered
+from runner.core.model import ModelFacts, Price
+
+BYTES_PER_TOKEN = 4
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What earlier fresh answers of a step took: how many there were, and their tokens in all."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokensOut:
+    """`likely` and `most`, None where nothing is known; `is_measured` when earlier answers say so."""
+
+    likely: int | None
+    most: int | None
+    is_measured: bool = False
+
+
+def tokens_in(call: Call) -> int:
+    """An estimate for a rendered question: a quarter of its bytes, rounded up."""
+    size = sum(len(message.text.encode()) for message in call.messages) + len((call.system or "").encode())
+    if call.schema is not None:
+        size += len(ordered(call.schema))
+    return -(-size // BYTES_PER_TOKEN)
+
+
+def tokens_out(cap: int | None, facts: ModelFacts, history: History) -> TokensOut:
+    """What one answer takes. A cap of the step or the model bounds it; without either, nothing does."""
+    bounds = [bound for bound in (cap, facts.max_output_tokens) if bound is not None]
+    most = min(bounds) if bounds else None
+    if history.calls:
+        return TokensOut(-(-history.output_tokens // history.calls), most, is_measured=True)
+    return TokensOut(most, most)
+
+
+def price_of(tokens_input: int | None, tokens_output: int | None, price: Price | None) -> float | None:
+    """US dollars, None when a number or the price is not known. A free model costs nothing, whatever it takes."""
+    if price is None:
+        return None
+    if not price.input and not price.output:
+        return 0.0
+    if tokens_input is None or tokens_output is None:
+        return None
+    return (tokens_input * price.input + tokens_output * price.output) / MILLION

@@ -1,0 +1,315 @@
+"""The plan: the run with the network taken away.
+
+It feeds stored answers into the very functions that run, and stops at a miss: such a call is certain. What lies behind
+it is known only after it, and may be called.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from runner.core.answer import StoredAnswer
+from runner.core.model import Price
+from runner.core.outcome import Outcome, Status
+from runner.link.stages import Stage
+from runner.plan.advance import ItemState, Scope, advance, begin
+from runner.plan.chain import Answered, Ask
+from runner.plan.estimate import History, price_of, tokens_in, tokens_out
+from runner.plan.program import StepProgram
+from runner.plan.stages import Chunk, ItemPlan, Receipt, RunState
+
+Lookup = Callable[[Sequence[str]], Mapping[str, StoredAnswer]]
+KEPT_CALLS = 1000
+
+
+class Fate(StrEnum):
+    """What will become of a step, all its items together."""
+
+    CACHED = "cached"
+    CALL = "call"
+    MAY_CALL = "may call"
+    SKIPPED = "skipped"
+    CANNOT_RUN = "cannot run"
+    NOTHING = "no items"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """A call that is certain, and why."""
+
+    ask: Ask
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """What will become of a step.
+
+    `items` is None while the list is not known. `cached` counts answers that are stored, `calls` the certain calls
+    and `may_calls` those that may come on top, repairs included (None: not bounded, the list is not known).
+    `after` names the steps that must run before more is known. Costs are in US dollars, None when not known.
+    """
+
+    step: str
+    model: str
+    thinking: str
+    items: int | None
+    cached: int = 0
+    calls: int = 0
+    may_calls: int | None = 0
+    skipped: int = 0
+    failed: int = 0
+    after: tuple[str, ...] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    input_tokens: int | None = 0
+    output_tokens: int | None = 0
+    is_measured: bool = False
+    cost_usd: float | None = 0.0
+    worst_usd: float | None = 0.0
+
+    @property
+    def fate(self) -> Fate:
+        if self.calls:
+            return Fate.CALL
+        if self.may_calls is None or self.may_calls:
+            return Fate.MAY_CALL
+        if self.items == 0:
+            return Fate.NOTHING
+        if self.cached:
+            return Fate.CACHED
+        return Fate.CANNOT_RUN if self.failed else Fate.SKIPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All steps in order of execution. `asked` are the certain calls (the first 1000)."""
+
+    steps: tuple[StepPlan, ...]
+    asked: tuple[PlannedCall, ...] = ()
+
+    @property
+    def calls(self) -> int:
+        return sum(step.calls for step in self.steps)
+
+    @property
+    def worst_calls(self) -> int | None:
+        """All that may be called; None when a list is not known yet."""
+        most = [step.may_calls for step in self.steps]
+        return None if None in most else self.calls + sum(number or 0 for number in most)
+
+    @property
+    def cached(self) -> int:
+        return sum(step.cached for step in self.steps)
+
+    @property
+    def cost_usd(self) -> float | None:
+        return _add([step.cost_usd for step in self.steps])
+
+    @property
+    def worst_usd(self) -> float | None:
+        return _add([step.worst_usd for step in self.steps])
+
+
+def _add(amounts: list[float | None]) -> float | None:
+    return None if None in amounts else sum(amount or 0.0 for amount in amounts)
+
+
+@dataclass(slots=True)
+class _Count:
+    """What has been found of one step so far."""
+
+    items: int | None = 0
+    cached: int = 0
+    calls: int = 0
+    unknown: int = 0
+    repairs: int = 0
+    skipped: int = 0
+    failed: int = 0
+    input_tokens: int = 0
+    after: set[str] = field(default_factory=set)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+def make_plan(
+    state: RunState, lookup: Lookup, explain: Callable[[Ask], str], history: Mapping[str, History] | None = None
+) -> Plan:
+    """Walk a fresh RunState as far as stored answers lead."""
+    planner = _Planner(state, lookup, explain)
+    for number in range(len(state.stages)):
+        planner.walk(number)
+    order = [name for stage in state.stages for name in stage.steps]
+    past = history or {}
+    steps = tuple(_summed(state.program.steps[name], planner.counts[name], past.get(name, History())) for name in order)
+    return Plan(steps, tuple(planner.asked))
+
+
+class _Planner:
+    def __init__(self, state: RunState, lookup: Lookup, explain: Callable[[Ask], str]) -> None:
+        self.state = state
+        self.lookup = lookup
+        self.explain = explain
+        self.counts = {name: _Count() for name in state.program.steps}
+        self.asked: list[PlannedCall] = []
+        self._keys: set[str] = set()
+
+    def walk(self, number: int) -> None:
+        stage = self.state.stages[number]
+        hidden = self._hidden_list(stage)
+        if hidden:
+            for name in stage.steps:
+                count = self.counts[name]
+                count.items = None
+                count.after |= hidden
+            return
+        scope = self.state.scope()
+        for chunk in self.state.chunks(number, 1):
+            self.state.fold(self._chunk(chunk, stage, scope))
+
+    def _hidden_list(self, stage: Stage) -> set[str]:
+        """The steps that the stage's list waits for."""
+        if not stage.lane or stage.lane in self.state.lanes:
+            return set()
+        return self._waits(self.state.program.linked.lanes[stage.lane].needs)
+
+    def _waits(self, needs: frozenset[str]) -> set[str]:
+        """Of the steps that are read, those that are not known: the calls that they come to, in the end."""
+        return {first for need in needs if self._is_open(need) for first in (self.counts[need].after or {need})}
+
+    def _is_open(self, name: str) -> bool:
+        count = self.counts[name]
+        return count.items is None or bool(count.calls or count.unknown)
+
+    def _chunk(self, chunk: Chunk, stage: Stage, scope: Scope) -> Receipt:
+        states: list[ItemState] = []
+        wave: list[tuple[int, Ask]] = []
+        for index, plan in enumerate(chunk.items):
+            steps = self._known_steps(stage, plan)
+            move = begin(self.state.program, steps, plan.item, scope, plan.earlier)
+            states.append(move.state)
+            wave += [(index, ask) for ask in move.asks]
+        while wave:
+            stored = self.lookup([ask.key for _, ask in wave if not ask.must_ask])
+            later: list[tuple[int, Ask]] = []
+            for index, ask in wave:
+                answer = None if ask.must_ask else stored.get(ask.key)
+                if answer is None:
+                    self._miss(ask)
+                    continue
+                self.counts[ask.step].cached += 1
+                steps = self._known_steps(stage, chunk.items[index])
+                move = advance(self.state.program, steps, states[index], scope, ask, Answered(answer))
+                states[index] = move.state
+                later += [(index, again) for again in move.asks]
+            wave = later
+        for item in states:
+            self._note(stage, item)
+        return Receipt(chunk.stage, chunk.number, tuple(item.outcomes for item in states))
+
+    def _known_steps(self, stage: Stage, plan: ItemPlan) -> tuple[str, ...]:
+        """The steps of the stage whose ground is known for this item."""
+        known: list[str] = []
+        for name in stage.steps:
+            linked = self.state.program.steps[name].linked
+            if all(self._is_ground(need, name, plan, stage, known) for need in linked.needs):
+                known.append(name)
+        return tuple(known)
+
+    def _is_ground(self, need: str, name: str, plan: ItemPlan, stage: Stage, known: list[str]) -> bool:
+        linked = self.state.program.steps[name].linked
+        if need in linked.barriers:
+            return not self._is_open(need)
+        if need in stage.steps:
+            return need in known
+        if self.state.program.steps[need].linked.lane == stage.lane and stage.lane:
+            return need in plan.earlier
+        return not self._is_open(need)
+
+    def _miss(self, ask: Ask) -> None:
+        """A certain call; an equal question of another item is the same call."""
+        count = self.counts[ask.step]
+        repairs_left = max(0, self.state.program.steps[ask.step].linked.step.repair - ask.repair)
+        if ask.key in self._keys and ask.use != "off":
+            return
+        self._keys.add(ask.key)
+        reason = ask.reason or self.explain(ask)
+        count.calls += 1
+        count.repairs += repairs_left
+        count.input_tokens += tokens_in(ask.call)
+        count.reasons[reason.partition(":")[0] if len(count.reasons) >= KEPT_CALLS else reason] += 1
+        if len(self.asked) < KEPT_CALLS:
+            self.asked.append(PlannedCall(ask, reason))
+
+    def _note(self, stage: Stage, item: ItemState) -> None:
+        """What became of one item's steps."""
+        for name in stage.steps:
+            count = self.counts[name]
+            assert count.items is not None
+            count.items += 1
+            outcome = item.outcomes.get(name)
+            if outcome is not None:
+                _count_outcome(count, outcome)
+            elif name not in item.open:
+                count.unknown += 1
+                linked = self.state.program.steps[name].linked
+                inside = {need for need in linked.needs if need in item.open}
+                count.after |= inside or self._waits(linked.needs) or {name}
+
+
+def _count_outcome(count: _Count, outcome: Outcome) -> None:
+    if outcome.status is Status.SKIPPED:
+        count.skipped += 1
+    elif outcome.status is not Status.GOOD:
+        count.failed += 1
+
+
+def _summed(step: StepProgram, count: _Count, history: History) -> StepPlan:
+    """Counts to a line of the plan, with money."""
+    facts = step.route.facts
+    settings = step.linked.step
+    out = tokens_out(settings.max_output_tokens, facts, history)
+    per_item = (settings.samples or 1) * (1 + settings.repair)
+    may_calls = None if count.items is None else count.unknown * per_item + count.repairs
+    likely_in = -(-history.input_tokens // history.calls) if history.calls else None
+    mean_in = -(-count.input_tokens // count.calls) if count.calls else likely_in
+    certain = price_of(count.input_tokens, _times(out.likely, count.calls), facts.price) if count.calls else 0.0
+    worst = _worst(count, may_calls, mean_in, out.most, facts.price)
+    return StepPlan(
+        step=step.name,
+        model=step.route.name,
+        thinking=step.thinking or "",
+        items=count.items,
+        cached=count.cached,
+        calls=count.calls,
+        may_calls=may_calls,
+        skipped=count.skipped,
+        failed=count.failed,
+        after=tuple(sorted(count.after)),
+        reasons=dict(count.reasons),
+        input_tokens=count.input_tokens if count.calls else (mean_in if may_calls != 0 else 0),
+        output_tokens=_times(out.likely, count.calls) if count.calls else (out.likely if may_calls != 0 else 0),
+        is_measured=out.is_measured,
+        cost_usd=certain,
+        worst_usd=worst,
+    )
+
+
+def _worst(
+    count: _Count, may_calls: int | None, mean_in: int | None, most_out: int | None, price: Price | None
+) -> float | None:
+    """Every call at its longest answer. A repair carries the question and the answer that did not fit."""
+    if may_calls is None:
+        return price_of(None, None, price)
+    calls = count.calls + may_calls
+    if not calls:
+        return 0.0
+    if mean_in is None or most_out is None:
+        return price_of(None, None, price)
+    with_repair = mean_in + most_out if may_calls else mean_in
+    return price_of(count.calls * mean_in + may_calls * with_repair, calls * most_out, price)
+
+
+def _times(number: int | None, factor: int) -> int | None:
+    return None if number is None else number * factor
