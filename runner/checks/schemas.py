@@ -5,7 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.checks.context import CheckContext
-from runner.core.problem import Problem
+from runner.core.canonical import escape_pointer
+from runner.core.problem import Problem, nearest
+from runner.core.workflow import SchemaSource
+from runner.output.keywords import HOLDS_LIST, HOLDS_NAMED, HOLDS_ONE, every_schema
+
+_KEYWORDS = (
+    *HOLDS_ONE, *HOLDS_LIST, *HOLDS_NAMED,
+    *("$schema", "$id", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary", "$comment", "type", "enum"),
+    *("const", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "format"),
+    *("pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("minItems", "maxItems", "uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties"),
+    *("required", "dependentRequired", "contentEncoding", "contentMediaType"),
+)  # fmt: skip
+
+
+def _misspelt_keywords(source: SchemaSource) -> Iterator[Problem]:
+    """A keyword that JSON Schema does not have says nothing, which is hardly what its author meant."""
+    if source.is_fields:
+        return
+    for pointer, schema in every_schema(source.value):
+        for keyword in schema if isinstance(schema, dict) else ():
+            near = nearest(keyword, _KEYWORDS) if keyword not in _KEYWORDS and not keyword.startswith("x-") else ""
+            if near:
+                yield Problem(
+                    "unknown-keyword",
+                    f"JSON Schema has no keyword '{keyword}', so it says nothing about the answer",
+                    source.at(f"{pointer}/{escape_pointer(keyword)}"),
+                    nearest=near,
+                    severity="warning",
+                )
 
 
 def check_schemas(context: CheckContext) -> Iterator[Problem]:
@@ -13,7 +42,10 @@ def check_schemas(context: CheckContext) -> Iterator[Problem]:
     for name, route in context.routes.items():
         linked = context.linked.steps[name]
         source = linked.step.schema
-        if linked.schema is None or source is None or linked.step.is_enforced_locally:
+        if linked.schema is None or source is None:
+            continue
+        yield from _misspelt_keywords(source)
+        if linked.step.is_enforced_locally:
             continue
         for pointer, reason in context.dialect_of(route).lower(linked.schema.bundled).refused:
             yield Problem(

@@ -24,7 +24,7 @@ SETTINGS_FILE = "runner.yaml"
 MAX_FILE_BYTES = 64_000_000
 _SECRET = re.compile(
     r"(?P<lead>://|\b(?:api_?key|key|token|secret|password)[\"']?[ \t]*:[ \t]+[\"']?)"
-    r"(?P<secret>(?<=//)[^/@\s\"']+(?=@)|(?<!//)[^\s\"',}]+)",
+    r"(?P<secret>(?<=//)[^/@\s\"']+(?=@)|(?<!//)[^\s\"',{}\[\]]+)",
     re.IGNORECASE,
 )
 _ROOT_MARKS = (".git", "pyproject.toml")
@@ -102,7 +102,7 @@ def find_root(start: Path) -> Path:
 def load_workflow(path: Path, *, root: Path | None = None) -> Loaded:
     """A workflow file with its includes, prompt files and schema files; never raises for what a file holds."""
     files = ProjectFiles(root if root is not None else find_root(path))
-    shown = files.display(path)
+    shown = str(path) if path.is_dir() else files.display(path)
     reading = Reading(files.read)
     workflow: Workflow | None = None
     try:

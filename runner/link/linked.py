@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -142,7 +142,13 @@ def link(workflow: Workflow, environment: Environment, read: ReadFile) -> Linked
         problems.append(_circle_problem(circle, steps, lanes))
     elif not any(problem.is_error for problem in problems):
         stages = cut_stages(steps, lanes)
-    return Linked(workflow, steps, lanes, stages, outputs, tuple(problems))
+    return Linked(workflow, steps, lanes, stages, outputs, _without_echoes(problems))
+
+
+def _without_echoes(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """A name that is no function is told as such, not as an unknown name too."""
+    called = {problem.span for problem in problems if problem.code == "unknown-function"}
+    return tuple(one for one in problems if one.code != "unknown-name" or one.span not in called)
 
 
 class _Linker:

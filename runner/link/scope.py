@@ -159,8 +159,9 @@ def name_problem(reference: Reference, place: Place, workflow: Workflow) -> Prob
     if root in ("output", "text"):
         return _own_answer_problem(root, place, span)
     names = {"inputs", "steps", *place.item_names, *([place.answer] if place.answer else [])}
-    near = nearest(root, names) or (f"inputs.{root}" if root in workflow.inputs else "")
-    near = near or (f"steps.{root}" if root in workflow.steps else "")
+    far = {**{name: f"steps.{name}" for name in workflow.steps}, **{name: f"inputs.{name}" for name in workflow.inputs}}
+    close = nearest(root, (*names, *far))
+    near = close if close in names else far.get(close, "")
     return Problem(
         "unknown-name",
         f"{place.title} reads '{root}', but there is no such name here",

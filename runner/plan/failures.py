@@ -16,6 +16,7 @@ from runner.plan.stages import RunState
 
 MOST_VIOLATIONS = 10
 MOST_ROWS = 5
+MOST_REPAIRS = 10
 # A failure carries text only; where its text begins with a place, the problem is shown there.
 _PLACE = re.compile(r"(?P<file>[^\n:]+):(?P<line>[0-9]+):(?P<column>[0-9]+): (?P<rest>.*)", re.DOTALL)
 _QUOTED_FIRST = re.compile(r"'([^'\n]+)' (is undefined|gives )")
@@ -149,9 +150,9 @@ def _tried(attempts: Sequence[Attempt], answered: Sequence[Attempt], step: StepP
 def _fix(failure: Failure, step: Step) -> str:
     match failure.kind:
         case FailureKind.INVALID if failure.violations:
-            again = f"repair: {step.repair + 1} asks once more" if step.repair < 10 else "ask for it more clearly"
+            again = f"; repair: {step.repair + 1} asks once more" if step.repair < MOST_REPAIRS else ""
             what = "the schema" if step.schema else "the ensure lines"
-            return f"say in the prompt what is expected, or loosen {what}; {again}"
+            return f"say in the prompt what is expected, or loosen {what}{again}"
         case FailureKind.CUT if step.max_output_tokens is not None:
             return f"raise max_output_tokens (now {step.max_output_tokens}), or ask for less"
         case FailureKind.CUT:
