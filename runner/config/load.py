@@ -102,7 +102,8 @@ def find_root(start: Path) -> Path:
 def load_workflow(path: Path, *, root: Path | None = None) -> Loaded:
     """A workflow file with its includes, prompt files and schema files; never raises for what a file holds."""
     files = ProjectFiles(root if root is not None else find_root(path))
-    shown = str(path) if path.is_dir() else files.display(path)
+    shown = files.display(path)
+    shown = str(path) if shown == "." else shown  # a folder that would be its own root
     reading = Reading(files.read)
     workflow: Workflow | None = None
     try:
