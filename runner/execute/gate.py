@@ -96,8 +96,6 @@ class Gate:
 
 def _tell(batch: Sequence[_Write], error: BaseException | None) -> None:
     for write in batch:
-        if write.done.done():
-            continue
         if error is None:
             write.done.set_result(None)
         else:

@@ -1,0 +1,190 @@
+"""A run's inner part on a bench: a workflow, a scripted provider, a store in memory and a clock that only counts."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from runner.config.load import ProjectFiles, load_workflow
+from runner.core.answer import StoredAnswer
+from runner.core.errors import StorageError
+from runner.core.events import Event
+from runner.core.model import ModelFacts, Provider, Route
+from runner.core.outcome import Failure, FailureKind, Source
+from runner.core.ports import CallFailed
+from runner.core.problem import Problem
+from runner.core.request import Request
+from runner.dialects import DIALECTS
+from runner.execute.chunk import run_chunk
+from runner.execute.gate import Gate
+from runner.execute.limits import InFlight
+from runner.execute.perform import Performer, Ports
+from runner.execute.replay import Walk
+from runner.link.linked import link
+from runner.plan.advance import Ask, begin
+from runner.plan.items import Row, identify
+from runner.plan.program import Policy, Program, compile_step
+from runner.plan.stages import Receipt, RunState
+from runner.templates.environment import make_environment
+from runner.transport.script import Rule
+from runner.transport.scripted import ScriptedTransport, last_user_text
+
+T = TypeVar("T")
+
+
+@dataclass
+class FakeClock:
+    """Waiting moves it on at once; `waits` lists what was waited."""
+
+    time_s: float = 1000.0
+    waits: list[float] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+
+    def monotonic(self) -> float:
+        return self.time_s
+
+    def now(self) -> float:
+        return self.time_s
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        if self.hold is not None:
+            await self.hold.wait()
+        self.time_s += seconds
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Shelf:
+    """Answers in memory; `commits` lists the batches. Fails to keep or to find what a test tells it to."""
+
+    kept: dict[str, StoredAnswer] = field(default_factory=dict)
+    commits: list[list[str]] = field(default_factory=list)
+    lookups: list[list[str]] = field(default_factory=list)
+    broken: BaseException | None = None
+    unreadable: Exception | None = None
+    before_commit: Callable[[], None] = lambda: None
+
+    def lookup(self, keys: Any) -> dict[str, StoredAnswer]:
+        self.lookups.append(list(keys))
+        if self.unreadable is not None:
+            raise self.unreadable
+        return {key: replace(self.kept[key], source=Source.CACHED) for key in keys if key in self.kept}
+
+    def commit(self, answers: Any) -> None:
+        self.before_commit()
+        if self.broken is not None:
+            raise self.broken
+        self.commits.append([answer.key for answer in answers])
+        self.kept |= {answer.key: answer for answer in answers}
+
+
+class Bench:
+    """`respond` says what a request gets: a Rule, bytes or a Failure; an awaitable of one is awaited."""
+
+    Rule = Rule
+    Failure = Failure
+    full = StorageError(Problem("disk-full", "no space is left", fix="free some"))
+
+    def __init__(self, tmp_path: Path) -> None:
+        self._path = tmp_path / "flow.yaml"
+        self.respond: Callable[[str], Any] = lambda text: Rule(answer=f"re: {text}")
+        self.shelf = Shelf()
+        self.clock = FakeClock()
+        self.events: list[Event] = []
+        self.sent: list[str] = []
+        self.emit: Callable[[Event], None] = self.events.append
+        self.limit = 8
+        self.random = 0.0
+        self.provider = Provider("scripted", "scripted", identity="scripted", settings={"script_sha256": "0" * 64})
+        self.program: Program
+
+    def workflow(self, text: str, **policy: Any) -> Program:
+        self._path.write_text("format: 1\ndefaults: {model: scripted/m}\n" + textwrap.dedent(text), encoding="utf-8")
+        loaded = load_workflow(self._path)
+        assert loaded.workflow is not None, loaded.problems
+        assert not loaded.problems
+        read = ProjectFiles(loaded.root).read
+        linked = link(loaded.workflow, make_environment(read), read)
+        assert not linked.problems, linked.problems
+        route = Route("scripted/m", self.provider, "m", ModelFacts("scripted", "m"))
+        steps = {
+            name: compile_step(
+                step, route, DIALECTS["scripted"], thinking=None, policy=Policy(**policy), cost=lambda _: None
+            )
+            for name, step in linked.steps.items()
+        }
+        self.program = Program(linked, steps, {})
+        return self.program
+
+    async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
+        text = last_user_text(request.body)
+        self.sent.append(text)
+        reply = self.respond(text)
+        if isinstance(reply, Awaitable):
+            reply = await reply
+        if isinstance(reply, Exception):
+            raise reply
+        scripted = ScriptedTransport(lambda _: reply, sleep=self.clock.sleep)
+        return await scripted.send(route, request, timeout_s=timeout_s)
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+    def performer(self, gate: Gate) -> Performer:
+        ports = Ports(self, self.clock, self.emit, lambda _: "new", lambda: self.random)
+        return Performer(self.program, gate, ports, InFlight(self.limit))
+
+    def ask(self, step: str = "ask", **changes: Any) -> Ask:
+        """The first ask of a step that runs once."""
+        state = RunState(self.program, {})
+        move = begin(self.program, (step,), next(iter(state.chunks(0, 1))).items[0].item, state.scope())
+        return replace(move.asks[0], **changes)
+
+    def run(self, use: Callable[[Performer, Gate], Coroutine[Any, Any, T]]) -> T:
+        """Something done with a performer, its gate closed behind it."""
+
+        async def whole() -> T:
+            gate = Gate(self.shelf)
+            try:
+                return await asyncio.wait_for(use(self.performer(gate), gate), 20)
+            finally:
+                await gate.aclose()
+
+        return asyncio.run(whole())
+
+    def receipts(
+        self, rows: list[Any] | None = None, before: Callable[[Performer], None] | None = None
+    ) -> list[Receipt]:
+        """All chunks of the first stage, one after the other."""
+        items = tuple(identify(Row(value, line) for line, value in enumerate(rows or [], 1)))
+        state = RunState(self.program, dict.fromkeys(self.program.linked.workflow.data, items))
+        walk = Walk(self.program, state.stages[0].steps, state.scope())
+
+        async def use(performer: Performer, _gate: Gate) -> list[Receipt]:
+            if before is not None:
+                before(performer)
+            return [await run_chunk(chunk, walk, performer, self.emit) for chunk in state.chunks(0, 8)]
+
+        return self.run(use)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def failed() -> Callable[..., CallFailed]:
+    """A request that brought no answer, as a transport raises it."""
+
+    def make(kind: FailureKind, message: str = "no luck", **more: Any) -> CallFailed:
+        return CallFailed(Failure(kind, message), **more)
+
+    return make
