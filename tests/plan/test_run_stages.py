@@ -304,7 +304,7 @@ steps:
 MORE = st.sampled_from(["", ", on_error: skip", ", on_error: skip, min_success: 0.5", ", when: item > 1"])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     more=st.tuples(MORE, MORE, st.sampled_from(["", "| default(0)"])),
     rows=st.lists(st.integers(0, 3), max_size=4),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.canonical import Json
@@ -238,6 +238,7 @@ def test_a_line_of_cells_is_read_back(cells: list[str]) -> None:
     assert list(csv.reader(io.StringIO(csv_line(cells).decode(), newline=""))) == [cells]
 
 
+@settings(deadline=None)  # every table is flushed to the disk
 @given(st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(-9, 9) | st.text(max_size=5)))
 def test_a_row_of_json_lines_is_read_back(tmp_path_factory: pytest.TempPathFactory, cells: dict[str, Json]) -> None:
     path = tmp_path_factory.mktemp("table") / "t.jsonl"
