@@ -15,6 +15,7 @@ from runner.core.ports import EventSink
 from runner.core.problem import Problem, in_order
 
 if TYPE_CHECKING:
+    from runner.app.planning import PlanReport
     from runner.app.session import Session
     from runner.core.answer import StoredAnswer
 
@@ -126,6 +127,13 @@ async def _ask_interruptibly(session: Session) -> None:
     finally:
         for number in handled:
             loop.remove_signal_handler(number)
+
+
+def plan(path: Path, options: RunOptions, why: str | None = None) -> PlanReport:
+    """What a run would call, why, and what it would cost. Calls and writes nothing. Raises RunnerError."""
+    from runner.app.planning import plan_workflow
+
+    return plan_workflow(path, options, why)
 
 
 # Looking around

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from runner.plan.advance import Ask
-from runner.plan.explain import changes, nearest_entry, reason
+from runner.plan.explain import Change, changes, nearest_entry, reason
 from runner.record.places import Place, PlaceEntry, places_of
 from runner.store.layers import LayeredAnswers
 from runner.store.recordings import Recordings
+
+# The ingredient that a reason word speaks of, where the two are named differently.
+GROUPS = {"option": "options", "input": "inputs", "template": "template", "upstream": "upstream", "data": "data"}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A call and the answer that was last used at its place: which ingredients are the same, which changed."""
+
+    step: str
+    item: str
+    reason: str
+    key: str
+    same: tuple[str, ...]
+    changed: tuple[Change, ...]
+    nearest_key: str = ""
+    nearest_run: str = ""
 
 
 class Explainer:
@@ -25,6 +43,25 @@ class Explainer:
             return "damaged"
         entry = self._places.get(_place(ask))
         return reason(entry.ingredients if entry else None, ask.ingredients)
+
+    def difference(self, ask: Ask, reason: str) -> Difference:
+        """The call beside the entry of its own place or, when there is none, the nearest of its step."""
+        entry = self._places.get(_place(ask)) or self._nearest_of_step(ask)
+        if entry is None:
+            return Difference(ask.step, ask.item, reason, ask.key, (), ())
+        found = changes(entry.ingredients, ask.ingredients)
+        changed = {GROUPS.get(change.word.partition(":")[0], change.word) for change in found}
+        same = tuple(
+            name
+            for name, value in ask.ingredients.items()
+            if entry.ingredients.get(name) == value and name not in changed
+        )
+        return Difference(ask.step, ask.item, reason, ask.key, same, found, entry.key, entry.run)
+
+    def _nearest_of_step(self, ask: Ask) -> PlaceEntry | None:
+        others = [entry for place, entry in self._places.items() if place[0] == ask.step]
+        best = nearest_entry(ask.ingredients, (entry.ingredients for entry in others))
+        return None if best is None else next(entry for entry in others if entry.ingredients is best[0])
 
     def nearest(self, ask: Ask) -> str:
         """The nearest answer that was asked for before, and how it differs."""

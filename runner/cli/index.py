@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 COMMANDS = {
     "init": "write a first workflow that runs without network or key",
     "check": "find mistakes without calling anything",
+    "plan": "say what a run would call, why, and what it would cost",
     "run": "run a workflow and print its outputs",
     "show": "show a run, a step, or one exchange",
     "models": "list the known models, or pull the weights of a local one",
     "cache": "look into the stored answers",
     "schema": "print the JSON Schema of a file kind, for editors",
 }
-LATER = ("plan", "test", "diff", "report")
+LATER = ("test", "diff", "report")
 
 HELP = """\
 usage: runner COMMAND [options]

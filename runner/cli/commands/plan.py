@@ -1,0 +1,81 @@
+"""`runner plan`: what a run would call, why, and what it would cost. Nothing is called."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.cli import exit_codes
+from runner.cli.console import Console, columns
+from runner.cli.flow_options import add_flow_arguments, flow_options, prepare
+from runner.core.canonical import Json
+from runner.report.plan_text import PLAN_FORMAT, basis_line, plan_rows, total_line, why_lines
+
+if TYPE_CHECKING:
+    from runner.app.explaining import Difference
+    from runner.app.planning import PlanReport
+
+__all__ = ["add_arguments", "execute", "prepare"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_flow_arguments(parser)
+    parser.add_argument("--why", nargs="?", const="", metavar="STEP[item]",
+        help="compare each call that is certain with the nearest stored answer")  # fmt: skip
+    parser.add_argument("--exit-code", action="store_true", help="exit 6 when a call would be made")
+
+
+def execute(args: Namespace, console: Console) -> int:
+    from runner.app import api
+
+    report = api.plan(Path(args.flow), flow_options(args, console), args.why)
+    for warning in report.warnings:
+        console.story(f"warning: {warning}", "warning")
+    would_call = report.plan.worst_calls != 0
+    code = exit_codes.CALL_NEEDED if args.exit_code and would_call else exit_codes.DONE
+    document = plan_document(report, code)
+    if console.look.is_json:
+        console.result(document)
+    else:
+        _show(document, console, is_explained=args.why is not None)
+    return code
+
+
+def plan_document(report: PlanReport, code: int) -> dict[str, Json]:
+    """The plan as `--json` prints it."""
+    plan = report.plan
+    totals = {
+        "calls": plan.calls,
+        "worst_calls": plan.worst_calls,
+        "cached": plan.cached,
+        "cost_usd": plan.cost_usd,
+        "worst_usd": plan.worst_usd,
+    }
+    return {
+        "format": PLAN_FORMAT,
+        "exit_code": code,
+        "workflow": report.workflow,
+        "file": report.file,
+        "steps": [{**asdict(step), "fate": str(step.fate)} for step in plan.steps],
+        "totals": totals,
+        "price_dates": list(report.price_dates),
+        "calls": [
+            {"step": call.ask.step, "item": call.ask.item, "key": call.ask.key, "reason": call.reason}
+            for call in plan.asked
+        ],
+        "why": [_difference(difference) for difference in report.why],
+    }
+
+
+def _difference(difference: Difference) -> dict[str, Json]:
+    return {**asdict(difference), "changed": [str(change) for change in difference.changed]}
+
+
+def _show(document: dict[str, Json], console: Console, *, is_explained: bool) -> None:
+    steps = document["steps"]
+    console.report(columns(plan_rows(steps)))
+    console.report(f"\n{total_line(document['totals'])}\n{basis_line(steps, document['price_dates'])}")
+    if is_explained:
+        console.report("".join("\n" + "\n".join(why_lines(difference)) for difference in document["why"]))

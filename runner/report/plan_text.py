@@ -1,0 +1,101 @@
+"""A plan as text and as a document. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from runner.core.canonical import Json
+from runner.report.format import count, money, number
+
+PLAN_FORMAT = 1
+SYMBOLS = {"cached": "=", "call": "+", "may call": "~", "skipped": "-", "cannot run": "!", "no items": " "}
+HEAD = ("", "step", "model", "thinking", "state", "tokens in/out", "cost", "why")
+MOST_REASONS = 3
+
+
+def plan_rows(steps: Sequence[Mapping[str, Json]]) -> list[tuple[str, ...]]:
+    """The head and a row per step."""
+    return [HEAD, *map(_row, steps)]
+
+
+def _row(step: Mapping[str, Json]) -> tuple[str, ...]:
+    fate = step["fate"]
+    is_open = fate in ("call", "may call")
+    return (
+        SYMBOLS[fate],
+        step["step"],
+        step["model"],
+        step["thinking"] or "-",
+        _state(step),
+        _tokens(step) if is_open else "",
+        _cost(step) if is_open else money(0.0),
+        _why(step),
+    )
+
+
+def _state(step: Mapping[str, Json]) -> str:
+    """`cached`, `call`, or the numbers where there are many items."""
+    items = step["items"]
+    if items is None:
+        return "may call (the list is not known yet)"
+    if items <= 1 and step["calls"] <= 1:
+        return str(step["fate"])
+    words = [f"{step['cached']:,} cached"] if step["cached"] else []
+    words += [count(step["calls"], "call")] if step["calls"] else []
+    words += [f"{step['may_calls']:,} may be called"] if step["may_calls"] else []
+    words += [f"{step['skipped']:,} skipped"] if step["skipped"] else []
+    words += [f"{step['failed']:,} cannot run"] if step["failed"] else []
+    return ", ".join(words) or str(step["fate"])
+
+
+def _tokens(step: Mapping[str, Json]) -> str:
+    return f"~{number(step['input_tokens'])} / ~{number(step['output_tokens'])}"
+
+
+def _cost(step: Mapping[str, Json]) -> str:
+    low, high = money(step["cost_usd"]), money(step["worst_usd"])
+    return low if low == high else f"{low} to {high}"
+
+
+def _why(step: Mapping[str, Json]) -> str:
+    reasons = sorted(step["reasons"].items(), key=lambda pair: (-pair[1], pair[0]))
+    words = [reason if amount == 1 else f"{reason} ({amount:,})" for reason, amount in reasons[:MOST_REASONS]]
+    words += [f"{len(reasons) - MOST_REASONS} more reasons"] if len(reasons) > MOST_REASONS else []
+    words += [f"known after {', '.join(step['after'])}"] if step["after"] else []
+    return ", ".join(words)
+
+
+def total_line(totals: Mapping[str, Json]) -> str:
+    """`certain 1 call $0.0021 · worst case 2 calls $0.0025 · 1 cached`."""
+    worst = totals["worst_calls"]
+    most = "worst case not bounded" if worst is None else f"worst case {count(worst, 'call')}"
+    return (
+        f"certain {count(totals['calls'], 'call')} {money(totals['cost_usd'])} · "
+        f"{most} {money(totals['worst_usd'])} · {totals['cached']:,} cached"
+    )
+
+
+def basis_line(steps: Sequence[Mapping[str, Json]], price_dates: Sequence[str]) -> str:
+    """How the numbers were made."""
+    words = ["tokens in: a quarter of the bytes"]
+    measured = [step["step"] for step in steps if step["is_measured"]]
+    out = f"earlier answers of {', '.join(measured)}, else the cap" if measured else "the cap of the step or the model"
+    words.append(f"tokens out: {out}")
+    if price_dates:
+        words.append(f"prices of {', '.join(price_dates)}")
+    return " · ".join(words)
+
+
+def why_lines(difference: Mapping[str, Json]) -> list[str]:
+    """One call beside the answer that was last used at its place, or the nearest one."""
+    place = f"{difference['step']}[{difference['item']}]" if difference["item"] else difference["step"]
+    lines = [f"{place}  {difference['reason']}"]
+    if difference["same"]:
+        lines.append(f"  same      {'  '.join(difference['same'])}")
+    lines += [f"  changed   {change}" for change in difference["changed"]]
+    if difference["nearest_key"]:
+        run = f" of run {difference['nearest_run']}" if difference["nearest_run"] else " (recorded)"
+        lines.append(f"  nearest   answer{run}, key {difference['nearest_key'][:12]}")
+    else:
+        lines.append("  nearest   nothing was ever stored for this step")
+    return lines
