@@ -100,7 +100,7 @@ def _program(
         inputs = resolve_inputs(project.workflow, options, environ, files.read, load_values)
         used = [lane.data for lane in project.linked.lanes.values() if lane.data]
         given = {**options.data, **dict.fromkeys(options.stdin, Path("-"))}
-        data = scan(project.workflow, used, given, lambda name: _stdin(name, options), files)
+        data = scan(project.workflow, used, given, _StandardInput(options), files)
     except RunnerError as error:
         raise type(error)(error.problems, {**project.sources, **error.sources}) from None
     policy = Policy(is_final=options.is_offline, refresh=options.refresh, use_cache=options.use_cache)
@@ -115,8 +115,23 @@ def _program(
     return Program(project.linked, steps, inputs), data
 
 
-def _stdin(name: str, options: RunOptions) -> BinaryIO:
-    return io.BytesIO(options.stdin[name]) if name in options.stdin else sys.stdin.buffer
+class _StandardInput:
+    """Standard input for a data source by its name; it can be read once, by whoever comes first."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._read = options.stdin
+        self._reader = options.stdin_reader
+
+    def __call__(self, name: str) -> BinaryIO:
+        if name in self._read:
+            return io.BytesIO(self._read[name])
+        if self._reader:
+            message = f"standard input is asked for twice: {self._reader} and data source '{name}'"
+            raise UsageError(Problem("usage", message, fix="use a file"))
+        if sys.stdin is None or sys.stdin.closed:
+            raise UsageError(Problem("no-stdin", f"data source '{name}' reads standard input, which is closed"))
+        self._reader = f"data source '{name}'"
+        return sys.stdin.buffer
 
 
 def _cost_of(route: Route) -> Callable[[Usage], float | None]:

@@ -23,7 +23,8 @@ class RunOptions:
     something else; see `input_texts`). `data` maps a source's name to a path typed by the user, which is trusted.
     `models` maps an alias to `provider/model`. `refresh` names steps to ask again, or holds "*" for all.
     `use_cache=False` neither reads nor writes stored answers. `trust` names providers whose key may go to their
-    host. `environ` replaces the process's environment (tests).
+    host. `stdin` holds what was read from standard input for data sources, `stdin_reader` says what has read it
+    already (such as "-i text=-"): it can be read once. `environ` replaces the process's environment (tests).
     """
 
     inputs: Mapping[str, Json] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class RunOptions:
     verbosity: int = 0
     environ: Mapping[str, str] | None = None
     stdin: Mapping[str, bytes] = field(default_factory=dict)
+    stdin_reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)

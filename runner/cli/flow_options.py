@@ -61,6 +61,7 @@ def flow_options(args: Namespace, console: Console) -> RunOptions:
         use_cache=not args.no_cache,
         verbosity=console.look.verbosity,
         stdin=piped,
+        stdin_reader=stdin.reader,
     )
 
 
@@ -78,14 +79,14 @@ class _Stdin:
     """Standard input, which can be read once."""
 
     def __init__(self) -> None:
-        self._reader = ""
+        self.reader = ""
 
     def read(self, reader: str) -> bytes:
-        if self._reader:
+        if self.reader:
             raise UsageError(
-                Problem("usage", f"standard input is asked for twice: {self._reader} and {reader}", fix="use a file")
+                Problem("usage", f"standard input is asked for twice: {self.reader} and {reader}", fix="use a file")
             )
-        self._reader = reader
+        self.reader = reader
         return files.read_stdin()
 
 
