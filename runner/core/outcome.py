@@ -106,3 +106,11 @@ class Outcome:
     because: str = ""
     seconds: float = field(default=0.0, compare=False)
     model: str = ""
+
+    def without_attempts(self) -> Outcome:
+        """The same outcome for keeping: how it came about is in the record."""
+        if not self.attempts:
+            return self
+        return Outcome(
+            self.step, self.item, self.status, self.output, self.failure, (), self.because, self.seconds, self.model
+        )

@@ -124,9 +124,9 @@ def advance(
         return Move(state, attempt=verdict.attempt, mark=verdict.mark)
     outcome = _outcome(step, state.item, opened)
     rest = {name: other for name, other in state.open.items() if name != ask.step}
-    state = replace(state, outcomes={**state.outcomes, ask.step: outcome}, open=rest)
+    state = ItemState(state.item, {**state.outcomes, ask.step: outcome}, rest)
     move = _open_ready(program, steps, state, scope)
-    return replace(move, reached=(outcome, *move.reached), attempt=verdict.attempt, mark=verdict.mark)
+    return Move(move.state, move.asks, (outcome, *move.reached), verdict.attempt, verdict.mark)
 
 
 # Opening steps
@@ -142,15 +142,15 @@ def _open_ready(program: Program, steps: tuple[str, ...], state: ItemState, scop
             if name in state.outcomes or name in state.open:
                 continue
             step = program.steps[name]
-            if any(need in steps and need not in state.outcomes for need in step.linked.needs - step.linked.barriers):
+            if any(need in steps and need not in state.outcomes for need in step.awaited):
                 continue
             opened = _open(program, step, state, scope)
             grew = True
             if isinstance(opened, Outcome):
-                state = replace(state, outcomes={**state.outcomes, name: opened})
+                state = ItemState(state.item, {**state.outcomes, name: opened}, state.open)
                 reached.append(opened)
             else:
-                state = replace(state, open={**state.open, name: opened[0]})
+                state = ItemState(state.item, state.outcomes, {**state.open, name: opened[0]})
                 asks += opened[1]
     return Move(state, tuple(asks), tuple(reached))
 

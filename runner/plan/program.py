@@ -37,7 +37,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class StepProgram:
-    """One step, ready to walk. `use` is what may be done with stored answers, `is_settled` whether failures replay."""
+    """One step, ready to walk.
+
+    `use` is what may be done with stored answers, `is_settled` whether failures replay. `awaited` are the steps that
+    an item of a lane waits for before this one: all needs but those that are read for all items together.
+    """
 
     linked: LinkedStep
     route: Route
@@ -50,6 +54,7 @@ class StepProgram:
     cost: Callable[[Usage], float | None]
     use: CacheUse = "auto"
     is_settled: bool = False
+    awaited: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -149,6 +154,7 @@ def compile_step(
         cost=cost,
         use=use,
         is_settled=policy.is_final or step.on_error == "skip",
+        awaited=linked.needs - linked.barriers,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from runner.core.canonical import Json
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
@@ -54,18 +55,18 @@ class Tally:
     skipped: int = 0
     blocked: int = 0
 
-    def with_outcome(self, outcome: Outcome, step: Step) -> Tally:
-        match outcome.status:
-            case Status.GOOD:
-                return replace(self, good=self.good + 1)
-            case Status.SKIPPED:
-                return replace(self, skipped=self.skipped + 1)
-            case Status.BLOCKED:
-                return replace(self, blocked=self.blocked + 1)
-            case _ if is_absorbed(outcome, step):
-                return replace(self, absorbed=self.absorbed + 1)
-            case _:
-                return replace(self, failed=self.failed + 1)
+    def with_outcomes(self, outcomes: Sequence[Outcome], step: Step) -> Tally:
+        ends = Counter(outcome.status for outcome in outcomes)
+        absorbed = 0
+        if ends[Status.FAILED]:
+            absorbed = sum(is_absorbed(outcome, step) for outcome in outcomes)
+        return Tally(
+            good=self.good + ends[Status.GOOD],
+            failed=self.failed + ends[Status.FAILED] - absorbed,
+            absorbed=self.absorbed + absorbed,
+            skipped=self.skipped + ends[Status.SKIPPED],
+            blocked=self.blocked + ends[Status.BLOCKED],
+        )
 
 
 class RunState:
@@ -143,14 +144,15 @@ class RunState:
     def fold(self, receipt: Receipt) -> None:
         """Take in a finished chunk."""
         stage = self.stages[receipt.stage]
-        for offset, outcomes in enumerate(receipt.outcomes):
-            kept = {name: replace(outcomes[name], attempts=()) for name in stage.steps if name in outcomes}
-            for name, outcome in kept.items():
-                self.tallies[name] = self.tallies[name].with_outcome(outcome, self.program.steps[name].linked.step)
-            if stage.lane:
-                self.results[stage.lane][receipt.number + offset].update(kept)
-            else:
-                self.root.update(kept)
+        results = self.results[stage.lane] if stage.lane else [self.root]
+        for name in stage.steps:
+            reached = [outcomes[name] for outcomes in receipt.outcomes if name in outcomes]
+            step = self.program.steps[name].linked.step
+            self.tallies[name] = self.tallies[name].with_outcomes(reached, step)
+        for offset, outcomes in enumerate(receipt.outcomes, receipt.number):
+            for name in stage.steps:
+                if name in outcomes:
+                    results[offset][name] = outcomes[name].without_attempts()
 
     # What steps see
 
@@ -203,8 +205,11 @@ class RunState:
         return Outcome(name, "", Status.GOOD)
 
     def is_enough(self, name: str) -> bool:
-        """Whether enough items are good: the share of `min_success`, by default at least one."""
+        """Whether enough items are good: the share of `min_success`, by default at least one of a fan-out."""
         tally = self.tallies[name]
         judged = tally.good + tally.absorbed
-        wanted = self.program.steps[name].linked.step.min_success
-        return tally.good >= 1 if wanted is None else not judged or tally.good / judged >= wanted
+        linked = self.program.steps[name].linked
+        wanted = linked.step.min_success
+        if wanted is None:
+            return tally.good >= 1 or not linked.lane
+        return not judged or tally.good / judged >= wanted

@@ -95,7 +95,7 @@ def test_a_later_stage_gets_what_its_item_came_to_before(make_flow: MakeFlow, ta
 )
 def test_outcomes_are_counted(make_flow: MakeFlow, outcome: Outcome, on_error: str, tally: Tally) -> None:
     step = make_flow(LANE % f", on_error: {on_error}").program.steps["tag"].linked.step
-    assert Tally().with_outcome(outcome, step) == tally
+    assert Tally().with_outcomes([outcome], step) == tally
 
 
 def test_results_are_kept_without_attempts(make_flow: MakeFlow, talk: Talks) -> None:
