@@ -82,7 +82,14 @@ def open_project(
         routes, wrong = _routes(loaded.workflow, settings.settings, models, files, complete)
         problems += wrong
         context = CheckContext(
-            linked, routes, dialect_of, lambda name: _find(files, name), frozenset(loaded.files), given, reader.read
+            linked,
+            routes,
+            dialect_of,
+            find=lambda name: _find(files, name),
+            files=frozenset(loaded.files),
+            given=given,
+            read=reader.read,
+            is_whole=not any(problem.is_error for problem in loaded.problems),
         )
         problems += run_checks(context)
     return Project(

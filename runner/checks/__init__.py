@@ -8,7 +8,9 @@ from runner.checks.context import CheckContext
 from runner.checks.files import check_files
 from runner.checks.inputs import check_inputs
 from runner.checks.models import check_models
+from runner.checks.references import check_references
 from runner.checks.schemas import check_schemas
+from runner.checks.unused import check_unused
 from runner.checks.writes import check_writes
 from runner.core.problem import Problem
 
@@ -18,6 +20,8 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_files,
     check_writes,
     check_inputs,
+    check_references,
+    check_unused,
 )
 
 

@@ -16,7 +16,7 @@ class CheckContext:
     """A linked workflow, the route of each step whose model is known, and the files that the project reads.
 
     `find` says what is wrong with a file to be read, or None; `read` reads one, for schemas (None: not looked into); `given` names the data sources and inputs that the
-    command line replaces.
+    command line replaces. `is_whole` is false where parts of the file could not be read.
     """
 
     linked: Linked
@@ -26,3 +26,4 @@ class CheckContext:
     files: frozenset[str] = field(default_factory=frozenset)
     given: frozenset[str] = field(default_factory=frozenset)
     read: ReadFile | None = None
+    is_whole: bool = True

@@ -20,15 +20,17 @@ from runner.core.workflow import (
     Template,
     Workflow,
 )
+from runner.link.readings import ReadText, Typing, type_readings
 from runner.link.scope import Place, Use, name_problem, use_of
 from runner.link.stages import Stage, cut_stages, find_circle
-from runner.link.values import Types
+from runner.link.subjects import Subjects
 from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
 from runner.templates.environment import Environment
 from runner.templates.expression import CompiledExpression, compile_expression
 from runner.templates.problems import TemplateProblem
-from runner.templates.references import Reference, references_of
+from runner.templates.references import Readings, readings_of, references_of
 from runner.templates.text import CompiledTemplate, compile_template
+from runner.templates.trail import ELEMENT, Reference
 
 _S = TypeVar("_S")
 _C = TypeVar("_C")
@@ -120,6 +122,7 @@ class Linked:
     stages: tuple[Stage, ...]
     outputs: tuple[LinkedOutput, ...]
     problems: tuple[Problem, ...]
+    typing: Typing = field(default_factory=Typing)
 
     @property
     def final_steps(self) -> tuple[str, ...]:
@@ -135,14 +138,13 @@ def link(workflow: Workflow, environment: Environment, read: ReadFile) -> Linked
     outputs = tuple(linker.output(output) for output in workflow.outputs.values())
     lanes = {name: lane for name, lane in linker.lanes.items() if name}
     problems = linker.problems
-    problems += linker.path_problems(steps)
     circle = find_circle(steps, lanes)
     stages: tuple[Stage, ...] = ()
     if circle:
         problems.append(_circle_problem(circle, steps, lanes))
     elif not any(problem.is_error for problem in problems):
         stages = cut_stages(steps, lanes)
-    return Linked(workflow, steps, lanes, stages, outputs, _without_echoes(problems))
+    return Linked(workflow, steps, lanes, stages, outputs, _without_echoes(problems), linker.typing(steps))
 
 
 def _without_echoes(problems: Sequence[Problem]) -> tuple[Problem, ...]:
@@ -159,7 +161,7 @@ class _Linker:
         self.environment = environment
         self.read = read
         self.problems: list[Problem] = []
-        self.readings: list[tuple[Reference, Place]] = []
+        self.texts: list[ReadText] = []
         self.lanes: dict[str, Lane] = {}
         self.lane_of: dict[str, str] = {}
         self.unknown_lanes: set[str] = set()
@@ -193,7 +195,7 @@ class _Linker:
             self.unknown_lanes.add(name)
             return name
         place = Place(title, reads_data=True)
-        uses = self._uses(items, place)
+        uses = self._uses(items, place, "for_each")
         path = compiled.path or ()
         is_data = len(path) == 2 and path[0] == "data"
         if len(path) != 2 and path != ("data",):
@@ -229,16 +231,16 @@ class _Linker:
         names = frozenset({"item", step.for_each.name}) if step.for_each else frozenset()
         place = Place(f"step '{step.name}'", lane=lane, item_names=names, owner=step.name)
         own = replace(place, answer="output" if step.schema else "text")
-        texts: list[tuple[Template | Expression, Place]] = []
+        texts: list[tuple[Template | Expression, Place, str]] = []
         if step.system:
-            texts.append((step.system, place))
+            texts.append((step.system, place, "system"))
         messages = tuple(self._message(entry, place, texts) for entry in step.messages)
         prompt_count = len(texts)
-        texts += [(line, own) for line in step.ensure]
-        texts += [(text, place) for text in (step.when, step.save) if text is not None]
-        found = [(self._references(text), where) for text, where in texts]
-        prompt_references = [reference for references, _ in found[:prompt_count] for reference in references]
-        uses = tuple(use for references, where in found for use in self._resolve(references, where))
+        texts += [(line, own, "ensure") for line in step.ensure]
+        texts += [(text, place, role) for text, role in ((step.when, "when"), (step.save, "save")) if text is not None]
+        first = len(self.texts)
+        uses = tuple(use for text, where, role in texts for use in self._uses(text, where, role, _named_at(step, role)))
+        prompt_references = [one for text in self.texts[first:][:prompt_count] for one in text.readings.references]
         hard = frozenset(use.step for use in uses if not use.is_soft)
         soft = frozenset(use.step for use in uses) - hard
         linked = LinkedStep(
@@ -262,15 +264,18 @@ class _Linker:
         return replace(linked, barriers=frozenset(crossing))
 
     def _message(
-        self, entry: MessageEntry, place: Place, texts: list[tuple[Template | Expression, Place]]
+        self, entry: MessageEntry, place: Place, texts: list[tuple[Template | Expression, Place, str]]
     ) -> LinkedMessage:
         if isinstance(entry, MessageTemplate):
-            texts.append((entry.text, place))
+            texts.append((entry.text, place, "prompt"))
             return LinkedMessage(role=entry.role, text=self._compile(compile_template, entry.text))
-        texts.append((entry.items, place))
-        inside = replace(place, item_names=place.item_names | {entry.name})
+        texts.append((entry.items, place, "messages"))
+        items = self._compile(compile_expression, entry.items)
+        path = (*items.path, ELEMENT) if items and items.path else ()
+        elements = (*place.elements, (entry.name, path))
+        inside = replace(place, item_names=place.item_names | {entry.name}, elements=elements)
         inner = tuple(self._message(message, inside, texts) for message in entry.messages)
-        return LinkedMessage(items=self._compile(compile_expression, entry.items), name=entry.name, inner=inner)
+        return LinkedMessage(items=items, name=entry.name, inner=inner)
 
     def _ordered(self, step: Step, read: frozenset[str]) -> frozenset[str]:
         """The steps named in `needs` beyond those that are read. A written `needs` must be complete."""
@@ -321,12 +326,12 @@ class _Linker:
         title = f"output '{output.name}'"
         if isinstance(output, OutputValue):
             place = Place(title)
-            uses = self._uses(output.expression, place)
+            uses = self._uses(output.expression, place, "outputs")
             return LinkedOutput(output, value=self._compile(compile_expression, output.expression), value_uses=uses)
         lane = self._open_lane(output.rows, f"rows of {title}")
         place = Place(title, lane=lane, item_names=frozenset({"item"}))
         columns = {name: self._compile(compile_expression, text) for name, text in output.columns.items()}
-        column_uses = {name: self._uses(text, place) for name, text in output.columns.items()}
+        column_uses = {name: self._uses(text, place, "columns") for name, text in output.columns.items()}
         kept = {name: column for name, column in columns.items() if column is not None}
         return LinkedOutput(output, lane=lane, columns=kept, column_uses=column_uses)
 
@@ -341,23 +346,27 @@ class _Linker:
             self.problems += error.problems
             return None
 
-    def _references(self, source: Template | Expression) -> tuple[Reference, ...]:
+    def _readings(self, source: Template | Expression) -> Readings:
         try:
-            return references_of(self.environment, source)
+            return readings_of(self.environment, source)
         except TemplateProblem:
-            return ()  # told by _compile
+            return Readings()  # told by _compile
 
-    def _uses(self, source: Expression, place: Place) -> tuple[Use, ...]:
-        return tuple(self._resolve(self._references(source), place))
+    def _uses(
+        self, source: Template | Expression, place: Place, role: str, span: Span | None = None
+    ) -> tuple[Use, ...]:
+        """The steps that a text reads; all that it reads is kept."""
+        readings = self._readings(source)
+        uses = tuple(self._resolve(readings.references, place))
+        self.texts.append(ReadText(place, role, source, span or source.origin.span(), readings, uses))
+        return uses
 
     def _resolve(self, references: Iterable[Reference], place: Place) -> Iterable[Use]:
         for reference in references:
             use, problem = self._one(reference, place)
             if problem is not None:
                 self.problems.append(problem)
-            else:
-                self.readings.append((reference, place))
-            if problem is None and use is not None:
+            elif use is not None:
                 self._warn_of_index(reference, use)
                 yield use
 
@@ -370,15 +379,11 @@ class _Linker:
             return use, problem
         return None, name_problem(reference, place, self.workflow)
 
-    # Types
-
-    def path_problems(self, steps: Mapping[str, LinkedStep]) -> list[Problem]:
-        """Fields that the values read cannot have; a place that is wrong already is not told again."""
+    def typing(self, steps: Mapping[str, LinkedStep]) -> Typing:
+        """The type of everything that is read."""
         lists = {name: (lane.data, lane.items.path or ()) for name, lane in self.lanes.items()}
-        types = Types(self.workflow, lists, {name: step.schema for name, step in steps.items()}, self.read)
-        told = {problem.span for problem in self.problems}
-        found = (types.problem(reference, place) for reference, place in self.readings)
-        return [problem for problem in found if problem is not None and problem.span not in told]
+        answers = {name: step.schema for name, step in steps.items()}
+        return type_readings(self.texts, steps, Subjects(self.workflow, lists, answers, self.read))
 
     def _warn_of_index(self, reference: Reference, use: Use) -> None:
         if use.is_barrier and use.path and use.path[0].lstrip("-").isdigit():
@@ -391,6 +396,11 @@ class _Linker:
                     severity="warning",
                 )
             )
+
+
+def _named_at(step: Step, role: str) -> Span:
+    """Where the step says which text it is; a `prompt` is one entry of `messages`."""
+    return step.at("messages" if role == "prompt" and "prompt" not in step.spans else role)
 
 
 def _fields_read(references: Iterable[Reference], roots: frozenset[str]) -> Iterable[str]:

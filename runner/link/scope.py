@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 from runner.core.workflow import Step, Workflow
-from runner.templates.references import Reference
+from runner.templates.trail import Reference
 
 # What an outcome offers to readers; the first four are answers.
 ANSWER_FIELDS = ("output", "text", "samples", "outputs", "texts")
@@ -23,6 +23,7 @@ class Place:
 
     `lane` is "" at the root; `item_names` are the names of the fan-out's element; `answer` is "output" or "text"
     where a step's own answer can be read (ensure). `reads_data` is true for `for_each` and the rows of a table.
+    `elements` has the names of repeated messages, each with the path of its element, () where that is not plain.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Place:
     answer: str = ""
     reads_data: bool = False
     owner: str = ""
+    elements: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

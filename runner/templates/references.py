@@ -8,7 +8,7 @@ computed, the walk knows nothing of it and says nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from jinja2 import nodes
 from jinja2.exceptions import TemplateSyntaxError
@@ -20,96 +20,99 @@ from runner.templates.environment import Environment
 from runner.templates.examine import file_named, name_of, parse, parse_expression
 from runner.templates.places import Place, place_of, place_of_name
 from runner.templates.problems import TemplateProblem
+from runner.templates.trail import (
+    GIVES_ELEMENT,
+    GIVES_LISTS,
+    GIVES_SAME_LIST,
+    LANGUAGE_NAMES,
+    Comparison,
+    Guards,
+    Path,
+    Reference,
+    Trail,
+    Word,
+    asks_for_step,
+    constant,
+    depth_provided,
+    field_argument,
+    is_along,
+    keeps_defined,
+    tests_defined,
+    whole,
+)
 from runner.templates.values import Refused
 
-ELEMENT = "[]"
-Path = tuple[str, ...]
+Scope = dict[str, Trail | None]
 
-_GIVES_ELEMENT = frozenset(("first", "last", "min", "max", "vote", "find"))
-_GIVES_SAME_LIST = frozenset(
-    ("list", "sort", "reverse", "unique", "select", "reject", "selectattr", "rejectattr", "shuffle")
-)
-_GIVES_LISTS = frozenset(("chunks", "windows", "batch", "slice"))
-# Filters whose argument names a field of the elements: its position, where it can be given without its name.
-_FIELD_POSITION = {"sort": 2, "unique": 1, "min": 1, "max": 1, "sum": 0, "join": 1, "groupby": 0,
-                   "selectattr": 0, "rejectattr": 0, "find": 0, "map": None}  # fmt: skip
-_LANGUAGE_NAMES = frozenset(("caller", "self", "super", "varargs", "kwargs", "range", "namespace", "dict"))
+
+# What is put into these is handed on: a hole in it does no harm yet.
+_HANDS_ON = (nodes.Call, nodes.Dict, nodes.Keyword, nodes.List, nodes.Pair, nodes.Tuple)
+_EQUALS = frozenset(("==", "eq", "equalto", "!=", "ne"))
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """One reading of a path. `spans` has the place of each part, `span` the place of the whole.
+class Readings:
+    """All that a template or expression reads, in the order of reading.
 
-    `[]` in the path is an element of a list. `is_guarded`: the author has said what happens when there is no value.
+    `tested` are the paths that decide what else is read; `facts` those that have a value wherever an expression holds.
     """
 
-    path: Path
-    span: Span
-    is_guarded: bool
-    spans: tuple[Span, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Trail:
-    """What is known of a value: the path that it is read from.
-
-    `wraps` counts the lists around it that are not in the data, such as chunks. Where `is_rearranged`, a position in
-    it is not a position in the data.
-    """
-
-    path: Path
-    spans: tuple[Span, ...]
-    wraps: int = 0
-    is_guarded: bool = False
-    is_rearranged: bool = False
-
-    def into(self, key: str, span: Span) -> _Trail | None:
-        return None if self.wraps else replace(self, path=(*self.path, key), spans=(*self.spans, span))
-
-    def element(self) -> _Trail:
-        if self.wraps:
-            return replace(self, wraps=self.wraps - 1)
-        return replace(self, path=(*self.path, ELEMENT), spans=(*self.spans, self.spans[-1]), is_rearranged=False)
-
-
-Scope = dict[str, _Trail | None]
+    references: tuple[Reference, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    tested: Guards = frozenset()
+    facts: Guards = frozenset()
 
 
 def references_of(env: Environment, source: Template | Expression) -> tuple[Reference, ...]:
     """Every path read from a free name, in the order of reading. Raises TemplateProblem for a syntax error."""
-    walk = _Walk(env, name_of(source), source.origin, [], {name_of(source)})
+    return readings_of(env, source).references
+
+
+def readings_of(env: Environment, source: Template | Expression) -> Readings:
+    """The paths read from free names, and what they are compared with. Raises TemplateProblem for a syntax error."""
+    walk = _Walk(env, name_of(source), source.origin, {name_of(source)})
+    facts: Guards = frozenset()
     try:
         if isinstance(source, Expression):
-            walk.read(parse_expression(env, source), {}, frozenset())
+            tree = parse_expression(env, source)
+            walk.read(tree, {}, frozenset())
+            facts = walk.facts(tree, {}, True)
         else:
             walk.run(parse(env, source.text, walk.name, source.origin).body, {}, frozenset())
     except RecursionError:
         # The compiler refuses what is nested this deeply, in words.
-        return ()
-    return tuple(dict.fromkeys(walk.found))
-
-
-Guards = frozenset[Path]
+        return Readings()
+    return Readings(
+        tuple(dict.fromkeys(walk.found)), tuple(dict.fromkeys(walk.compared)), frozenset(walk.tested), facts
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """The walk through one file; files that it brings in are walked into the same list."""
+    """The walk through one file; files that it brings in are walked into the same lists."""
 
     env: Environment
     name: str
     origin: Origin
-    found: list[Reference]
     visited: set[str]
+    found: list[Reference] = field(default_factory=list)
+    compared: list[Comparison] = field(default_factory=list)
+    tested: set[Path] = field(default_factory=set)
 
     # Expressions.
 
-    def read(self, node: nodes.Node | None, scope: Scope, guards: Guards) -> None:
-        """Record what the node reads."""
+    def read(self, node: nodes.Node | None, scope: Scope, guards: Guards, *, used: bool = True) -> None:
+        """Record what the node reads. What is not `used` here is only handed on, so that a hole in it does no harm."""
         if node is not None:
-            self._record(self.value(node, scope, guards), guards)
+            self._record(self.value(node, scope, guards, used=used), guards, used=used)
 
-    def value(self, node: nodes.Node, scope: Scope, guards: Guards) -> _Trail | None:
+    def _ask(self, node: nodes.Node | None, scope: Scope, guards: Guards) -> None:
+        """Record what a test reads."""
+        before = len(self.found)
+        self.read(node, scope, guards)
+        self.tested.update(reference.path for reference in self.found[before:])
+
+    def value(self, node: nodes.Node, scope: Scope, guards: Guards, *, used: bool = True) -> Trail | None:
         """The path of the node's value, which is not recorded yet; all that is read beside it is."""
         match node:
             case nodes.Name():
@@ -124,31 +127,59 @@ class _Walk:
             case nodes.Test():
                 self._test(node, scope, guards)
             case nodes.And() | nodes.Or():
-                self.read(node.left, scope, guards)
-                self.read(node.right, scope, guards | self._facts(node.left, scope, isinstance(node, nodes.And)))
+                self._ask(node.left, scope, guards)
+                facts = self.facts(node.left, scope, isinstance(node, nodes.And))
+                self.read(node.right, scope, guards | facts, used=used)
             case nodes.CondExpr():
-                self.read(node.test, scope, guards)
-                self.read(node.expr1, scope, guards | self._facts(node.test, scope, True))
-                self.read(node.expr2, scope, guards | self._facts(node.test, scope, False))
+                self._ask(node.test, scope, guards)
+                self.read(node.expr1, scope, guards | self.facts(node.test, scope, True), used=used)
+                self.read(node.expr2, scope, guards | self.facts(node.test, scope, False), used=used)
+            case nodes.Compare():
+                self._compare(node, scope, guards)
             case _:
                 for child in node.iter_child_nodes():
-                    self.read(child, scope, guards)
+                    self.read(child, scope, guards, used=not isinstance(node, _HANDS_ON))
         return None
 
-    def _name(self, node: nodes.Name, scope: Scope) -> _Trail | None:
+    def _compare(self, node: nodes.Compare, scope: Scope, guards: Guards) -> None:
+        sides = [node.expr, *(operand.expr for operand in node.ops)]
+        trails = [self.value(side, scope, guards) for side in sides]
+        for trail in trails:
+            self._record(trail, guards)
+        if len(sides) == 2:
+            is_among = node.ops[0].op in ("in", "notin")
+            if is_among:
+                self._compared(trails[1] and trails[1].element(), (node.expr,))
+            if is_among and isinstance(sides[1], nodes.List | nodes.Tuple):
+                self._compared(trails[0], sides[1].items)
+            elif node.ops[0].op in ("eq", "ne"):
+                self._compared(trails[0], (sides[1],))
+                self._compared(trails[1], (sides[0],))
+
+    def _compared(self, trail: Trail | None, others: Iterable[nodes.Node]) -> None:
+        """Note which words a value is compared with; a value that a default may have replaced can be anything."""
+        if trail is None or trail.wraps or trail.is_guarded:
+            return
+        words = tuple(
+            Word(text, self._span(place_of(other), len(text) + 2)) for other in others if (text := constant(other))
+        )
+        if words:
+            self.compared.append(Comparison(trail.path, words))
+
+    def _name(self, node: nodes.Name, scope: Scope) -> Trail | None:
         span = self._span(place_of(node), len(node.name))
         if node.name in scope:
             bound = scope[node.name]
             return bound and replace(bound, spans=tuple(span for _ in bound.path))
-        return None if node.name in _LANGUAGE_NAMES else _Trail((node.name,), (span,))
+        return None if node.name in LANGUAGE_NAMES else Trail((node.name,), (span,))
 
-    def _step(self, inner: _Trail, key: str, place: Place, length: int, guards: Guards) -> _Trail | None:
+    def _step(self, inner: Trail, key: str, place: Place, length: int, guards: Guards) -> Trail | None:
         deeper = inner.into(key, self._span(place, length))
         if deeper is None:
             self._record(inner, guards)
         return deeper
 
-    def _subscript(self, node: nodes.Getitem, scope: Scope, guards: Guards) -> _Trail | None:
+    def _subscript(self, node: nodes.Getitem, scope: Scope, guards: Guards) -> Trail | None:
         inner = self.value(node.node, scope, guards)
         match node.arg:
             case nodes.Const(value=str() as key):
@@ -169,43 +200,70 @@ class _Walk:
                 self.read(node.arg, scope, guards)
                 return None
 
-    def _filter(self, node: nodes.Filter, scope: Scope, guards: Guards) -> _Trail | None:
-        inner = self.value(node.node, scope, guards) if node.node is not None else None
+    def _filter(self, node: nodes.Filter, scope: Scope, guards: Guards) -> Trail | None:
+        is_default = node.name in ("default", "d")
+        inner = self.value(node.node, scope, guards, used=not is_default) if node.node is not None else None
         for argument in (*node.args, *node.kwargs, node.dyn_args, node.dyn_kwargs):
-            self.read(argument, scope, guards)
-        if node.name in ("default", "d"):
+            self.read(argument, scope, guards, used=not is_default and node.name != "map")
+        if is_default:
             return inner and replace(inner, is_guarded=True)
         if inner is None:
             return None
-        field = self._field(node, inner, guards)
         if node.name == "map":
-            return field and replace(field, wraps=field.wraps + 1)
-        if node.name in _GIVES_ELEMENT:
+            return self._map(node, inner, guards)
+        field = self._field(node, inner, guards)
+        if node.name in GIVES_ELEMENT:
             return inner.element()
-        if node.name in _GIVES_SAME_LIST:
-            return replace(inner, is_rearranged=True)
-        if node.name in _GIVES_LISTS:
+        if node.name in GIVES_SAME_LIST:
+            return self._sift(node, replace(inner, is_rearranged=True), field)
+        if node.name in GIVES_LISTS:
             return replace(inner, wraps=inner.wraps + 1, is_rearranged=True)
         self._record(inner, guards)
         return None
 
-    def _field(self, node: nodes.Filter, inner: _Trail, guards: Guards) -> _Trail | None:
+    def _map(self, node: nodes.Filter, inner: Trail, guards: Guards) -> Trail | None:
+        """The list of one field of each element; it is recorded by whoever makes use of it."""
+        field = self._named(node, inner)
+        if field is None:
+            fills_holes = bool(node.args) and constant(node.args[0]) in ("default", "d")
+            self._record(inner, guards, used=not fills_holes)
+        return field and replace(field, wraps=field.wraps + 1)
+
+    def _sift(self, node: nodes.Filter, inner: Trail, field: Trail | None) -> Trail:
+        """The same list without some elements: those that lack something may be gone."""
+        if node.name in ("select", "reject"):
+            if keeps_defined(node, 0):
+                return replace(inner, is_provided=True)
+            if node.args and constant(node.args[0]) in _EQUALS:
+                self._compared(inner.element(), node.args[1:2])
+        if node.name in ("selectattr", "rejectattr") and field is not None and keeps_defined(node, 1):
+            return replace(inner, known=inner.known | {field.path})
+        return inner
+
+    def _field(self, node: nodes.Filter, inner: Trail, guards: Guards) -> Trail | None:
         """Record the field of the elements that a filter's argument names, such as `sort(attribute="name")`."""
-        argument = _field_argument(node)
+        field = self._named(node, inner)
+        self._record(field, guards, used=node.name != "find")
+        if node.name == "find":
+            self._compared(field, node.args[1:2])
+        elif node.name in ("selectattr", "rejectattr") and len(node.args) > 2 and constant(node.args[1]) in _EQUALS:
+            self._compared(field, node.args[2:3])
+        return field
+
+    def _named(self, node: nodes.Filter, inner: Trail) -> Trail | None:
+        """The path of the field that a filter's argument names."""
+        argument = field_argument(node)
         if not isinstance(argument, nodes.Const) or not isinstance(argument.value, str) or "," in argument.value:
-            if node.name == "map":
-                self._record(inner, guards)
             return None
-        trail: _Trail | None = inner.element()
+        trail: Trail | None = inner.element()
         place, offset = place_of(argument), 1
         for part in argument.value.split("."):
             if trail is not None:
                 trail = trail.into(part, self._span(place, len(part), offset))
             offset += len(part) + 1
         has_default = any(str(pair.key) == "default" for pair in node.kwargs)
-        if trail is not None and (has_default or _tests_defined(node)):
+        if trail is not None and (has_default or tests_defined(node)):
             trail = replace(trail, is_guarded=True)
-        self._record(trail, guards)
         return trail
 
     def _test(self, node: nodes.Test, scope: Scope, guards: Guards) -> None:
@@ -213,35 +271,45 @@ class _Walk:
         if inner is not None and node.name in ("defined", "undefined"):
             inner = replace(inner, is_guarded=True)
         self._record(inner, guards)
+        if inner is not None and node.name in _EQUALS:
+            self._compared(inner, node.args)
+        elif node.name == "in" and node.args and isinstance(node.args[0], nodes.List | nodes.Tuple):
+            self._compared(inner, node.args[0].items)
         for argument in (*node.args, *node.kwargs, node.dyn_args, node.dyn_kwargs):
             self.read(argument, scope, guards)
 
-    def _facts(self, test: nodes.Node, scope: Scope, holds: bool) -> Guards:
+    def facts(self, test: nodes.Node, scope: Scope, holds: bool) -> Guards:
         """The paths that have a value when the test came out so."""
         match test:
             case nodes.Not():
-                return self._facts(test.node, scope, not holds)
+                return self.facts(test.node, scope, not holds)
             case nodes.Test(name="defined" | "undefined") if holds is (test.name == "defined"):
                 trail = self._quietly(test.node, scope)
                 return frozenset() if trail is None else frozenset((trail.path,))
             case nodes.And() | nodes.Or():
-                left, right = self._facts(test.left, scope, holds), self._facts(test.right, scope, holds)
+                left, right = self.facts(test.left, scope, holds), self.facts(test.right, scope, holds)
                 return left | right if holds is isinstance(test, nodes.And) else left & right
+            case nodes.Compare(expr=nodes.Const(value=str() as key), ops=[nodes.Operand(op="in" | "notin") as operand]):
+                trail = self._quietly(operand.expr, scope) if holds is (operand.op == "in") else None
+                return frozenset(() if trail is None else ((*trail.path, key),))
             case nodes.Getattr() if not holds:
                 trail = self._quietly(test, scope)
-                return frozenset((trail.path[:2],)) if trail is not None and _asks_for_step(trail.path) else frozenset()
+                return frozenset((trail.path[:2],)) if trail is not None and asks_for_step(trail.path) else frozenset()
             case _:
                 return frozenset()
 
-    def _quietly(self, node: nodes.Node, scope: Scope) -> _Trail | None:
-        return replace(self, found=[]).value(node, scope, frozenset())
+    def _quietly(self, node: nodes.Node, scope: Scope) -> Trail | None:
+        return replace(self, found=[], compared=[], tested=set()).value(node, scope, frozenset())
 
-    def _record(self, trail: _Trail | None, guards: Guards) -> None:
+    def _record(self, trail: Trail | None, guards: Guards, *, used: bool = True) -> None:
         if trail is None:
             return
         path = trail.path
-        is_guarded = trail.is_guarded or _asks_for_step(path) or any(_is_along(path, guard) for guard in guards)
-        self.found.append(Reference(path, _whole(trail.spans), is_guarded, trail.spans))
+        is_safe = trail.is_guarded or asks_for_step(path)
+        is_guarded = is_safe or any(is_along(path, guard) for guard in guards)
+        is_safe = is_safe or trail.is_provided or not used
+        provided = len(path) if is_safe else depth_provided(path, guards | trail.known)
+        self.found.append(Reference(path, whole(trail.spans), is_guarded, trail.spans, provided))
 
     def _span(self, place: Place, length: int, offset: int = 0) -> Span:
         return self.origin.span(int(place), place.column + offset, length)
@@ -260,8 +328,8 @@ class _Walk:
             case nodes.If():
                 self._if(node, scope, guards)
             case nodes.Assign():
-                bound = self.value(node.node, scope, guards)
-                self._record(bound, guards)
+                bound = self.value(node.node, scope, guards, used=False)
+                self._record(bound, guards, used=False)
                 _bind(node.target, bound, scope)
             case nodes.AssignBlock():
                 self.run(node.body, dict(scope), guards)
@@ -270,8 +338,8 @@ class _Walk:
             case nodes.With():
                 inner = dict(scope)
                 for target, value in zip(node.targets, node.values, strict=True):
-                    bound = self.value(value, scope, guards)
-                    self._record(bound, guards)
+                    bound = self.value(value, scope, guards, used=False)
+                    self._record(bound, guards, used=False)
                     _bind(target, bound, inner)
                 self.run(node.body, inner, guards)
             case nodes.Macro() | nodes.CallBlock():
@@ -291,8 +359,8 @@ class _Walk:
         self._record(source, guards)
         inner: Scope = {**scope, "loop": None}
         _bind(node.target, source and source.element(), inner)
-        self.read(node.test, inner, guards)
-        facts = self._facts(node.test, inner, True) if node.test is not None else frozenset()
+        self._ask(node.test, inner, guards)
+        facts = self.facts(node.test, inner, True) if node.test is not None else frozenset()
         self.run(node.body, inner, guards | facts)
         self.run(node.else_, dict(scope), guards)
 
@@ -300,10 +368,10 @@ class _Walk:
         branches: list[Scope] = []
         otherwise = guards
         for branch in (node, *node.elif_):
-            self.read(branch.test, scope, otherwise)
+            self._ask(branch.test, scope, otherwise)
             branches.append(dict(scope))
-            self.run(branch.body, branches[-1], otherwise | self._facts(branch.test, scope, True))
-            otherwise |= self._facts(branch.test, scope, False)
+            self.run(branch.body, branches[-1], otherwise | self.facts(branch.test, scope, True))
+            otherwise |= self.facts(branch.test, scope, False)
         branches.append(dict(scope))
         self.run(node.else_, branches[-1], otherwise)
         for name in {name for branch in branches for name in branch}:
@@ -316,7 +384,7 @@ class _Walk:
         else:
             self.read(node.call, scope, guards)
         for value in node.defaults:
-            self.read(value, scope, guards)
+            self.read(value, scope, guards, used=False)
         self.run(node.body, {**scope, **{argument.name: None for argument in node.args}}, guards)
 
     def _file(
@@ -346,42 +414,9 @@ class _Walk:
         yield replace(self, name=full, origin=Origin(full)), tree
 
 
-def _bind(target: nodes.Node, bound: _Trail | None, scope: Scope) -> None:
+def _bind(target: nodes.Node, bound: Trail | None, scope: Scope) -> None:
     if isinstance(target, nodes.Name):
         scope[target.name] = bound
     elif isinstance(target, nodes.Tuple):
         for name in target.items:
             _bind(name, None, scope)
-
-
-def _field_argument(node: nodes.Filter) -> nodes.Node | None:
-    if node.name not in _FIELD_POSITION:
-        return None
-    for pair in node.kwargs:
-        if str(pair.key) in ("attribute", "key"):
-            return pair.value
-    position = _FIELD_POSITION[node.name]
-    return node.args[position] if position is not None and position < len(node.args) else None
-
-
-def _tests_defined(node: nodes.Filter) -> bool:
-    return (
-        len(node.args) > 1 and isinstance(node.args[1], nodes.Const) and node.args[1].value in ("defined", "undefined")
-    )
-
-
-def _asks_for_step(path: Path) -> bool:
-    """`steps.S.skipped` and `steps.S.failed` have a value whatever became of the step."""
-    return len(path) == 3 and path[0] == "steps" and path[2] in ("skipped", "failed")
-
-
-def _is_along(path: Path, guard: Path) -> bool:
-    shorter = min(len(path), len(guard))
-    return path[:shorter] == guard[:shorter]
-
-
-def _whole(spans: tuple[Span, ...]) -> Span:
-    start, end = spans[0], spans[-1]
-    if start.file != end.file or start.line != end.line or end.column < start.column:
-        return start
-    return replace(start, length=end.column + end.length - start.column)

@@ -28,10 +28,10 @@ def test_a_good_workflow_has_no_findings(findings: Callable[..., str]) -> None:
         data: {rows: {file: rows.jsonl}, typed: {file: "-"}}
         inputs: {ticket: {type: string, from_file: ticket.txt}, other: {type: string}}
         steps:
-          a: {model: openai/thinker, thinking: high, prompt: x, temperature: 0.5, max_output_tokens: 50}
+          a: {model: openai/thinker, thinking: high, prompt: "{{ inputs }}", temperature: 0.5, max_output_tokens: 50}
           b: {model: openai/small, for_each: data.rows, prompt: x, max_output_tokens: 4000, options: {store: false}}
           c: {model: me/any, prompt: x, fields: {n: integer}}
-          d: {model: lost/one, thinking: high, prompt: x, fields: {n: integer}}
+          d: {model: lost/one, for_each: data.typed, thinking: high, prompt: x, fields: {n: integer}}
           page: {model: me/any, prompt: x, save: out/page.html}
           pages: {model: me/any, for_each: data.rows, prompt: x, save: "out/{{ item.id }}.html"}
         outputs:
@@ -49,7 +49,7 @@ def test_what_the_command_line_gives_need_not_be_there(findings: Callable[..., s
         data: {rows: {file: rows.jsonl}}
         inputs: {ticket: {type: string, from_file: ticket.txt}}
         steps:
-          a: {model: me/any, for_each: data.rows, prompt: x}
+          a: {model: me/any, for_each: data.rows, prompt: "{{ inputs.ticket }}"}
         """
     assert "rows.jsonl" in findings(text)
     assert findings(text, given=frozenset({"rows", "ticket"})) == ""
@@ -67,13 +67,13 @@ def test_inputs_and_rows_with_good_schemas_have_no_findings(findings: Callable[.
         data: {rows: {file: "-", schema: {type: object}}}
         inputs: {size: {type: integer, default: 3}, free: {type: string}}
         steps:
-          a: {model: me/any, for_each: data.rows, prompt: x}
+          a: {model: me/any, for_each: data.rows, prompt: "{{ inputs.size }} {{ inputs.free }}"}
         """
     )
     assert found == ""
 
 
 def test_without_a_reader_schemas_are_not_looked_into(findings: Callable[..., str]) -> None:
-    text = "inputs: {size: {type: intteger}}\nsteps:\n  a: {model: me/any, prompt: x}\n"
+    text = "inputs: {size: {type: intteger}}\nsteps:\n  a: {model: me/any, prompt: '{{ inputs.size }}'}\n"
     assert "invalid-schema" in findings(text)
     assert findings(text, is_reading=False) == ""

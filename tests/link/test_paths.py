@@ -1,151 +1,245 @@
-"""Fields that a value cannot have are found before it is there."""
+"""What a schema says of a path into a value, and what it leaves open."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable
 from typing import Any
 
+import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from runner.core.span import Span
-from runner.core.workflow import SchemaSource
-from runner.link.paths import Lacking, Typed, follow, into, typed
-from runner.output.schema import compile_schema
+from runner.core.canonical import Json
+from runner.link.paths import Gap, Typed, type_at, words_at
 
-Complain = Callable[..., str]
-
-
-def _type(schema: Any) -> Typed:
-    return typed("the value", compile_schema(SchemaSource(schema, Span("s.json", 1, 1), "s.json"), lambda _: b""))
+TEXT = {"type": "string"}
+CLOSED = {"type": "object", "properties": {"a": TEXT}, "required": ["a"], "additionalProperties": False}
+OTHER = {"type": "object", "properties": {"b": TEXT}, "required": ["b"], "additionalProperties": False}
 
 
-CLOSED = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}
+def at(schema: Json, path: str) -> Typed:
+    return type_at(schema, path.split(), schema)
 
-UNKNOWN: list[tuple[Any, str]] = [
+
+ANYTHING: list[tuple[Json, str]] = [
     (True, "a"),
     ({}, "a"),
-    ({"enum": [{"b": 1}]}, "a"),
+    (False, "a"),
     ({"type": "object"}, "a"),
-    ({"type": ["object", "array"], "properties": {"b": {}}}, "a"),
-    ({"type": "object", "properties": {"b": {}}, "patternProperties": {"^a": {}}}, "a"),
-    ({"allOf": [CLOSED]}, "b"),
+    ({"minLength": 3}, "a b"),
+    ({"type": "object", "patternProperties": {"^x-": False, "^.*$": CLOSED}, "additionalProperties": False}, "a"),
+    ({"type": "object", "additionalProperties": True}, "a b"),
     ({"anyOf": [CLOSED, {}]}, "b"),
-    ({"anyOf": [CLOSED], "properties": {}}, "b"),
-    ({"type": "null"}, "a"),
-    ({"type": "array"}, "[]"),
-    ({"type": "array", "prefixItems": [{}], "items": CLOSED}, "0"),
-    ({"type": "object", "properties": {"0": {}}}, "0"),
-    ({"anyOf": [CLOSED] * 60}, "b"),
+    ({"anyOf": [CLOSED, True]}, "b"),
+    ({"type": "object", "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}, "c"),
+    ({"type": "array"}, "[] a"),
+    ({"type": "array"}, "0 a"),
+    ({"type": ["array", "string"], "items": CLOSED}, "[] b"),
+    ({"type": "string"}, "0 a"),
+    ({"type": "object", "properties": {"0": CLOSED}}, "0 b"),
+    ({"type": "null"}, "[] a"),
+    ({"allOf": [TEXT, CLOSED]}, "a"),
+    ({"anyOf": [{**CLOSED, "title": str(n)} for n in range(80)]}, "b"),
+    ({"allOf": [{"anyOf": [CLOSED, {**CLOSED, "title": "x"}]}] * 9}, "b"),
+    ({"type": "array", "items": {"anyOf": [CLOSED] * 60}, "prefixItems": [{"anyOf": [CLOSED] * 60}]}, "[] b"),
+    ({"type": "array", "prefixItems": [CLOSED], "items": False}, "3 b"),
+    ({"unevaluatedProperties": False, "properties": {"a": {}}}, "a b"),
 ]
 
 
-@pytest.mark.parametrize(("schema", "part"), UNKNOWN)
-def test_where_the_schema_does_not_say_nothing_is_claimed(schema: Any, part: str) -> None:
-    assert into(_type(schema), part) is None
+@pytest.mark.parametrize(("schema", "path"), ANYTHING)
+def test_what_the_schema_does_not_say_may_be_anything(schema: Json, path: str) -> None:
+    assert at(schema, path).kind in ("any", "value")
 
 
-FOUND: list[tuple[Any, list[str]]] = [
-    (CLOSED, ["a"]),
-    ({"$ref": "#/$defs/c", "$defs": {"c": CLOSED}}, ["a"]),
-    ({"anyOf": [{"type": "null"}, CLOSED]}, ["a"]),
-    ({"oneOf": [CLOSED, {"properties": {"b": {}}, "additionalProperties": False}]}, ["b"]),
-    ({"type": "object", "additionalProperties": CLOSED}, ["any", "a"]),
-    ({"type": ["array", "null"], "items": CLOSED}, ["[]", "a"]),
-    ({"type": "array", "items": CLOSED}, ["-1", "a"]),
+FOUND: list[tuple[Json, str]] = [
+    (CLOSED, "a"),
+    ({"$ref": "#/$defs/a~1b", "$defs": {"a/b": CLOSED}}, "a"),
+    ({"$defs": {"list": [CLOSED]}, "$ref": "#/$defs/list/0"}, "a"),
+    ({"type": "object", "properties": {"x": {"$ref": "#"}, "a": TEXT}, "required": ["x", "a"]}, "x x x a"),
+    ({"anyOf": [CLOSED, OTHER]}, "b"),
+    ({"allOf": [{"properties": {"a": CLOSED}, "required": ["a"]}, {"properties": {"b": TEXT}}]}, "a a"),
+    ({"type": "object", "additionalProperties": CLOSED}, "anything a"),
+    ({"type": "array", "items": CLOSED}, "[] a"),
+    ({"type": "array", "items": CLOSED}, "0 a"),
+    ({"type": ["array", "null"], "items": CLOSED}, "-1 a"),
+    ({"type": "array", "prefixItems": [OTHER], "items": CLOSED}, "[] b"),
+    ({"type": "array", "prefixItems": [OTHER], "items": CLOSED}, "1 a"),
+    ({"const": {"a": 1}}, "a"),
+    ({"if": {"properties": {"a": {"const": 1}}}, "then": CLOSED, "else": OTHER}, "b"),
+    ({"properties": {"a": TEXT}, "dependentSchemas": {"a": {"properties": {"b": TEXT}}}}, "b"),
+    ({"unevaluatedProperties": False, "allOf": [CLOSED]}, "a"),
 ]
 
 
 @pytest.mark.parametrize(("schema", "path"), FOUND)
-def test_a_path_that_the_schema_names_is_followed(schema: Any, path: list[str]) -> None:
-    assert follow(_type(schema), path) is not None
+def test_a_path_that_the_schema_names_is_followed_without_a_finding(schema: Json, path: str) -> None:
+    found = at(schema, path)
+    assert found.kind in ("value", "any")
+    assert not found.is_optional
+    assert not found.unlisted
 
 
-LACKING: list[tuple[Any, Lacking]] = [
-    (CLOSED, Lacking(frozenset({"a"}), is_closed=True)),
-    ({"properties": {"a": {}}}, Lacking(frozenset({"a"}), is_closed=False)),
-    ({"type": "string"}, Lacking(frozenset(), is_closed=True, kind="text")),
-    ({"type": ["integer", "number"]}, Lacking(frozenset(), is_closed=True, kind="a number")),
-    ({"type": ["string", "integer"]}, Lacking(frozenset(), is_closed=True)),
-    ({"anyOf": [CLOSED, {"type": "string"}]}, Lacking(frozenset({"a"}), is_closed=True)),
+MISSING: list[tuple[Json, str, int, list[str]]] = [
+    (CLOSED, "x", 0, ["a"]),
+    (CLOSED, "x y z", 0, ["a"]),
+    ({"anyOf": [CLOSED, OTHER]}, "x", 0, ["a", "b"]),
+    ({"anyOf": [CLOSED, {"type": "null"}]}, "x", 0, ["a"]),
+    ({"anyOf": [CLOSED, TEXT]}, "x", 0, ["a"]),
+    ({"allOf": [CLOSED, {"properties": {"b": TEXT}}]}, "b", 0, ["a", "b"]),
+    ({"type": "array", "items": CLOSED}, "[] x", 1, ["a"]),
+    ({"type": "array", "prefixItems": [OTHER], "items": CLOSED}, "0 a", 1, ["b"]),
+    ({"type": "array", "prefixItems": [OTHER], "items": CLOSED}, "[] x", 1, ["b", "a"]),
+    ({"properties": {"a": {}, "gone": False}, "required": []}, "gone", 0, ["a"]),
+    ({"unevaluatedProperties": False, "properties": {"a": {}}}, "b", 0, ["a"]),
+    ({"properties": {"a": {}}, "patternProperties": {"^x-": {}}, "additionalProperties": False}, "b", 0, ["a"]),
+    ({"type": "object", "additionalProperties": False}, "b", 0, []),
 ]
 
 
-@pytest.mark.parametrize(("schema", "lacking"), LACKING)
-def test_what_no_alternative_has_is_lacking(schema: Any, lacking: Lacking) -> None:
-    assert into(_type(schema), "x") == lacking
+@pytest.mark.parametrize(("schema", "path", "index", "names"), MISSING)
+def test_a_field_that_no_alternative_allows_is_missing(schema: Json, path: str, index: int, names: list[str]) -> None:
+    found = at(schema, path)
+    assert (found.kind, found.index, list(found.names)) == ("missing", index, names)
 
 
-def test_a_path_through_what_is_unknown_has_no_type() -> None:
-    assert follow(_type({}), ["a", "b"]) is None
+SCALARS: list[tuple[Json, str]] = [
+    (TEXT, "text"),
+    ({"type": "integer"}, "a number"),
+    ({"type": ["integer", "number"]}, "a number"),
+    ({"type": "boolean"}, "true or false"),
+    ({"type": "null"}, "null"),
+    ({"type": ["string", "null"]}, "null or text"),
+    ({"enum": ["x", 1]}, "a number or text"),
+    ({"enum": [True, None, 1.5]}, "true or false or null or a number"),
+    ({"const": "x"}, "text"),
+]
 
 
-FLOW = textwrap.dedent("""\
-    inputs:
-      order: {type: object, properties: {lines: {type: array, items: {type: object, properties: {name: {}}}}}}
-    data:
-      reviews: {file: r.jsonl, schema: {type: object, properties: {text: {type: string}}, additionalProperties: false}}
-    steps:
-      sort:
-        prompt: Sort.
-        fields: {label: string, lines: [{name: string}]}
-      tag:
-        for_each: data.reviews
-        as: review
-        prompt: "READS_ROW"
-        fields: {theme: string}
-      each:
-        for_each: inputs.order.lines
-        prompt: "READS_LINE"
-      reply:
-        prompt: "READS"
-    """)
+@pytest.mark.parametrize(("schema", "words"), SCALARS)
+def test_what_is_no_mapping_has_no_fields(schema: Json, words: str) -> None:
+    found = at(schema, "a")
+    assert (found.kind, found.found) == ("not-a-mapping", words)
 
 
-def _flow(reads: str = "-", row: str = "-", line: str = "-") -> str:
-    return FLOW.replace("READS_ROW", row).replace("READS_LINE", line).replace("READS", reads)
+@pytest.mark.parametrize("schema", [{"type": "array"}, {"const": [1]}, {"type": ["array", "null"]}])
+def test_a_list_has_elements_and_no_fields(schema: Json) -> None:
+    assert at(schema, "a").kind == "list"
 
 
-@pytest.mark.parametrize(
-    ("reads", "message"),
-    [
-        ("{{ steps.sort.output.labl }}", "the output of 'sort' has no field 'labl'"),
-        ("{{ steps.sort.output.label.text }}", "'label' in the output of 'sort' is text, which has no field 'text'"),
-        ("{{ steps.sort.output.lines[0].nam }}", "'0' in 'lines' in the output of 'sort' has no field 'nam'"),
-        ("{% for l in steps.sort.output.lines %}{{ l.nam }}{% endfor %}", "'lines' in the output of 'sort' has no field 'nam'"),
-        ("{% for t in steps.tag.outputs %}{{ t.them }}{% endfor %}", "the output of 'tag' has no field 'them'"),
-        ("{{ steps.sort.output.labl | default('') }}", "the output of 'sort' has no field 'labl'"),
-        ("{{ inputs.order.line }}", "input 'order' has a schema that does not name 'line'"),
-    ],
-)  # fmt: skip
-def test_a_field_that_a_value_cannot_have_is_told(complaints: Complain, reads: str, message: str) -> None:
-    assert f": unknown-field: {message}\n" in complaints(_flow(reads)).replace("warning: ", "")
+GAPS: list[tuple[Json, str, list[Gap]]] = [
+    ({"properties": {"a": TEXT}}, "a", [Gap(0)]),
+    ({"properties": {"a": {"properties": {"b": TEXT}}}}, "a b", [Gap(0), Gap(1)]),
+    ({"type": ["object", "null"], "properties": {"a": {}}, "required": ["a"]}, "a", [Gap(-1, is_null=True)]),
+    ({"anyOf": [CLOSED, {"type": "null"}]}, "a", [Gap(-1, is_null=True)]),
+    ({"type": ["string", "null"]}, "", []),
+    ({"anyOf": [{"properties": {"a": {}}}, {"properties": {"a": {}}, "required": ["a"]}]}, "a", []),
+    ({"anyOf": [CLOSED, OTHER]}, "a", []),
+    ({"properties": {"a": {}}, "additionalProperties": TEXT}, "b", []),
+    ({"properties": {"a": {}}, "dependentRequired": {"b": ["a"]}}, "a", []),
+    ({"properties": {"a": {}}, "if": {"required": ["b"]}, "then": {"required": ["a"]}}, "a", []),
+    ({"properties": {"a": {}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, "a", []),
+]
 
 
-@pytest.mark.parametrize(
-    "reads",
-    [
-        "{{ steps.sort.output.label }} {{ steps.sort.output.lines[0].name }} {{ steps.tag.outputs[:2] | length }}",
-        "{{ inputs.order.line | default('') }}",
-        "{{ inputs.order.lines | map(attribute='name') | join }}",
-    ],
+@pytest.mark.parametrize(("schema", "path", "gaps"), GAPS)
+def test_what_may_be_left_out_is_a_gap_where_nothing_else_decides(schema: Json, path: str, gaps: list[Gap]) -> None:
+    assert list(at(schema, path).gaps) == gaps
+
+
+def test_a_name_that_an_open_mapping_does_not_list_is_noted_with_those_that_it_does() -> None:
+    schema = {"properties": {"a": {"properties": {"b": TEXT}}}, "required": ["a"]}
+    assert at(schema, "a x").unlisted == ((1, ("b",)),)
+    assert at(schema, "a x y").unlisted == ((1, ("b",)),)
+
+
+WORDS: list[tuple[Json, Any]] = [
+    ({"enum": ["x", "y"]}, ("x", "y")),
+    ({"const": "x"}, ("x",)),
+    ({"allOf": [{"enum": ["x", "y"]}, {"enum": ["y", "z"]}]}, ("y",)),
+    ({"anyOf": [{"enum": ["x"]}, {"const": 2}, {"type": "null"}]}, ("x", 2, None)),
+    ({"anyOf": [{"enum": ["x"]}, TEXT]}, None),
+    (TEXT, None),
+    (True, None),
+    (False, ()),
+]
+
+
+@pytest.mark.parametrize(("schema", "words"), WORDS)
+def test_the_words_of_a_value_are_known_where_each_alternative_lists_them(schema: Json, words: Any) -> None:
+    assert words_at(at(schema, "").__class__("value", type_at(schema, (), schema).alternatives)) == words
+
+
+def test_no_words_are_known_of_what_is_not_there() -> None:
+    assert words_at(at(CLOSED, "x")) is None
+
+
+# --- a rule for all schemas: what a value has is never said to be missing
+
+
+_LEAVES = st.sampled_from([{"type": "string"}, {"type": "integer"}, {"enum": ["x", "y"]}, {"type": ["string", "null"]}])
+_NAMES = st.sampled_from(["a", "b", "c"])
+
+
+def _grown(inner: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+    properties = st.dictionaries(_NAMES, inner, max_size=3)
+    objects = st.builds(
+        lambda fields, needed, extra: {
+            "type": "object",
+            "properties": fields,
+            "required": sorted(set(fields) & set(needed)),
+            **({} if extra is None else {"additionalProperties": extra}),
+        },
+        properties,
+        st.sets(_NAMES),
+        st.one_of(st.none(), st.booleans(), inner),
+    )
+    lists = st.builds(lambda items: {"type": "array", "items": items}, inner)
+    choices = st.builds(
+        lambda word, some: {word: some}, st.sampled_from(["anyOf", "allOf"]), st.lists(inner, min_size=1, max_size=2)
+    )
+    return st.one_of(objects, lists, choices)
+
+
+_SCHEMAS = st.recursive(_LEAVES, _grown, max_leaves=6)
+_VALUES = st.recursive(
+    st.sampled_from(["x", "z", 1, None]),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(_NAMES, inner, max_size=3)),
+    max_leaves=6,
 )
-def test_a_field_that_may_be_there_is_not_told(complaints: Complain, reads: str) -> None:
-    assert complaints(_flow(reads)) == ""
 
 
-def test_rows_and_elements_are_known_by_their_schemas(complaints: Complain) -> None:
-    shown = complaints(_flow(row="{{ review.txt }} {{ item.text }}", line="{{ item.nme }} {{ item.name }}"))
-    assert "a row of data.reviews has no field 'txt'" in shown
-    assert "warning: unknown-field: an element of inputs.order.lines has a schema that does not name 'nme'" in shown
-    assert shown.count("unknown-field") == 2
+def _paths(value: Json, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = [path]
+    if isinstance(value, dict):
+        found += [deeper for name, inner in value.items() for deeper in _paths(inner, (*path, name))]
+    if isinstance(value, list):
+        found += [deeper for inner in value for deeper in _paths(inner, (*path, "[]"))]
+    return found
 
 
-def test_a_schema_that_cannot_be_used_says_nothing_of_fields(complaints: Complain) -> None:
-    flow = """\
-        inputs:
-          order: {type: strng}
-        steps:
-          reply: {prompt: "{{ inputs.order.lines }}"}
-        """
-    assert complaints(flow) == ""
+def _fits(value: Json, schema: Json) -> bool:
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
+
+
+@given(_SCHEMAS, _VALUES)
+def test_nothing_that_a_fitting_value_has_is_said_to_be_missing(schema: Json, value: Json) -> None:
+    if _fits(value, schema):
+        for path in _paths(value):
+            found = type_at(schema, path, schema)
+            assert found.kind in ("any", "value"), (path, found)
+            words = words_at(found)
+            if words is not None and "[]" not in path:
+                inner = value
+                for part in path:
+                    inner = inner[part]
+                assert inner in words
+
+
+@given(_SCHEMAS, _VALUES)
+def test_a_field_without_a_gap_is_there_in_every_fitting_value(schema: Json, value: Json) -> None:
+    fields = schema.get("properties", {})
+    if isinstance(value, dict) and _fits(value, schema):
+        for name in fields:
+            found = type_at(schema, (name,), schema)
+            assert found.kind in ("missing", "any") or found.is_optional or name in value

@@ -13,8 +13,9 @@ from runner.core.span import Origin
 from runner.core.workflow import Expression, Template
 from runner.templates.environment import Environment, make_environment
 from runner.templates.expression import CompiledExpression, compile_expression
-from runner.templates.references import Reference, references_of
+from runner.templates.references import references_of
 from runner.templates.text import CompiledTemplate, compile_template
+from runner.templates.trail import Reference
 
 Files = dict[str, str]
 

@@ -1,0 +1,205 @@
+"""What every text of a workflow reads, with the type of each path, as far as schemas say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from runner.core.canonical import Json
+from runner.core.span import Span
+from runner.core.workflow import Expression, Template
+from runner.link.paths import Gap, Typed, type_at, words_at
+from runner.link.scope import Place, Use
+from runner.link.subjects import Found, Subject, Subjects
+from runner.templates.references import Readings
+from runner.templates.trail import Comparison, Guards, Path, Reference, Word, is_along
+
+_OF_ALL_ITEMS = {"outputs": "output", "texts": "text", "samples": "output"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """A text of the workflow and what it reads. `role` is the key that it stands under, `span` its place there."""
+
+    place: Place
+    role: str
+    source: Template | Expression
+    span: Span
+    readings: Readings
+    uses: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reference with its type. `path` is the reference's without names of the text's own, `shift` parts longer.
+
+    `gap` is the first part that may find nothing although nobody has allowed for it.
+    """
+
+    text: ReadText
+    reference: Reference
+    subject: Subject
+    path: Path
+    shift: int
+    typed: Typed
+    gap: Gap | None = None
+
+    def span(self, index: int) -> Span | None:
+        """The place of a part of `path`, None where it is not written in this text."""
+        own = index - self.shift
+        return self.reference.spans[own] if own > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Unequal:
+    """A word that is compared with a value which is never that word; `values` are those that it can have."""
+
+    text: ReadText
+    subject: Subject
+    path: Path
+    word: Word
+    values: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Typing:
+    """All that is known of what the texts read."""
+
+    texts: tuple[ReadText, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    unequal: tuple[Unequal, ...] = ()
+
+
+class StepFacts(Protocol):
+    """What is asked of a linked step: the steps that it cannot do without."""
+
+    @property
+    def hard(self) -> frozenset[str]: ...
+
+
+def type_readings(texts: Sequence[ReadText], steps: Mapping[str, StepFacts], subjects: Subjects) -> Typing:
+    """Give every reading its type."""
+    known = _Known(texts, steps, subjects)
+    readings = tuple(reading for text in texts for reading in _readings(text, subjects, known))
+    unequal = tuple(found for text in texts for found in _unequal(text, subjects))
+    return Typing(tuple(texts), readings, unequal)
+
+
+def _readings(text: ReadText, subjects: Subjects, known: _Known) -> Iterator[Reading]:
+    for reference in text.readings.references:
+        found = subjects.find(reference.path, text.place)
+        if found is None or len(found.path) < found.subject.start:
+            continue
+        start, subject = found.subject.start, found.subject
+        typed = _shifted(type_at(subject.schema, found.path[start:], subject.root), start)
+        reading = Reading(text, reference, subject, found.path, found.shift, typed)
+        yield replace(reading, gap=_open_gap(reading, known))
+
+
+def _shifted(typed: Typed, start: int) -> Typed:
+    """The type with indices that count from the beginning of the path."""
+    gaps = tuple(replace(gap, index=gap.index + start) for gap in typed.gaps)
+    unlisted = tuple((index + start, names) for index, names in typed.unlisted)
+    return replace(typed, index=typed.index + start, gaps=gaps, unlisted=unlisted)
+
+
+def _unequal(text: ReadText, subjects: Subjects) -> Iterator[Unequal]:
+    for comparison in text.readings.comparisons:
+        found = subjects.find(comparison.path, text.place)
+        values = None if found is None else _values(found)
+        if found is not None and values is not None:
+            for word in _strangers(comparison, values):
+                yield Unequal(text, found.subject, found.path, word, values)
+
+
+def _values(found: Found) -> tuple[Json, ...] | None:
+    start = found.subject.start
+    return words_at(type_at(found.subject.schema, found.path[start:], found.subject.root))
+
+
+def _strangers(comparison: Comparison, values: Sequence[Json]) -> Iterator[Word]:
+    return (word for word in comparison.words if word.text not in values)
+
+
+# --- gaps that nobody has allowed for
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known to have a value where a text is read, since its step runs at all."""
+
+    texts: Sequence[ReadText]
+    steps: Mapping[str, StepFacts]
+    subjects: Subjects
+    closures: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def facts(self, text: ReadText) -> Guards:
+        """Paths that have a value."""
+        conditions = self._conditions(text)
+        return frozenset(self._plain(path, other) for other in conditions for path in other.readings.facts)
+
+    def tested(self, text: ReadText) -> Guards:
+        """Paths on which it depends whether this text is read, or what of it is."""
+        asked = [(path, text) for path in text.readings.tested]
+        asked += [(found.path, other) for other in self._conditions(text) for found in other.readings.references]
+        return frozenset(self._plain(path, other) for path, other in asked)
+
+    def _plain(self, path: Path, text: ReadText) -> Path:
+        return one_of_all(self.subjects.plain(path, text.place))
+
+    def _conditions(self, text: ReadText) -> list[ReadText]:
+        """The conditions under which the text is read: of its step, and of the steps that it cannot do without."""
+        steps = {use.step for use in text.uses if not use.is_soft}
+        owner = text.place.owner
+        steps |= {owner} | self.steps[owner].hard if owner in self.steps else set()
+        needed = frozenset[str]().union(*(self._needed(name) for name in steps))
+        return [
+            other
+            for other in self.texts
+            if other.role in ("when", "ensure") and other.place.owner in needed and other.source is not text.source
+        ]
+
+    def _needed(self, name: str) -> frozenset[str]:
+        if name not in self.closures:
+            self.closures[name] = frozenset((name,))  # a circle ends here
+            hard = self.steps[name].hard if name in self.steps else frozenset()
+            self.closures[name] = frozenset((name,)).union(*(self._needed(need) for need in hard))
+        return self.closures[name]
+
+
+def one_of_all(path: Path) -> Path:
+    """A path into one of all answers as a path into the answer."""
+    if len(path) > 3 and path[0] == "steps" and path[2] in _OF_ALL_ITEMS:
+        return (*path[:2], _OF_ALL_ITEMS[path[2]], *path[4:])
+    return path
+
+
+def _open_gap(reading: Reading, known: _Known) -> Gap | None:
+    gaps = [gap for gap in reading.typed.gaps if not _is_allowed_for(gap, reading)]
+    if not gaps:
+        return None
+    facts, tested = known.facts(reading.text), known.tested(reading.text)
+    return next((gap for gap in gaps if not _is_tested(gap, reading, facts, tested)), None)
+
+
+def _is_allowed_for(gap: Gap, reading: Reading) -> bool:
+    """Whether the text itself says what happens, or the gap is told where the list is named."""
+    if reading.subject.has_all_columns and gap.index == reading.subject.start:
+        return not gap.is_null
+    missing = gap.index + 1 if gap.is_null else gap.index
+    own = missing - reading.shift
+    return own < 1 or own < reading.reference.provided
+
+
+def _is_tested(gap: Gap, reading: Reading, facts: Guards, tested: Guards) -> bool:
+    """Whether a condition looks at the value, or at one beside it that may say whether it is there."""
+    cut = len(reading.path) - len(one_of_all(reading.path))
+    path, index = one_of_all(reading.path), gap.index - cut
+    needed = path[: index + 2] if gap.is_null else path[: index + 1]
+    if any(fact[: len(needed)] == needed for fact in facts):
+        return True
+    beside = [test for test in tested if len(test) > index and test[:index] == path[:index]]
+    return any(gap.is_null or test[index] != path[index] for test in beside) or (
+        gap.is_null and any(is_along(path, test) for test in tested)
+    )

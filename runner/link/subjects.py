@@ -1,0 +1,145 @@
+"""What the names that a text reads stand for: answers, inputs, rows and elements, each with its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.core.canonical import Json
+from runner.core.outcome import FailureKind
+from runner.core.ports import ReadFile
+from runner.core.workflow import SchemaSource, Step, Workflow
+from runner.link.scope import Place
+from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
+from runner.templates.trail import ELEMENT, Path
+
+_ANSWER = {"output": False, "text": False, "outputs": True, "texts": True, "samples": True}
+_STATE: Mapping[str, Json] = {
+    "skipped": {"type": "boolean"},
+    "failed": {"enum": [*map(str, FailureKind), None]},
+    "model": {"type": "string"},
+}
+_MOST_NAMES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a path begins with. `title` is how it is called in a message; `start` parts of the path name it.
+
+    `schema` describes it, with references into `root`; `source` is the schema as its author wrote it, `owner` whose
+    it is. In rows `has_all_columns` no column is ever left out, whatever the schema says.
+    """
+
+    title: str
+    start: int
+    schema: Json
+    root: Json = True
+    source: SchemaSource | None = None
+    owner: str = ""
+    has_all_columns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A path without the names that only its text knows: `shift` is how many parts longer it is than as written."""
+
+    path: Path
+    shift: int
+    subject: Subject
+
+
+class Subjects:
+    """Finds the subject of a path. `lists` has the data source of each lane, or "", and the path of its list."""
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        lists: Mapping[str, tuple[str, Path]],
+        answers: Mapping[str, CompiledSchema | None],
+        read: ReadFile,
+    ) -> None:
+        self._workflow = workflow
+        self._lists = lists
+        self._answers = answers
+        self._read = read
+        self._compiled: dict[int, CompiledSchema | None] = {}
+
+    def find(self, path: Path, place: Place) -> Found | None:
+        """The subject of a path that is read at a place, None where nothing is known of it."""
+        known = self.plain(path, place)
+        subject = known and self._subject(known, place)
+        return Found(known, len(known) - len(path), subject) if known and subject else None
+
+    def plain(self, path: Path, place: Place) -> Path:
+        """The path with its first name replaced by what it stands for; () where that is not known.
+
+        The element of a data source stays `item`, one's own answer becomes `steps.NAME.output`.
+        """
+        for _ in range(_MOST_NAMES):
+            elements = dict(place.elements)
+            if path[0] in elements:
+                if not elements[path[0]]:
+                    return ()
+                path = (*elements[path[0]], *path[1:])
+            elif path[0] in place.item_names:
+                source, items = self._lists.get(place.lane, ("", ()))
+                if source or not items:
+                    return ("item", *path[1:]) if source else ()
+                path = (*items, ELEMENT, *path[1:])
+            else:
+                break
+        own = path[0] == place.answer != ""
+        return ("steps", place.owner, *path) if own else path
+
+    def _subject(self, path: Path, place: Place) -> Subject | None:
+        match path:
+            case ("steps", name, field, *_) if name in self._workflow.steps:
+                return self._of_step(self._workflow.steps[name], field)
+            case ("inputs", name, *_) if name in self._workflow.inputs:
+                source = self._workflow.inputs[name].schema
+                return self._described(f"input '{name}'", 2, source, f"input '{name}'")
+            case ("item", *_) if place.lane in self._lists and place.item_names:
+                return self._row(self._lists[place.lane][0])
+        return None
+
+    def _of_step(self, step: Step, field: str) -> Subject | None:
+        if field in _STATE:
+            return Subject(f"the {field} of '{step.name}'", 3, _STATE[field])
+        if field not in _ANSWER or field.startswith("output" if step.schema is None else "text"):
+            return None
+        is_list = _ANSWER[field]
+        if step.schema is None:
+            text: Json = {"type": "string"}
+            return Subject(f"the text of '{step.name}'", 3, _many(text) if is_list else text)
+        found = self._answers.get(step.name)
+        if found is None:
+            return None
+        schema = _many(found.bundled) if is_list else found.bundled
+        return Subject(f"the output of '{step.name}'", 3, schema, found.bundled, step.schema, step.name)
+
+    def _row(self, name: str) -> Subject | None:
+        source = self._workflow.data.get(name)
+        if source is None or source.schema is None:
+            return None
+        return self._described(f"a row of '{name}'", 1, source.schema, f"data.{name}", is_csv=source.format == "csv")
+
+    def _described(
+        self, title: str, start: int, source: SchemaSource, owner: str, *, is_csv: bool = False
+    ) -> Subject | None:
+        schema = self._schema(source)
+        if schema is None:
+            return None
+        return Subject(title, start, schema.bundled, schema.bundled, source, owner, has_all_columns=is_csv)
+
+    def _schema(self, source: SchemaSource) -> CompiledSchema | None:
+        """A schema that cannot be used is told by the checks."""
+        if id(source) not in self._compiled:
+            try:
+                self._compiled[id(source)] = compile_schema(source, self._read)
+            except SchemaProblems:
+                self._compiled[id(source)] = None
+        return self._compiled[id(source)]
+
+
+def _many(schema: Json) -> Json:
+    return {"type": "array", "items": schema}

@@ -1,0 +1,130 @@
+"""What is known of a value in a template: the path that it is read from, and which holes its author has filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from jinja2 import nodes
+
+from runner.core.span import Span
+
+ELEMENT = "[]"
+Path = tuple[str, ...]
+Guards = frozenset[Path]
+
+GIVES_ELEMENT = frozenset(("first", "last", "min", "max", "vote", "find"))
+GIVES_SAME_LIST = frozenset(
+    ("list", "sort", "reverse", "unique", "select", "reject", "selectattr", "rejectattr", "shuffle")
+)
+GIVES_LISTS = frozenset(("chunks", "windows", "batch", "slice"))
+# Filters whose argument names a field of the elements: its position, where it can be given without its name.
+_FIELD_POSITION = {"sort": 2, "unique": 1, "min": 1, "max": 1, "sum": 0, "join": 1, "groupby": 0,
+                   "selectattr": 0, "rejectattr": 0, "find": 0, "map": None}  # fmt: skip
+LANGUAGE_NAMES = frozenset(("caller", "self", "super", "varargs", "kwargs", "range", "namespace", "dict"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One reading of a path. `spans` has the place of each part, `span` the place of the whole.
+
+    `[]` in the path is an element of a list. `is_guarded`: the author has said what happens when there is no value.
+    Of the first `provided` parts the author has said so, or no use is made of them here that a hole would spoil.
+    """
+
+    path: Path
+    span: Span
+    is_guarded: bool
+    spans: tuple[Span, ...]
+    provided: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A text that is written out, and where."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A path whose value is compared with words: by `==`, `!=`, `in`, and by tests and filters that do the same."""
+
+    path: Path
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What is known of a value: the path that it is read from.
+
+    `wraps` counts the lists around it that are not in the data, such as chunks. Where `is_rearranged`, a position in
+    it is not a position in the data. `is_provided`: a hole in it does no harm; `known` are paths that have a value
+    wherever this one is read, since the list was sifted for it.
+    """
+
+    path: Path
+    spans: tuple[Span, ...]
+    wraps: int = 0
+    is_guarded: bool = False
+    is_rearranged: bool = False
+    is_provided: bool = False
+    known: Guards = frozenset()
+
+    def into(self, key: str, span: Span) -> Trail | None:
+        return None if self.wraps else replace(self, path=(*self.path, key), spans=(*self.spans, span))
+
+    def element(self) -> Trail:
+        if self.wraps:
+            return replace(self, wraps=self.wraps - 1)
+        return replace(self, path=(*self.path, ELEMENT), spans=(*self.spans, self.spans[-1]), is_rearranged=False)
+
+
+def field_argument(node: nodes.Filter) -> nodes.Node | None:
+    """The argument that names a field of the elements, such as that of `sort(attribute="name")`."""
+    if node.name not in _FIELD_POSITION:
+        return None
+    for pair in node.kwargs:
+        if str(pair.key) in ("attribute", "key"):
+            return pair.value
+    position = _FIELD_POSITION[node.name]
+    return node.args[position] if position is not None and position < len(node.args) else None
+
+
+def constant(node: nodes.Node | None) -> str:
+    """A text that is written out, or ""."""
+    return node.value if isinstance(node, nodes.Const) and isinstance(node.value, str) else ""
+
+
+def tests_defined(node: nodes.Filter) -> bool:
+    """Whether `selectattr` or `rejectattr` asks if a field is there."""
+    return len(node.args) > 1 and constant(node.args[1]) in ("defined", "undefined")
+
+
+def keeps_defined(node: nodes.Filter, position: int) -> bool:
+    """Whether a filter keeps just what is defined: its test stands at a position among the arguments."""
+    test = constant(node.args[position]) if position < len(node.args) else ""
+    return test == ("defined" if node.name.startswith("select") else "undefined")
+
+
+def asks_for_step(path: Path) -> bool:
+    """`steps.S.skipped` and `steps.S.failed` have a value whatever became of the step."""
+    return len(path) == 3 and path[0] == "steps" and path[2] in ("skipped", "failed")
+
+
+def is_along(path: Path, guard: Path) -> bool:
+    shorter = min(len(path), len(guard))
+    return path[:shorter] == guard[:shorter]
+
+
+def depth_provided(path: Path, guards: Iterable[Path]) -> int:
+    """How many leading parts of a path have a value, as the guards say."""
+    return max((min(len(path), len(guard)) for guard in guards if is_along(path, guard)), default=0)
+
+
+def whole(spans: tuple[Span, ...]) -> Span:
+    start, end = spans[0], spans[-1]
+    if start.file != end.file or start.line != end.line or end.column < start.column:
+        return start
+    return replace(start, length=end.column + end.length - start.column)
