@@ -161,7 +161,9 @@ class Session:
 
     def _finish(self) -> RunResult:
         drive = self.drive
-        outputs = Outputs() if drive.is_interrupted else self._write()
+        # What is missing without a call says nothing about the answers: files of earlier runs stay as they are.
+        is_partial = drive.is_interrupted or FailureKind.NEEDS_CALL in drive.kinds
+        outputs = Outputs() if is_partial else self._write()
         trouble = [*([drive.unkept] if drive.unkept else []), *outputs.unwritten]
         if self.options.is_recording and not drive.is_interrupted:
             trouble += self._record()
@@ -178,7 +180,7 @@ class Session:
         )
         return RunResult(
             run=self.run,
-            outputs=None if drive.is_interrupted else outputs.value,
+            outputs=outputs.value,
             exit_code=code,
             summary=self.summariser.summary(),
             failures=tuple(drive.failures),

@@ -39,7 +39,12 @@ def tokens_in(call: Call) -> int:
     size = sum(len(message.text.encode()) for message in call.messages) + len((call.system or "").encode())
     if call.schema is not None:
         size += len(ordered(call.schema))
-    return -(-size // BYTES_PER_TOKEN)
+    return tokens_of(size)
+
+
+def tokens_of(size_bytes: int) -> int:
+    """A quarter of the bytes, rounded up."""
+    return -(-size_bytes // BYTES_PER_TOKEN)
 
 
 def tokens_out(cap: int | None, facts: ModelFacts, history: History) -> TokensOut:

@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from runner.core.answer import StoredAnswer
-from runner.core.model import Price
+from runner.core.canonical import ordered
 from runner.core.outcome import Outcome, Status
 from runner.link.stages import Stage
 from runner.plan.advance import ItemState, Scope, advance, begin
 from runner.plan.chain import Answered, Ask
-from runner.plan.estimate import History, price_of, tokens_in, tokens_out
+from runner.plan.estimate import History, price_of, tokens_in, tokens_of, tokens_out
 from runner.plan.program import StepProgram
 from runner.plan.stages import Chunk, ItemPlan, Receipt, RunState
 
 Lookup = Callable[[Sequence[str]], Mapping[str, StoredAnswer]]
 KEPT_CALLS = 1000
+REPAIR_TOKENS = 1000  # the list of what does not fit, of at most ten lines, and the frame around it
 
 
 class Fate(StrEnum):
@@ -142,7 +143,10 @@ def make_plan(
         planner.walk(number)
     order = [name for stage in state.stages for name in stage.steps]
     past = history or {}
-    steps = tuple(_summed(state.program.steps[name], planner.counts[name], past.get(name, History())) for name in order)
+    steps = tuple(
+        _summed(state.program.steps[name], planner.counts[name], past.get(name, History()), planner.bound_in(name))
+        for name in order
+    )
     return Plan(steps, tuple(planner.asked))
 
 
@@ -154,6 +158,29 @@ class _Planner:
         self.counts = {name: _Count() for name in state.program.steps}
         self.asked: list[PlannedCall] = []
         self._keys: set[str] = set()
+
+    def bound_in(self, name: str) -> int | None:
+        """How long a question can be that cannot be rendered yet: its template, what it reads of inputs and rows, and
+        the answers that it waits for at their caps. None where one of these has no bound.
+        """
+        step = self.state.program.steps[name]
+        linked = step.linked
+        size = sum(len(text.encode()) for text in step.texts)
+        size += len(ordered(step.sent_schema)) if step.sent_schema is not None else 0
+        size += sum(len(ordered(self.state.program.inputs.get(read))) for read in linked.inputs)
+        total = tokens_of(size)
+        if linked.item_fields:
+            if linked.lane not in self.state.lanes:
+                return None
+            total += tokens_of(max((len(ordered(item.value)) for item in self.state.lanes[linked.lane]), default=0))
+        for need in linked.needs:
+            other = self.state.program.steps[need]
+            items = self.counts[need].items if need in linked.barriers else 1
+            most = tokens_out(other.linked.step.max_output_tokens, other.route.facts, History()).most
+            if most is None or items is None:
+                return None
+            total += most * items * (other.linked.step.samples or 1)
+        return total
 
     def walk(self, number: int) -> None:
         stage = self.state.stages[number]
@@ -265,17 +292,18 @@ def _count_outcome(count: _Count, outcome: Outcome) -> None:
         count.failed += 1
 
 
-def _summed(step: StepProgram, count: _Count, history: History) -> StepPlan:
+def _summed(step: StepProgram, count: _Count, history: History, bound_in: int | None) -> StepPlan:
     """Counts to a line of the plan, with money."""
     facts = step.route.facts
     settings = step.linked.step
     out = tokens_out(settings.max_output_tokens, facts, history)
     per_item = (settings.samples or 1) * (1 + settings.repair)
     may_calls = None if count.items is None else count.unknown * per_item + count.repairs
-    likely_in = -(-history.input_tokens // history.calls) if history.calls else None
+    likely_in = -(-history.input_tokens // history.calls) if history.calls else bound_in
     mean_in = -(-count.input_tokens // count.calls) if count.calls else likely_in
+    most_in = mean_in if count.calls and not count.unknown else bound_in
     certain = price_of(count.input_tokens, _times(out.likely, count.calls), facts.price) if count.calls else 0.0
-    worst = _worst(count, may_calls, mean_in, out.most, facts.price)
+    worst = _worst(count, may_calls, most_in, out.most, step)
     return StepPlan(
         step=step.name,
         model=step.route.name,
@@ -297,18 +325,19 @@ def _summed(step: StepProgram, count: _Count, history: History) -> StepPlan:
 
 
 def _worst(
-    count: _Count, may_calls: int | None, mean_in: int | None, most_out: int | None, price: Price | None
+    count: _Count, may_calls: int | None, most_in: int | None, most_out: int | None, step: StepProgram
 ) -> float | None:
-    """Every call at its longest answer. A repair carries the question and the answer that did not fit."""
+    """Every call at its longest answer. A repair carries the question and all answers that did not fit."""
+    price = step.route.facts.price
     if may_calls is None:
         return price_of(None, None, price)
     calls = count.calls + may_calls
     if not calls:
         return 0.0
-    if mean_in is None or most_out is None:
+    if most_in is None or most_out is None:
         return price_of(None, None, price)
-    with_repair = mean_in + most_out if may_calls else mean_in
-    return price_of(count.calls * mean_in + may_calls * with_repair, calls * most_out, price)
+    with_repair = most_in + step.linked.step.repair * (most_out + REPAIR_TOKENS)
+    return price_of(count.calls * most_in + may_calls * with_repair, calls * most_out, price)
 
 
 def _times(number: int | None, factor: int) -> int | None:

@@ -49,7 +49,9 @@ def _state(step: Mapping[str, Json]) -> str:
 
 
 def _tokens(step: Mapping[str, Json]) -> str:
-    return f"~{number(step['input_tokens'])} / ~{number(step['output_tokens'])}"
+    return " / ".join(
+        "?" if tokens is None else f"~{number(tokens)}" for tokens in (step["input_tokens"], step["output_tokens"])
+    )
 
 
 def _cost(step: Mapping[str, Json]) -> str:
@@ -68,11 +70,9 @@ def _why(step: Mapping[str, Json]) -> str:
 def total_line(totals: Mapping[str, Json]) -> str:
     """`certain 1 call $0.0021 · worst case 2 calls $0.0025 · 1 cached`."""
     worst = totals["worst_calls"]
-    most = "worst case not bounded" if worst is None else f"worst case {count(worst, 'call')}"
-    return (
-        f"certain {count(totals['calls'], 'call')} {money(totals['cost_usd'])} · "
-        f"{most} {money(totals['worst_usd'])} · {totals['cached']:,} cached"
-    )
+    most = "not known yet" if worst is None else f"{count(worst, 'call')} {money(totals['worst_usd'])}"
+    certain = f"{count(totals['calls'], 'call')} {money(totals['cost_usd'])}"
+    return f"certain {certain} · worst case {most} · {totals['cached']:,} cached"
 
 
 def basis_line(steps: Sequence[Mapping[str, Json]], price_dates: Sequence[str]) -> str:

@@ -194,6 +194,8 @@ def test_offline_a_miss_names_the_nearest_answer_and_the_ingredient(project: Any
     result = project.run(offline=True, inputs={"topic": "coffee"})
     assert result.exit_code == 6
     assert project.server.count == 0
+    assert result.outputs is None
+    assert len((project.root / "out/table.jsonl").read_text().splitlines()) == 200, "the table of the run stays"
     message = result.problems[0].message
     assert message.startswith("first: not stored, and --offline allows no call; the nearest stored answer ")
     assert message.endswith(" differs in input:topic: tea → coffee")

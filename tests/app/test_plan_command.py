@@ -1,0 +1,158 @@
+"""`runner plan` says what a run would do, and does nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.cli.main import main
+
+FLOW = """
+format: 1
+data: {rows: {file: rows.jsonl, key: id}}
+models: {m: scripted/answers.jsonl}
+defaults: {model: m, max_output_tokens: 50}
+inputs: {topic: {type: string, default: tea}}
+steps:
+  first:
+    prompt: "first {{ inputs.topic }}"
+    fields: {words: [string], good: boolean}
+  each:
+    for_each: steps.first.output.words
+    prompt: "each {{ item }}"
+    repair: 1
+    fields: {size: integer}
+  tag:
+    for_each: data.rows
+    prompt: "tag {{ item.id }}"
+    fields: {size: integer}
+  last:
+    when: steps.first.output.good
+    prompt: "last {{ steps.tag.outputs | length }}"
+"""
+ANSWERS = [
+    {"match": "first", "answer": {"words": ["a", "b"], "good": True}},
+    {"match": "each", "answer": {"size": 1}},
+    {"match": "tag", "answer": {"size": 2}},
+    {"match": "last", "answer": "done"},
+]
+
+
+FIRST_PLAN = """\
+    step    model                    thinking   state                                  tokens in/out   cost    why
++   first   scripted/answers.jsonl   -          call                                   ~44 / ~50       $0.00   new
+~   each    scripted/answers.jsonl   -          may call (the list is not known yet)   ? / ~50         $0.00   known after first
++   tag     scripted/answers.jsonl   -          2 calls                                ~56 / ~100      $0.00   new (2)
+~   last    scripted/answers.jsonl   -          may call                               ~160 / ~50      $0.00   known after first, tag
+
+certain 3 calls $0.00 · worst case not known yet · 0 cached
+tokens in: a quarter of the bytes · tokens out: the cap of the step or the model
+"""
+
+
+@pytest.fixture
+def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "runner.yaml").write_text("models: {}\n")
+    (tmp_path / "flow.yaml").write_text(FLOW)
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ANSWERS))
+    (tmp_path / "rows.jsonl").write_text('{"id": "x"}\n{"id": "y"}\n')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "flow.yaml"
+
+
+def call(capsys: Any, *words: str) -> tuple[int, str]:
+    code = main(list(words))
+    said = capsys.readouterr()
+    return code, said.out
+
+
+def edit(flow: Path, old: str, new: str) -> None:
+    text = flow.read_text()
+    assert old in text
+    flow.write_text(text.replace(old, new))
+
+
+def test_a_first_plan_knows_what_is_certain_and_what_is_not(flow: Path, capsys: Any) -> None:
+    code, out = call(capsys, "plan", "flow.yaml")
+    assert code == 0
+    assert out == FIRST_PLAN
+
+
+def test_a_plan_calls_and_writes_nothing(flow: Path, capsys: Any) -> None:
+    before = sorted(path.name for path in flow.parent.iterdir())
+    call(capsys, "plan", "flow.yaml")
+    assert sorted(path.name for path in flow.parent.iterdir()) == before
+
+
+def test_after_a_run_all_is_cached(flow: Path, capsys: Any) -> None:
+    call(capsys, "run", "flow.yaml", "-q")
+    code, out = call(capsys, "plan", "flow.yaml", "--exit-code")
+    assert code == 0
+    assert "certain 0 calls $0.00 · worst case 0 calls $0.00 · 6 cached" in out
+
+
+def test_a_change_is_named_and_what_is_behind_it_may_be_called(flow: Path, capsys: Any) -> None:
+    call(capsys, "run", "flow.yaml", "-q")
+    code, out = call(capsys, "plan", "flow.yaml", "-i", "topic=coffee", "--exit-code")
+    assert code == 6
+    rows = [line.split("   ") for line in out.splitlines()[1:5]]
+    assert [(row[0], row[-1]) for row in rows] == [
+        ("+", "input:topic: tea → coffee"),
+        ("~", "known after first"),
+        ("=", "  $0.00"),
+        ("~", "known after first"),
+    ]
+
+
+def test_why_puts_the_ingredients_side_by_side(flow: Path, capsys: Any) -> None:
+    call(capsys, "run", "flow.yaml", "-q")
+    edit(flow, '"tag {{ item.id }}"', '"tag it {{ item.id }}"')
+    code, out = call(capsys, "plan", "flow.yaml", "--why", "tag[y]")
+    assert code == 0
+    said = out[out.index("tag[y]") :].splitlines()
+    assert said[:3] == [
+        "tag[y]  template:flow.yaml:18",
+        "  same      dialect  model  options  schema  data",
+        "  changed   template:flow.yaml:18",
+    ]
+    assert said[3].startswith("  nearest   answer of run r1, key ")
+
+
+def test_why_of_a_step_that_was_never_asked(flow: Path, capsys: Any) -> None:
+    _, out = call(capsys, "plan", "flow.yaml", "--why", "first")
+    assert out.endswith("first  new\n  nearest   nothing was ever stored for this step\n")
+
+
+def test_why_of_an_unknown_step_selects_nothing(flow: Path, capsys: Any) -> None:
+    assert main(["plan", "flow.yaml", "--why", "firts"]) == 5
+    assert capsys.readouterr().err == (
+        "unknown-step: --why names step 'firts', but no step has that name\n"
+        "  expected: a step: each, first, last, tag\n"
+        "  nearest:  first\n"
+    )
+
+
+def test_a_failure_that_is_not_settled_is_a_certain_call(flow: Path, capsys: Any) -> None:
+    (flow.parent / "answers.jsonl").write_text(json.dumps({"answer": "no", "finish": "refused"}) + "\n")
+    call(capsys, "run", "flow.yaml", "-q")
+    _, out = call(capsys, "plan", "flow.yaml")
+    assert "failed-before" in out.splitlines()[1]
+
+
+def test_a_price_gives_a_range(flow: Path, capsys: Any) -> None:
+    _, out = call(capsys, "plan", "flow.yaml", "--model", "m=gemini/gemini-3.1-flash-lite", "--json")
+    document = json.loads(out)
+    first = document["steps"][0]
+    assert first["cost_usd"] == pytest.approx((first["input_tokens"] * 0.25 + 50 * 1.5) / 1e6)
+    assert document["totals"]["worst_usd"] is None, "a list that is not known has no price"
+    assert document["totals"]["calls"] == 3
+    assert [call["reason"] for call in document["calls"]] == ["new", "new", "new"]
+
+
+def test_a_mistake_in_the_file_is_exit_2(flow: Path, capsys: Any) -> None:
+    edit(flow, "inputs.topic }}", "inputs.topik }}")
+    assert main(["plan", "flow.yaml"]) == 2
+    assert "unknown-input" in capsys.readouterr().err
