@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runner.checks.context import CheckContext
-from runner.checks.spelling import is_slip, say_part, say_path
+from runner.checks.spelling import ELEMENT, is_slip, say_part, say_path
 from runner.core.canonical import Json
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
@@ -80,13 +80,18 @@ def _site(reading: Reading, index: int) -> _Site | None:
     span = reading.span(index)
     if span is None or (span == reading.reference.spans[0]):
         return None
-    subject = reading.subject
-    inner = reading.path[subject.start : index]
-    if subject.root is not subject.schema:
-        inner = inner[1:]  # one of all answers is called the answer
-    inside = say_path(inner)
-    holder = f"{inside} in {subject.title}" if inside else subject.title
+    holder, inside = _holder(reading.subject, reading.path[:index])
     return _Site(index, reading.path[index], span, holder, inside)
+
+
+def _holder(subject: Subject, path: Sequence[str]) -> tuple[str, str]:
+    """A value in words, and the part of the words that says where in the answer, input or row it is."""
+    inner = path[subject.start :]
+    if subject.is_list and not inner:
+        return ".".join(path), ""
+    inside = say_path(inner[1:] if subject.is_list else inner)
+    between = "of" if tuple(inner) == (ELEMENT,) else "in"
+    return (f"{inside} {between} {subject.title}" if inside else subject.title), inside
 
 
 def _is_needed(reading: Reading, index: int) -> bool:
@@ -160,7 +165,7 @@ def _field_of_list(reading: Reading, site: _Site) -> Problem:
 
 def _elements_have(reading: Reading, site: _Site) -> bool:
     subject = reading.subject
-    inner = (*reading.path[subject.start : site.index], "[]", site.name)
+    inner = (*reading.path[subject.start : site.index], ELEMENT, site.name)
     return type_at(subject.schema, inner, subject.root).kind in ("any", "value")
 
 
@@ -185,11 +190,7 @@ def _may_be_absent(reading: Reading, site: _Site, *, is_null: bool) -> Problem:
 
 def _never_equal(unequal: Unequal) -> Problem:
     words = [value for value in unequal.values if isinstance(value, str)]
-    inner = unequal.path[unequal.subject.start :]
-    if unequal.subject.root is not unequal.subject.schema and len(unequal.path) > unequal.subject.start:
-        inner = inner[1:]
-    inside = say_path(inner)
-    title = f"{inside} in {unequal.subject.title}" if inside else unequal.subject.title
+    title, _ = _holder(unequal.subject, unequal.path)
     return Problem(
         "never-equal",
         f"{title} is never '{unequal.word.text}'",
@@ -251,6 +252,6 @@ def _spelled(reading: Reading, end: int) -> str:
     reference = reading.reference
     own = reference.path[: end - reading.shift]
     is_bound = len(own) > 1 and reference.spans[1] == reference.spans[0]
-    if is_bound or "[]" in own:
+    if is_bound or ELEMENT in own:
         return ""
     return own[0] + "".join(map(say_part, own[1:]))

@@ -27,7 +27,8 @@ class Subject:
     """What a path begins with. `title` is how it is called in a message; `start` parts of the path name it.
 
     `schema` describes it, with references into `root`; `source` is the schema as its author wrote it, `owner` whose
-    it is. In rows `has_all_columns` no column is ever left out, whatever the schema says.
+    it is. With `is_list` the path names a list of what the title calls by its name. In rows with `has_all_columns` no
+    column is ever left out, whatever the schema says.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Subject:
     root: Json = True
     source: SchemaSource | None = None
     owner: str = ""
+    is_list: bool = False
     has_all_columns: bool = False
 
 
@@ -104,18 +106,18 @@ class Subjects:
 
     def _of_step(self, step: Step, field: str) -> Subject | None:
         if field in _STATE:
-            return Subject(f"the {field} of '{step.name}'", 3, _STATE[field])
+            return Subject(f"'{field}' of '{step.name}'", 3, _STATE[field])
         if field not in _ANSWER or field.startswith("output" if step.schema is None else "text"):
             return None
         is_list = _ANSWER[field]
         if step.schema is None:
             text: Json = {"type": "string"}
-            return Subject(f"the text of '{step.name}'", 3, _many(text) if is_list else text)
+            return Subject(f"the text of '{step.name}'", 3, _many(text) if is_list else text, is_list=is_list)
         found = self._answers.get(step.name)
         if found is None:
             return None
         schema = _many(found.bundled) if is_list else found.bundled
-        return Subject(f"the output of '{step.name}'", 3, schema, found.bundled, step.schema, step.name)
+        return Subject(f"the output of '{step.name}'", 3, schema, found.bundled, step.schema, step.name, is_list)
 
     def _row(self, name: str) -> Subject | None:
         source = self._workflow.data.get(name)
