@@ -12,8 +12,7 @@ from runner.core.workflow import Expression, Template
 from runner.link.paths import Gap, Typed, type_at, words_at
 from runner.link.scope import Place, Use
 from runner.link.subjects import Found, Subject, Subjects
-from runner.templates.references import Readings
-from runner.templates.trail import Comparison, Guards, Path, Reference, Word, is_along
+from runner.templates.trail import Comparison, Guards, Path, Readings, Reference, Word, is_along
 
 _OF_ALL_ITEMS = {"outputs": "output", "texts": "text", "samples": "output"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.core.canonical import Json
 from runner.core.outcome import FailureKind
@@ -19,7 +19,6 @@ _STATE: Mapping[str, Json] = {
     "failed": {"enum": [*map(str, FailureKind), None]},
     "model": {"type": "string"},
 }
-_MOST_NAMES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +76,17 @@ class Subjects:
 
         The element of a data source stays `item`, one's own answer becomes `steps.NAME.output`.
         """
-        for _ in range(_MOST_NAMES):
-            elements = dict(place.elements)
-            if path[0] in elements:
-                if not elements[path[0]]:
-                    return ()
-                path = (*elements[path[0]], *path[1:])
-            elif path[0] in place.item_names:
-                source, items = self._lists.get(place.lane, ("", ()))
-                if source or not items:
-                    return ("item", *path[1:]) if source else ()
-                path = (*items, ELEMENT, *path[1:])
-            else:
-                break
+        names = [name for name, _ in place.elements]
+        if path[0] in names:
+            index = len(names) - 1 - names[::-1].index(path[0])
+            _, element = place.elements[index]
+            outer = replace(place, elements=place.elements[:index])
+            return self.plain((*element, *path[1:]), outer) if element else ()
+        if path[0] in place.item_names:
+            source, items = self._lists.get(place.lane, ("", ()))
+            if source:
+                return ("item", *path[1:])
+            return (*items, ELEMENT, *path[1:]) if items else ()
         own = path[0] == place.answer != ""
         return ("steps", place.owner, *path) if own else path
 

@@ -28,10 +28,13 @@ from runner.templates.trail import (
     Comparison,
     Guards,
     Path,
+    Readings,
     Reference,
+    Scope,
     Trail,
     Word,
     asks_for_step,
+    bind,
     constant,
     depth_provided,
     field_argument,
@@ -42,25 +45,9 @@ from runner.templates.trail import (
 )
 from runner.templates.values import Refused
 
-Scope = dict[str, Trail | None]
-
-
 # What is put into these is handed on: a hole in it does no harm yet.
 _HANDS_ON = (nodes.Call, nodes.Dict, nodes.Keyword, nodes.List, nodes.Pair, nodes.Tuple)
 _EQUALS = frozenset(("==", "eq", "equalto", "!=", "ne"))
-
-
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """All that a template or expression reads, in the order of reading.
-
-    `tested` are the paths that decide what else is read; `facts` those that have a value wherever an expression holds.
-    """
-
-    references: tuple[Reference, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    tested: Guards = frozenset()
-    facts: Guards = frozenset()
 
 
 def references_of(env: Environment, source: Template | Expression) -> tuple[Reference, ...]:
@@ -330,17 +317,17 @@ class _Walk:
             case nodes.Assign():
                 bound = self.value(node.node, scope, guards, used=False)
                 self._record(bound, guards, used=False)
-                _bind(node.target, bound, scope)
+                bind(node.target, bound, scope)
             case nodes.AssignBlock():
                 self.run(node.body, dict(scope), guards)
                 self.read(node.filter, scope, guards)
-                _bind(node.target, None, scope)
+                bind(node.target, None, scope)
             case nodes.With():
                 inner = dict(scope)
                 for target, value in zip(node.targets, node.values, strict=True):
                     bound = self.value(value, scope, guards, used=False)
                     self._record(bound, guards, used=False)
-                    _bind(target, bound, inner)
+                    bind(target, bound, inner)
                 self.run(node.body, inner, guards)
             case nodes.Macro() | nodes.CallBlock():
                 self._macro(node, scope, guards)
@@ -358,7 +345,7 @@ class _Walk:
         source = self.value(node.iter, scope, guards)
         self._record(source, guards)
         inner: Scope = {**scope, "loop": None}
-        _bind(node.target, source and source.element(), inner)
+        bind(node.target, source and source.element(), inner)
         self._ask(node.test, inner, guards)
         facts = self.facts(node.test, inner, True) if node.test is not None else frozenset()
         self.run(node.body, inner, guards | facts)
@@ -412,11 +399,3 @@ class _Walk:
         except (Refused, FileError, TemplateProblem, TemplateSyntaxError):
             return
         yield replace(self, name=full, origin=Origin(full)), tree
-
-
-def _bind(target: nodes.Node, bound: Trail | None, scope: Scope) -> None:
-    if isinstance(target, nodes.Name):
-        scope[target.name] = bound
-    elif isinstance(target, nodes.Tuple):
-        for name in target.items:
-            _bind(name, None, scope)

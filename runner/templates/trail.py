@@ -56,6 +56,19 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Readings:
+    """All that a template or expression reads, in the order of reading.
+
+    `tested` are the paths that decide what else is read; `facts` those that have a value wherever an expression holds.
+    """
+
+    references: tuple[Reference, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    tested: Guards = frozenset()
+    facts: Guards = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Trail:
     """What is known of a value: the path that it is read from.
 
@@ -79,6 +92,9 @@ class Trail:
         if self.wraps:
             return replace(self, wraps=self.wraps - 1)
         return replace(self, path=(*self.path, ELEMENT), spans=(*self.spans, self.spans[-1]), is_rearranged=False)
+
+
+Scope = dict[str, Trail | None]
 
 
 def field_argument(node: nodes.Filter) -> nodes.Node | None:
@@ -128,3 +144,12 @@ def whole(spans: tuple[Span, ...]) -> Span:
     if start.file != end.file or start.line != end.line or end.column < start.column:
         return start
     return replace(start, length=end.column + end.length - start.column)
+
+
+def bind(target: nodes.Node, bound: Trail | None, scope: Scope) -> None:
+    """Let the names of an assignment stand for a value; parts of a value are not followed."""
+    if isinstance(target, nodes.Name):
+        scope[target.name] = bound
+    elif isinstance(target, nodes.Tuple):
+        for name in target.items:
+            bind(name, None, scope)

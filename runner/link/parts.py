@@ -1,0 +1,111 @@
+"""A linked workflow: what every text compiles to, and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from runner.core.call import Role
+from runner.core.problem import Problem
+from runner.core.workflow import OutputTable, OutputValue, Step, Workflow
+from runner.link.readings import Typing
+from runner.link.scope import Use
+from runner.link.stages import Stage
+from runner.output.schema import CompiledSchema
+from runner.templates.expression import CompiledExpression
+from runner.templates.text import CompiledTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedMessage:
+    """One entry of `messages`; with `items` the entries in `inner` are repeated, `name` standing for the element."""
+
+    role: Role = "user"
+    text: CompiledTemplate | None = None
+    items: CompiledExpression | None = None
+    name: str = ""
+    inner: tuple[LinkedMessage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedStep:
+    """A step, compiled. `lane` is "" for a step that runs once.
+
+    `hard` are the steps that it reads unguarded, `soft` those it can do without, `ordered` those named in `needs`
+    only. `barriers` (a subset of the three) are read for all their items. `inputs` and `item_fields` are what its
+    prompt reads; "" among them means the whole.
+    """
+
+    step: Step
+    lane: str
+    system: CompiledTemplate | None = None
+    messages: tuple[LinkedMessage, ...] = ()
+    when: CompiledExpression | None = None
+    ensure: tuple[CompiledExpression, ...] = ()
+    save: CompiledTemplate | None = None
+    schema: CompiledSchema | None = None
+    uses: tuple[Use, ...] = ()
+    hard: frozenset[str] = frozenset()
+    soft: frozenset[str] = frozenset()
+    ordered: frozenset[str] = frozenset()
+    barriers: frozenset[str] = frozenset()
+    inputs: frozenset[str] = frozenset()
+    item_fields: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return self.step.name
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.hard | self.soft | self.ordered
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The steps that walk one list together. `data` names the source when the list is one, else "".
+
+    `needs` are the steps that the list itself reads; `barriers` those of them read for all their items.
+    """
+
+    name: str
+    items: CompiledExpression
+    data: str = ""
+    needs: frozenset[str] = frozenset()
+    barriers: frozenset[str] = frozenset()
+    uses: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedOutput:
+    """An output, compiled: a value, or the columns of a table over a lane's items. `uses` are what it reads."""
+
+    output: OutputValue | OutputTable
+    value: CompiledExpression | None = None
+    lane: str = ""
+    columns: Mapping[str, CompiledExpression] = field(default_factory=dict)
+    column_uses: Mapping[str, tuple[Use, ...]] = field(default_factory=dict)
+    value_uses: tuple[Use, ...] = ()
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        return (*self.value_uses, *(use for uses in self.column_uses.values() for use in uses))
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What link found. With problems that are errors the rest may be incomplete and must not be run."""
+
+    workflow: Workflow
+    steps: Mapping[str, LinkedStep]
+    lanes: Mapping[str, Lane]
+    stages: tuple[Stage, ...]
+    outputs: tuple[LinkedOutput, ...]
+    problems: tuple[Problem, ...]
+    typing: Typing = field(default_factory=Typing)
+
+    @property
+    def final_steps(self) -> tuple[str, ...]:
+        """The steps that no other step reads, in the order of the file."""
+        read = set().union(*(step.needs for step in self.steps.values()), *(lane.needs for lane in self.lanes.values()))
+        return tuple(name for name in self.steps if name not in read)
