@@ -16,6 +16,9 @@ from runner.link.paths import type_at
 from runner.link.readings import Reading, ReadText, Unequal
 from runner.link.subjects import Subject
 
+# What other languages call the filters of a list.
+_MEANT = {"length": "length", "size": "length", "count": "length", "len": "length", "first": "first", "last": "last"}
+
 
 def check_references(context: CheckContext) -> Iterator[Problem]:
     """Fields that a value cannot have, values that may be absent, words that a value never is."""
@@ -153,13 +156,16 @@ def _not_a_mapping(reading: Reading, site: _Site) -> Problem:
 
 def _field_of_list(reading: Reading, site: _Site) -> Problem:
     spelled = _spelled(reading, site.index)
-    fix = f"{spelled}[0].{site.name}, ({spelled} | first).{site.name}, or a loop over {spelled}" if spelled else ""
+    fix = f"{spelled}[0].{site.name}, ({spelled} | first).{site.name}, or a loop over {spelled}"
+    is_field = bool(spelled) and _elements_have(reading, site)
+    if site.name in _MEANT:
+        fix, is_field = f"{spelled or '…'} | {_MEANT[site.name]}", True
     return Problem(
         "not-a-mapping",
         f"{site.holder} is a list, and '{site.name}' can only be read from one of its elements",
         site.span,
         notes=_used_by(reading.text, site.span),
-        fix=fix if _elements_have(reading, site) else "",
+        fix=fix if is_field else "",
     )
 
 
@@ -176,14 +182,13 @@ def _may_be_absent(reading: Reading, site: _Site, *, is_null: bool) -> Problem:
         if is_null
         else f"{site.holder} may lack the field '{site.name}'"
     )
-    known = spelled or f"… .{site.name}"
     required = "" if is_null else f", or make '{site.name}' required in {_called(reading.subject)}"
     return Problem(
         "may-be-absent",
         message,
         site.span,
         notes=_used_by(reading.text, site.span),
-        fix=f"{known} | default(…){required}",
+        fix=f"{spelled or '…'} | default(…){required}",
         severity="warning",
     )
 

@@ -22,6 +22,7 @@ Plain = Mapping[str, Json]
 Alternative = tuple[Plain, ...]
 
 MOST_ALTERNATIVES = 64
+_IN_WORDS = {"string": "text", "number": "a number", "boolean": "true or false", "null": "null"}
 _CHOICES = ("anyOf", "oneOf")
 _ALL_TYPES = frozenset(("null", "boolean", "number", "string", "array", "object"))
 # Keywords by which other fields decide whether one is there: then its absence cannot be told.
@@ -238,8 +239,8 @@ def _nothing(value: Typed, kinds: frozenset[str], mappings: Sequence[Alternative
         return replace(value, kind="missing", index=index, names=_names(mappings))
     if "array" in kinds:
         return replace(value, kind="list", index=index)
-    words = {"string": "text", "number": "a number", "boolean": "true or false", "null": "null"}
-    return replace(value, kind="not-a-mapping", index=index, found=" or ".join(words[kind] for kind in sorted(kinds)))
+    found = " or ".join(word for kind, word in _IN_WORDS.items() if kind in kinds)
+    return replace(value, kind="not-a-mapping", index=index, found=found)
 
 
 def _names(mappings: Sequence[Alternative]) -> tuple[str, ...]:

@@ -295,7 +295,8 @@ class _Walk:
         is_safe = trail.is_guarded or asks_for_step(path)
         is_guarded = is_safe or any(is_along(path, guard) for guard in guards)
         is_safe = is_safe or trail.is_provided or not used
-        provided = len(path) if is_safe else depth_provided(path, guards | trail.known)
+        known = {guard for guard in trail.known if len(guard) <= len(path)}
+        provided = len(path) if is_safe else depth_provided(path, guards | known)
         self.found.append(Reference(path, whole(trail.spans), is_guarded, trail.spans, provided))
 
     def _span(self, place: Place, length: int, offset: int = 0) -> Span:

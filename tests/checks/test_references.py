@@ -9,6 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from runner.checks import check
+from runner.checks.context import CheckContext
+from runner.checks.spelling import is_slip
+from runner.config.load import ProjectFiles, load_workflow
+from runner.link.linked import link
+from runner.templates.environment import make_environment
+
 CORRECT = Path(__file__).parent / "correct"
 Findings = Callable[..., str]
 
@@ -162,3 +169,46 @@ def test_what_is_wrong_is_told_once_at_its_own_place(wrong: Wrong, findings: Fin
     line = LAST + last.count("\n", 0, offset)
     column = offset - last.rfind("\n", 0, offset)
     assert found == [(str(line), str(column), wrong.code, wrong.message)], shown
+
+
+def test_a_mistaken_reference_leaves_open_what_is_unused(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("")
+    path = tmp_path / "flow.yaml"
+    path.write_text('inputs: {word: {}}\nsteps: {a: {model: me/any, prompt: "{{ inputs.wrd }}"}}\n')
+    loaded = load_workflow(path)
+    assert loaded.workflow is not None
+    read = ProjectFiles(tmp_path).read
+    linked = link(loaded.workflow, make_environment(read), read)
+    assert [problem.code for problem in linked.problems] == ["unknown-input"]
+    context = CheckContext(linked, {}, lambda _: pytest.fail("no route"), lambda _: None)
+    assert check(context) == ()
+
+
+def test_what_an_included_file_declares_may_be_meant_for_others(findings: Findings) -> None:
+    shared = "inputs: {spare: {type: string}}\ndata: {rows: {file: '-'}}\n"
+    flow = "include: [shared.yaml]\nsteps: {a: {model: me/any, prompt: x}}\n"
+    assert findings(flow, files={"shared.yaml": shared}) == ""
+
+
+SLIPS = [
+    ("tittle", "title", True),
+    ("titl", "title", True),
+    ("tilte", "title", True),
+    ("titre", "title", True),
+    ("firstName", "first_name", True),
+    ("txt", "text", True),
+    ("title", "title", False),
+    ("titles", "title", False),
+    ("line_2", "line_1", False),
+    ("min", "max", False),
+    ("mix", "max", False),
+    ("id", "ix", False),
+    ("start", "state", False),
+    ("name_en", "name_de", False),
+]
+
+
+@pytest.mark.parametrize(("name", "other", "expected"), SLIPS)
+def test_a_slip_is_one_letter_and_no_number(name: str, other: str, expected: bool) -> None:
+    assert is_slip(name, other) is expected
+    assert is_slip(other, name) is expected

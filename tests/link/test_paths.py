@@ -109,9 +109,9 @@ SCALARS: list[tuple[Json, str]] = [
     ({"type": ["integer", "number"]}, "a number"),
     ({"type": "boolean"}, "true or false"),
     ({"type": "null"}, "null"),
-    ({"type": ["string", "null"]}, "null or text"),
-    ({"enum": ["x", 1]}, "a number or text"),
-    ({"enum": [True, None, 1.5]}, "true or false or null or a number"),
+    ({"type": ["string", "null"]}, "text or null"),
+    ({"enum": ["x", 1]}, "text or a number"),
+    ({"enum": [True, None, 1.5]}, "a number or true or false or null"),
     ({"const": "x"}, "text"),
 ]
 
