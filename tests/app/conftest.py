@@ -13,7 +13,7 @@ import pytest
 import runner
 from runner.core.events import AttemptMade, Event
 
-ROWS = 200
+ROWS = 40
 
 WORKFLOW = """
 format: 1

@@ -38,7 +38,7 @@ def test_an_unknown_command_names_the_nearest(cli: Cli) -> None:
     assert (said.code, said.out) == (2, "")
     assert said.err == (
         "unknown-command: there is no command 'rnu'\n"
-        "  expected: cache, check, init, models, run, schema, show\n"
+        "  expected: cache, check, init, models, plan, run, schema, show\n"
         "  nearest:  run\n"
         "  fix:      runner run\n"
     )
@@ -55,9 +55,9 @@ def test_a_file_for_a_command_is_explained(cli: Cli) -> None:
 
 
 def test_a_command_of_a_later_version_says_so(cli: Cli) -> None:
-    said = cli("plan")
+    said = cli("report")
     assert said.code == 2
-    assert said.err.startswith("later-command: 'runner plan' is not in this version\n")
+    assert said.err.startswith("later-command: 'runner report' is not in this version\n")
 
 
 def test_an_option_alone_is_no_command(cli: Cli) -> None:
@@ -78,7 +78,7 @@ def test_every_command_has_a_help_of_one_screen_with_at_most_15_options(cli: Cli
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_option_of_any_command_is_exit_2(cli: Cli, app: object, command: str) -> None:
-    arguments = {"run": ["x.yaml"], "cache": ["ls"], "schema": ["workflow"]}.get(command, [])
+    arguments = {"run": ["x.yaml"], "plan": ["x.yaml"], "cache": ["ls"], "schema": ["workflow"]}.get(command, [])
     said = cli(command, *arguments, "--jsno")
     assert (said.code, said.out) == (2, "")
     assert said.err == (
