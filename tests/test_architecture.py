@@ -113,4 +113,4 @@ def test_the_public_names_are_importable() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'runner' has no attribute 'walk'"):
-        _ = runner.walk  # type: ignore[attr-defined]
+        _ = runner.walk
