@@ -218,3 +218,42 @@ def test_equal_questions_are_asked_once(project: Any, make_rows: Callable[[Any],
     result = project.run(parallel=20)
     assert project.asked == ["first about", "second about", "sum 40", "tag same", "third about", "tone of"]
     assert result.outputs["table"]["rows"] == 40
+
+
+THREE_STEPS = """
+format: 1
+defaults: {model: g/gemini-3.1-flash-lite, fields: {word: string}}
+steps:
+  first:
+    prompt: "first"
+  second:
+    prompt: "second {{ steps.first.output.word }}"
+  third:
+    prompt: "third {{ steps.second.output.word }}"
+"""
+
+
+@pytest.fixture
+def gemini(project: Any) -> Any:
+    """Three dependent steps on the other dialect; an answer depends on the question and on the thinking level."""
+    project.write("runner.yaml", f'providers:\n  g: {{dialect: gemini, base_url: "{project.server.base_url}"}}\n')
+    project.workflow(THREE_STEPS)
+
+    def respond(_dialect: str, body: Any, _n: int) -> Any:
+        text = body["contents"][-1]["parts"][0]["text"]
+        level = body["generationConfig"]["thinkingConfig"]["thinkingLevel"]
+        return project.Answer(text=json.dumps({"word": f"{text.split()[0]}-{level}"}))
+
+    project.server.respond = respond
+    return project
+
+
+def test_changing_the_thinking_level_of_the_second_step_asks_it_and_what_reads_it(gemini: Any) -> None:
+    assert gemini.run().outputs == {"word": "third-MINIMAL"}
+    gemini.edit("  second:\n", "  second:\n    thinking: low\n")
+    gemini.run()
+    assert gemini.asked == ["second first-MINIMAL", "third second-LOW"]
+    assert gemini.reasons() == ["thinking: minimal → low", "upstream:second"]
+    gemini.edit("thinking: low", "thinking: minimal")
+    gemini.run()
+    assert gemini.server.count == 0, "the level that is the default is sent all the same, so it is the same request"
