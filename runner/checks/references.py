@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from runner.checks.context import CheckContext
 from runner.checks.spelling import ELEMENT, is_slip, say_part, say_path
@@ -26,8 +27,8 @@ def check_references(context: CheckContext) -> Iterator[Problem]:
 
 
 def _findings(linked: Linked) -> Iterator[Problem]:
-    for text in linked.typing.texts:
-        readings = [reading for reading in linked.typing.readings if reading.text is text]
+    for _, grouped in groupby(linked.typing.readings, key=lambda reading: id(reading.text)):
+        readings = list(grouped)
         for index, reading in enumerate(readings):
             others = [other for other in readings[index + 1 :] if other.path[:1] == reading.path[:1]]
             yield from _finding(reading, others)

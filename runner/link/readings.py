@@ -161,9 +161,14 @@ class _Known:
 
     def _needed(self, name: str) -> frozenset[str]:
         if name not in self.closures:
-            self.closures[name] = frozenset((name,))  # a circle ends here
-            hard = self.steps[name].hard if name in self.steps else frozenset()
-            self.closures[name] = frozenset((name,)).union(*(self._needed(need) for need in hard))
+            found: set[str] = set()
+            waiting = [name]
+            while waiting:
+                need = waiting.pop()
+                if need not in found and need in self.steps:
+                    found.add(need)
+                    waiting += self.steps[need].hard
+            self.closures[name] = frozenset(found)
         return self.closures[name]
 
 
