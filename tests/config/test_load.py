@@ -281,6 +281,35 @@ def test_schema_files_that_are_none(load: Load, content: str | bytes, message: s
     assert loaded.problems[0].notes[-1] == ("used by", "step 'a', flow.yaml:5:13")
 
 
+def test_a_json_file_that_only_yaml_could_read_is_told(load: Load) -> None:
+    loaded = load(f"{STEP}    schema: s.json\n", {"s.json": "{type: object}"})
+    assert _shown(loaded) == (
+        "s.json:1:2: invalid-json: s.json is no JSON: expecting property name enclosed in double quotes\n"
+        "    1 | {type: object}\n"
+        "      |  ^\n"
+        "  used by:  step 'a', flow.yaml:5:13"
+    )
+
+
+def test_a_yaml_file_may_hold_a_schema_as_yaml(load: Load) -> None:
+    loaded = load(f"{STEP}    schema: s.yaml\n", {"s.yaml": "{type: object}"})
+    assert loaded.problems == ()
+    assert loaded.workflow is not None
+    schema = loaded.workflow.steps["a"].schema
+    assert schema is not None
+    assert (schema.value, schema.file) == ({"type": "object"}, "s.yaml")
+
+
+def test_a_number_too_long_for_json_is_left_to_the_check_of_the_schema(load: Load) -> None:
+    loaded = load(f"{STEP}    schema: s.json\n", {"s.json": '{"maximum": ' + "9" * 5000 + "}"})
+    assert "invalid-json" not in [problem.code for problem in loaded.problems]
+
+
+def test_what_a_step_lacks_is_not_told_where_a_merge_may_bring_it(load: Load) -> None:
+    loaded = load("x-base: &base {model: m, prompt: p}\nsteps:\n  a:\n    <<: *base\n    repair: 1\n")
+    assert [problem.code for problem in loaded.problems] == ["merge-key"]
+
+
 def test_a_schema_of_data_names_its_user(load: Load) -> None:
     loaded = load(f"data: {{d: {{file: d.csv, schema: s.json}}}}\n{STEP}", {"s.json": "[1]"})
     assert loaded.problems[0].notes == (("used by", "data source 'd', flow.yaml:1:33"),)

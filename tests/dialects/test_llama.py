@@ -39,6 +39,12 @@ def test_what_the_engine_would_choose_by_itself_is_always_sent(route_to: RouteTo
     )
 
 
+def test_a_temperature_without_a_seed_sends_none_so_that_samples_differ(route_to: RouteTo, ask: Ask) -> None:
+    assert "seed" not in body_of(ask("hi", temperature=0.8), route_to("llama"))
+    assert body_of(ask("hi", temperature=0.8, seed=3), route_to("llama"))["seed"] == 3
+    assert body_of(ask("hi", temperature=0.0), route_to("llama"))["seed"] == 0
+
+
 def test_the_step_has_the_last_word(route_to: RouteTo, full_call: Call) -> None:
     body = body_of(full_call, route_to("llama"))
     assert (body["max_tokens"], body["temperature"], body["top_p"], body["seed"]) == (64, 0.5, 0.9, 7)

@@ -260,6 +260,18 @@ def test_gemini_finds_circles_over_several_definitions() -> None:
     assert [pointer for pointer, _ in lower_for_gemini(schema).refused] == ["/$defs/A", "/$defs/B"]
 
 
+def test_gemini_refuses_a_circle_and_not_what_leads_into_it() -> None:
+    schema = {
+        **obj(a={"$ref": "#/$defs/A"}),
+        "$defs": {
+            "A": obj(b={"$ref": "#/$defs/B"}),
+            "B": obj(c={"$ref": "#/$defs/C"}),
+            "C": obj(b={"$ref": "#/$defs/B"}),
+        },
+    }
+    assert [pointer for pointer, _ in lower_for_gemini(schema).refused] == ["/$defs/B", "/$defs/C"]
+
+
 @pytest.mark.parametrize(
     ("schema", "body", "local_only"),
     [
