@@ -9,12 +9,13 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from runner.core.errors import CallNeeded, RunnerError, StorageError
-from runner.core.events import Event, Settled, StepExpected
+from runner.core.events import Event, Noted, Settled, StepExpected
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
 from runner.core.ports import Answers, EventSink
 from runner.core.problem import Problem
 from runner.execute.replay import NeedsCalls, Walk, replay_chunk
 from runner.plan.advance import Ask, is_absorbed
+from runner.plan.failures import reason_line
 from runner.plan.stages import Chunk, Receipt, RunState
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from runner.execute.perform import Performer
 
 KEPT_FAILURES = 1000
+TOLD_LEFT_OUT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Drive:
     failures: list[Outcome] = field(default_factory=list)
     kinds: set[FailureKind] = field(default_factory=set)
     is_interrupted: bool = False
+    _left_out: dict[str, list[str]] = field(default_factory=dict)
     _rest: tuple[int, Iterator[Chunk]] | None = None
     _performer: Performer | None = None
 
@@ -62,11 +65,24 @@ class Drive:
             return
         step = self.state.program.steps[outcome.step].linked.step
         if is_absorbed(outcome, step):
+            told = self._left_out.setdefault(outcome.step, [])
+            if len(told) < TOLD_LEFT_OUT:
+                told.append(reason_line(outcome))
             return
         self.kinds.add(outcome.failure.kind)
         if len(self.failures) < KEPT_FAILURES:
             self.failures.append(outcome)
         self._stop_if_failed()
+
+    def _tell_left_out(self, number: int) -> None:
+        """A run goes on without what `on_error: skip` leaves out, but not without a word."""
+        for name in self.state.stages[number].steps:
+            told = self._left_out.pop(name, [])
+            for line in told:
+                self.emit(Noted("left-out", line))
+            others = self.state.tallies[name].absorbed - len(told)
+            if told and others > 0:
+                self.emit(Noted("left-out", f"{others:,} more of {name}; 'runner show' lists them"))
 
     def _stop_if_failed(self) -> None:
         if self.settings.is_fail_fast and self.kinds and self._performer is not None:
@@ -92,6 +108,7 @@ class Drive:
                     self._rest = (number, chain((chunk,), chunks))
                     return False
                 self.state.fold(receipt)
+            self._tell_left_out(number)
         return True
 
     def _walk(self, number: int) -> Walk:
@@ -160,6 +177,7 @@ class Drive:
         async with aclosing(LocalEngine(run).stream(chunks, window)) as receipts:
             async for receipt in receipts:
                 self.state.fold(receipt)
+        self._tell_left_out(number)
         ended[number].set()
 
     def interrupt(self) -> None:

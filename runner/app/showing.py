@@ -9,14 +9,15 @@ import orjson
 
 from runner.app.keeping import RECORDINGS, recordings_of
 from runner.app.session import LOCAL_CACHE, RUNS
+from runner.app.told import no_exchange, read_told
 from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json
 from runner.core.errors import NothingSelected
-from runner.core.problem import Problem, listed, nearest
+from runner.core.problem import Problem, nearest
 from runner.dialects import DIALECTS
 from runner.record.folders import JOURNAL
-from runner.record.journal import last_run, read_journal, run_folder
 from runner.record.journal import list_runs as run_ids
+from runner.record.journal import read_journal, run_folder
 from runner.record.summary import RunSummary, read_summary, summary_to_json
 from runner.store.layers import LayeredAnswers
 from runner.store.local import LocalStore
@@ -54,7 +55,7 @@ def _summary(folder: Path) -> RunSummary | None:
 def show_run(root: Path, run: str | None, step: str | None, item: str | None) -> dict[str, Json]:
     """Summary and exchanges of a run (default: the last), of one step, of one item. Raises NothingSelected."""
     runs = root / RUNS
-    name = run or last_run(runs)
+    name = run or _last_told(runs)
     folder = run_folder(runs, name) if name else None
     if name is None or folder is None:
         known = run_ids(runs)
@@ -66,33 +67,31 @@ def show_run(root: Path, run: str | None, step: str | None, item: str | None) ->
                 fix="runner show --list" if known else "runner run FLOW",
             )
         )
-    attempts = [
-        line
-        for line in read_journal(folder / JOURNAL)
-        if line.get("event") == "attempt" and step in (None, line.get("step")) and item in (None, line.get("item"))
-    ]
-    if step is not None and not attempts:
-        where = f"{step}[{item}]" if item is not None else step
-        lines = [line for line in read_journal(folder / JOURNAL) if line.get("event") == "attempt"]
-        steps = {str(line.get("step")) for line in lines}
-        near = nearest(step, steps)
-        raise NothingSelected(
-            Problem(
-                "no-exchange",
-                f"run {name} holds no exchange of {where}",
-                expected=f"a step of this run: {listed(steps)}" if steps - {step} else "",
-                nearest=near if near != step else "",
-                fix=f"runner show {name}",
-            )
-        )
+    told = read_told(folder / JOURNAL, step, item)
+    if step is not None and not told.attempts and not told.outcomes:
+        raise NothingSelected(no_exchange(folder / JOURNAL, name, step, item))
     summary = _summary(folder)
     with _Answers(root) as answers:
-        found = answers.lookup([str(line["key"]) for line in attempts])
+        found = answers.lookup([str(line["key"]) for line in told.attempts])
     return {
         "run": name,
         "summary": summary_to_json(summary) if summary else {"run": name, "status": "unfinished"},
-        "attempts": [_exchange(line, found.get(str(line["key"]))) for line in attempts],
+        "attempts": [_exchange(line, found.get(str(line["key"]))) for line in told.attempts],
+        "outcomes": list(told.outcomes),
     }
+
+
+def _last_told(runs: Path) -> str | None:
+    """The newest run in which something happened; one that a missing key stopped hides none before it."""
+    known = list(reversed(run_ids(runs)))
+    return next((run for run in known if _has_told(runs / run)), known[0] if known else None)
+
+
+def _has_told(folder: Path) -> bool:
+    if any(line.get("event") in ("attempt", "outcome") for line in read_journal(folder / JOURNAL)):
+        return True
+    summary = _summary(folder)
+    return summary is not None and summary.status == "done"
 
 
 def _exchange(line: dict[str, Json] | object, answer: StoredAnswer | None) -> dict[str, Json]:

@@ -12,13 +12,14 @@ from runner.cli.console import Console
 from runner.cli.exit_codes import INTERRUPTED
 from runner.cli.live import LiveBlock
 from runner.core.events import AttemptMade, Event, Noted, Retrying, RunFinished, RunStarted, Settled, StepExpected
-from runner.core.outcome import Outcome, Source, Status
+from runner.core.outcome import FailureKind, Outcome, Source, Status
 from runner.record.summary import RunSummary, Summariser
 from runner.report.format import duration
 from runner.report.text import (
     GAP,
     NARROWEST,
     closing_line,
+    left_out_line,
     misfit_lines,
     name_width,
     paid_twice_line,
@@ -44,6 +45,7 @@ class Story:
         self._began_at: dict[str, float] = {}
         self._settled: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        self._unasked: Counter[str] = Counter()
         self._told: set[str] = set()
         self._said_at = now()
         self._started_at = now()
@@ -80,6 +82,8 @@ class Story:
                 self._console.story(again, "dim")
             case Retrying():
                 pass
+            case Noted("left-out", message):
+                self._console.story(left_out_line(message, self._width))
             case Noted(code, message):
                 # A warning of the workflow is rendered already, with its own code.
                 self._console.story(message if code == "warning" else f"{code}: {message}", "warning")
@@ -103,6 +107,7 @@ class Story:
     def _settle(self, outcome: Outcome) -> None:
         step = outcome.step
         self._settled[step] += 1
+        self._unasked[step] += outcome.failure is not None and outcome.failure.kind is FailureKind.INTERRUPTED
         if outcome.status is Status.FAILED:
             self._failed[step] += 1
             if outcome.failure and self._console.look.verbosity:
@@ -131,7 +136,9 @@ class Story:
             console.story(self._progress_line(step))
 
     def _progress_line(self, step: str) -> str:
-        return progress_line(step, self._settled[step], self._expected[step], self._failed[step], self._width)
+        """What was stopped before it was asked is settled, but nothing that was done."""
+        done = self._settled[step] - self._unasked[step]
+        return progress_line(step, done, self._expected[step], self._failed[step], self._width)
 
     def _tell_the_unfinished(self) -> None:
         for step in self._expected:

@@ -21,7 +21,11 @@ MOST_REPAIRS = 10
 _PLACE = re.compile(r"(?P<file>[^\n:]+):(?P<line>[0-9]+):(?P<column>[0-9]+): (?P<rest>.*)", re.DOTALL)
 _QUOTED_FIRST = re.compile(r"'([^'\n]+)' (is undefined|gives )")
 _ANSWERED = frozenset({None, FailureKind.RENDER, *ANSWER_KINDS})
-_CODES = {FailureKind.INVALID: "invalid-output", FailureKind.RENDER: "cannot-evaluate", FailureKind.ROW: "bad-row"}
+_CODES: dict[str, str] = {
+    FailureKind.INVALID: "invalid-output",
+    FailureKind.RENDER: "cannot-evaluate",
+    FailureKind.ROW: "bad-row",
+}
 
 
 def failure_problems(state: RunState, outcomes: Iterable[Outcome], run: str = "") -> tuple[Problem, ...]:
@@ -49,6 +53,18 @@ def list_problems(state: RunState) -> tuple[Problem, ...]:
     return tuple(_placed("bad-list", failure.message, None) for failure in failures)
 
 
+def reason_line(outcome: Outcome) -> str:
+    """`tag[rev-7]  bad-row: row 7 is bad: …`, for an item that failed or was not run."""
+    where = f"{outcome.step}[{outcome.item}]" if outcome.item else outcome.step
+    failure = outcome.failure
+    return f"{where}  {reason(failure.kind, failure.message) if failure else outcome.because}"
+
+
+def reason(kind: str, message: str) -> str:
+    """A failure in one line, with the code that its problem has."""
+    return f"{_code(kind)}: {message}"
+
+
 def shortage_problems(state: RunState) -> Iterator[Problem]:
     """Steps with `on_error: skip` of which too few items are good."""
     for name, tally in state.tallies.items():
@@ -62,8 +78,17 @@ def shortage_problems(state: RunState) -> Iterator[Problem]:
             f"{tally.good} of {whole} items of step '{name}' {'is' if tally.good == 1 else 'are'} good",
             step.at("min_success"),
             expected=wanted,
+            notes=(("first", first),) if (first := _first_left_out(state, name)) else (),
             fix="mend what the other items failed of, or lower min_success" if step.min_success is not None else "",
         )
+
+
+def _first_left_out(state: RunState, name: str) -> str:
+    """Why the first of the items that are not good is not."""
+    step = state.program.steps[name].linked
+    results = state.results.get(step.lane, []) if step.lane else [state.root]
+    failed = (outcomes[name] for outcomes in results if name in outcomes and is_absorbed(outcomes[name], step.step))
+    return next(map(reason_line, failed), "").replace("\n", "\\n")
 
 
 def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:
@@ -73,7 +98,7 @@ def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:
     where = f"{first.step}[{first.item}]" if first.item else first.step
     others = len(group) - 1
     more = f" (and {others} more item{'s' if others > 1 else ''})" if others else ""
-    placed = _placed(_CODES.get(failure.kind, str(failure.kind)), failure.message, _place(failure, step.linked.step))
+    placed = _placed(_code(failure.kind), failure.message, _place(failure, step.linked.step))
     expected, found = _misfit(failure)
     answered = [attempt for attempt in first.attempts if attempt.failure in _ANSWERED]
     notes = [*found, *_tried(first.attempts, answered, step)]
@@ -87,6 +112,10 @@ def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:
         notes=tuple(notes),
         fix=_fix(failure, step.linked.step),
     )
+
+
+def _code(kind: str) -> str:
+    return _CODES.get(kind, str(kind))
 
 
 def _place(failure: Failure, step: Step) -> Span:

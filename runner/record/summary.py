@@ -15,7 +15,7 @@ import orjson
 
 from runner.core.canonical import Json
 from runner.core.events import AttemptMade, Event, RunFinished, RunStarted, Settled, StepExpected
-from runner.core.outcome import ANSWER_KINDS, Attempt, Outcome, Source, Status
+from runner.core.outcome import ANSWER_KINDS, Attempt, FailureKind, Outcome, Source, Status
 from runner.record.folders import SUMMARY, write_record_file
 
 SUMMARY_FORMAT: Final = 1
@@ -28,7 +28,8 @@ class StepSummary:
     """One step's numbers. Of `calls`, `repairs` were repairs; `requests` counts HTTP tries, retries included.
 
     `seconds` is the providers' time for fresh answers, added up over calls that ran side by side. Tokens are those
-    that providers counted for fresh answers. `reasons` says why calls were made.
+    that providers counted for fresh answers. `reasons` says why calls were made. A step that the run ended before is
+    not reached; one that was, and has nothing to do, has no items.
     """
 
     step: str
@@ -52,6 +53,7 @@ class StepSummary:
     answered_by: tuple[str, ...] = ()
     reasons: Mapping[str, int] = field(default_factory=dict)
     maybe_paid_twice: int = 0
+    is_reached: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,9 @@ class RunSummary:
         return sum(map(number, self.steps))
 
 
+# Nobody answered and nobody bills: not asked at all, or stopped inside this process.
+_DROPPED: Final = frozenset({FailureKind.INTERRUPTED, FailureKind.STORAGE})
+
 _COUNTED: Final = (
     *(status.value for status in Status),
     "calls",
@@ -154,6 +159,7 @@ class _Tally:
         self.step = step
         self.model = model
         self.expected = 0
+        self.is_expected = False
         self.counts = dict.fromkeys(_COUNTED, 0)
         self.spent: float | None = 0.0
         self.saved: float | None = 0.0
@@ -170,6 +176,8 @@ class _Tally:
         if attempt.source is not Source.FRESH:
             counts[attempt.source.value] += 1
             self.saved = _plus(self.saved, attempt.cost_usd)
+            return
+        if attempt.failure in _DROPPED:
             return
         is_answer = _is_answer(attempt)
         counts["requests"] += attempt.requests
@@ -202,8 +210,14 @@ class _Tally:
             else:
                 self.add_attempt(attempt)
 
+    def expect(self, items: int, model: str) -> None:
+        self.is_expected = True
+        self.expected += items
+        self.model = model or self.model
+
     def summarise(self) -> StepSummary:
         settled = sum(self.counts[status.value] for status in Status)
+        was_walked = settled or any(self.counts[name] for name in ("calls", "cached", "recorded"))
         return StepSummary(
             step=self.step,
             model=self.model,
@@ -213,6 +227,7 @@ class _Tally:
             seconds=self.seconds,
             answered_by=tuple(sorted(self.models)),
             reasons=dict(sorted(self.reasons.items())),
+            is_reached=bool(was_walked) or (self.is_expected and not self.expected),
             **self.counts,
         )
 
@@ -235,9 +250,7 @@ class Summariser:
                 for step, model in event.steps.items():
                     self._tally(step).model = model
             case StepExpected():
-                tally = self._tally(event.step)
-                tally.expected += event.items
-                tally.model = event.model or tally.model
+                self._tally(event.step).expect(event.items, event.model)
             case RunFinished():
                 self._run = RunSummary(
                     run=event.run or self._run.run,

@@ -13,6 +13,7 @@ GAP = "   "
 NARROWEST = 10
 MOST_REASONS = 3
 LONGEST_REASON = 80
+LONGEST_LEFT_OUT = 240
 
 
 def name_width(names: Sequence[str]) -> int:
@@ -40,6 +41,8 @@ def step_line(step: StepSummary, width: int = NARROWEST, took_s: float | None = 
 def _standing(step: StepSummary) -> list[str]:
     """Cached, skipped, failed and blocked items; nothing for a good fresh answer."""
     stored = step.cached + step.recorded
+    if not step.is_reached:
+        return ["not reached"]
     if not step.items and not stored and not step.calls:
         return ["no items"]
     alone = step.items <= 1
@@ -78,10 +81,10 @@ def _why(step: StepSummary) -> list[str]:
     if not reasons:
         return []
     if step.items == 1:
-        return ["why " + ", ".join(_cut(_one_line(reason)) for reason in reasons)]
+        return ["why " + ", ".join(_cut(one_line(reason)) for reason in reasons)]
     kinds: Counter[str] = Counter()
     for reason, amount in reasons.items():
-        kinds[_cut(_one_line(reason.partition(": ")[0]))] += amount
+        kinds[_cut(one_line(reason.partition(": ")[0]))] += amount
     shown = [f"{kind} ({amount:,})" for kind, amount in kinds.most_common(MOST_REASONS)]
     rest = [f"{len(kinds) - len(shown)} more"] if len(kinds) > len(shown) else []
     return ["why " + ", ".join([*shown, *rest])]
@@ -118,13 +121,20 @@ def misfit_lines(name: str, attempt: Attempt, width: int = NARROWEST) -> list[st
     pointers = [violation.pointer or "(root)" for violation in attempt.violations]
     column = max(map(len, pointers), default=0)
     for pointer, violation in zip(pointers, attempt.violations, strict=True):
-        found = f"{_one_line(violation.found)}, " if violation.found else ""
-        lines.append(f"{indent}  {pointer:<{column}}{GAP}{found}expected {_one_line(violation.expected)}")
+        found = f"{one_line(violation.found)}, " if violation.found else ""
+        lines.append(f"{indent}  {pointer:<{column}}{GAP}{found}expected {one_line(violation.expected)}")
     return lines
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     return text.replace("\n", "\\n")
+
+
+def left_out_line(text: str, width: int = NARROWEST) -> str:
+    """What became of an item that is left out, under the line of its step."""
+    line = one_line(text)
+    cut = line if len(line) <= LONGEST_LEFT_OUT else f"{line[: LONGEST_LEFT_OUT - 1]}…"
+    return f"{' ' * width}{GAP}left out: {cut}"
 
 
 def progress_line(step: str, done: int, expected: int, failed: int, width: int = NARROWEST) -> str:

@@ -70,6 +70,7 @@ class FakeApp:
     runs: Sequence[Mapping[str, Any]] = ()
     is_unfinished: bool = False
     attempts: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
     options: RunOptions | None = None
     checked: list[Path] = field(default_factory=list)
     asked: tuple[object, ...] = ()
@@ -133,7 +134,7 @@ class FakeApp:
         summary = summarise([*self.greeting(), RunFinished("r1", "done", 0, 0.5)])
         unfinished = {"run": "r1", "status": "unfinished"}
         document = unfinished if self.is_unfinished else summary_to_json(summary)
-        return {"run": run or "r1", "summary": document, "attempts": self.attempts}
+        return {"run": run or "r1", "summary": document, "attempts": self.attempts, "outcomes": self.outcomes}
 
     def list_runs(self, root: Path) -> Sequence[Mapping[str, Any]]:
         self._fail()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import runner.config
+from runner.app.listing import model_rows
 from runner.core.answer import StoredAnswer
 from runner.core.outcome import FailureKind, Source
 
@@ -76,9 +77,10 @@ MODELS: list[dict[str, Any]] = [
      "context_tokens": 1000000, "price": {"input": 0.25, "output": 1.5, "date": "2026-11-01"},
      "key_env": "GEMINI_API_KEY", "has_key": True},
     {"name": "gemini/b", "price": None, "key_env": "OTHER_KEY", "has_key": False, "note": "slow", "retired": "2026-10-01",
-     "replacement": "gemini/a"},
+     "replacement": "gemini/a", "has_ended": True},
     {"name": "gemini/c", "retired": "2026-10-01", "price": {"input": 1.0, "output": 2, "date": "2026-11-02"}},
-    {"name": "local/d", "price": {"input": 0, "output": 0}, "note": "for trying the tool"},
+    {"name": "local/d", "price": {"input": 0, "output": 0}, "note": "for trying the tool",
+     "is_in_this_version": False},
 ]  # fmt: skip
 
 
@@ -95,9 +97,9 @@ def test_models_are_listed_with_what_is_known(cli: Cli, app: Any) -> None:
     assert [re.split(r" {3,}", line) for line in table] == [
         ["model", "thinking", "schema", "context", "in/out", "note"],
         ["gemini/a", "low* high", "json_schema", "1,000,000", "$0.25/$1.5"],
-        ["gemini/b", "-", "?", "?", "until 2026-10-01, then gemini/a; slow"],
+        ["gemini/b", "-", "?", "?", "ended 2026-10-01, then gemini/a; slow"],
         ["gemini/c", "-", "?", "$1/$2", "until 2026-10-01"],
-        ["local/d", "-", "?", "free", "for trying the tool"],
+        ["local/d", "-", "?", "free", "not in this version; for trying the tool"],
     ]
     assert gap == ""
     assert legend == (
@@ -261,4 +263,47 @@ def test_show_lists_the_runs(cli: Cli, app: Any) -> None:
 
 def test_show_a_run_that_was_killed(cli: Cli, app: Any) -> None:
     app.attempts, app.is_unfinished = [{"step": "greet", "item": "", "source": "fresh", "key": "abc"}], True
-    assert cli("show").out.splitlines()[:3] == ["run r1   unfinished", "", "greet   fresh   abc"]
+    assert cli("show").out.splitlines()[:4] == [
+        "run r1   unfinished",
+        "it has no closing lines: it is still under way, or was cut short; then the same command goes on from there",
+        "",
+        "greet   fresh   abc",
+    ]
+
+
+LEFT_OUT = {"step": "tag", "item": "rev-1", "status": "failed", "reason": "bad-row: row 1 is bad: not\nJSON"}
+NOT_RUN = {"step": "sum", "item": "", "status": "blocked", "reason": "step 'tag' failed"}
+
+
+def test_show_says_why_items_are_not_good(cli: Cli, app: Any) -> None:
+    app.outcomes = [NOT_RUN, LEFT_OUT]
+    assert cli("show").out.splitlines()[3:] == [
+        "",
+        "tag[rev-1]   failed    bad-row: row 1 is bad: not\\nJSON",
+        "sum          not run   step 'tag' failed",
+    ]
+    assert cli("show", "--json").document["outcomes"] == [NOT_RUN, LEFT_OUT]
+
+
+def test_show_an_item_without_an_exchange_is_its_reason(cli: Cli, app: Any) -> None:
+    app.outcomes = [NOT_RUN]
+    assert cli("show", "sum").out == "sum   not run   step 'tag' failed\n"
+    app.attempts = [{"step": "sum", "item": "", "source": "cached", "key": "x"}]
+    assert cli("show", "sum").out.splitlines()[:3] == ["sum   not run   step 'tag' failed", "", "sum   cached"]
+
+
+def test_show_tells_where_the_rest_of_many_is(cli: Cli, app: Any) -> None:
+    app.outcomes = [{**LEFT_OUT, "item": f"rev-{number:02}"} for number in range(23)]
+    lines = cli("show").out.splitlines()
+    assert lines[-2].startswith("tag[rev-19]   failed")
+    assert lines[-1] == "and 3 more: runner show r1 --json"
+    assert cli("show", "r1", "tag").out.splitlines()[-1] == "and 3 more: runner show r1 --json"
+
+
+def test_models_say_what_this_version_does_not_speak_to_and_what_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runner.app.project.today", lambda: "9999-12-31")
+    rows = model_rows({})
+    assert {row["has_ended"] for row in rows if row["retired"]} == {True}
+    assert not any(row["has_ended"] for row in rows if not row["retired"])
+    assert not any(row["is_in_this_version"] for row in rows if row["name"].startswith(("openai/", "cometapi/")))
+    assert all(row["is_in_this_version"] for row in rows if row["name"].startswith(("gemini/", "local/")))

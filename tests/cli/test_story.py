@@ -11,8 +11,8 @@ from runner.cli.console import Console
 from runner.cli.live import LiveBlock
 from runner.cli.settings import Look
 from runner.cli.story import Story
-from runner.core.events import AttemptMade, RunStarted, Settled, StepExpected
-from runner.core.outcome import Attempt, Outcome, Source, Status
+from runner.core.events import AttemptMade, Noted, RunStarted, Settled, StepExpected
+from runner.core.outcome import Attempt, Failure, FailureKind, Outcome, Source, Status
 
 NewTerminal = Callable[[], io.StringIO]
 
@@ -45,6 +45,26 @@ def test_no_progress_means_none() -> None:
     clock.time = 60
     story(Settled(Outcome("tag", "1", Status.GOOD)))
     assert err.getvalue() == ""
+
+
+def test_what_is_left_out_stands_under_its_step() -> None:
+    err = io.StringIO()
+    story = Story(Console(Look(), stdout=io.StringIO(), stderr=err, environ={}))
+    story(StepExpected("tag", 1, "a/b"))
+    story(Settled(Outcome("tag", "1", Status.FAILED, failure=Failure(FailureKind.ROW, "row 1 is bad"))))
+    story(Noted("left-out", "tag[1]  bad-row: row 1\nis bad"))
+    assert err.getvalue() == "tag          failed\n             left out: tag[1]  bad-row: row 1\\nis bad\n"
+
+
+def test_what_was_stopped_is_no_progress() -> None:
+    err = io.StringIO()
+    story = Story(Console(Look(), stdout=io.StringIO(), stderr=err, environ={}))
+    story(StepExpected("tag", 9, "a/b"))
+    stopped = Failure(FailureKind.INTERRUPTED, "interrupted before it was asked")
+    for number in range(8):
+        ended = Outcome("tag", str(number), Status.BLOCKED, failure=stopped)
+        story(Settled(ended if number > 2 else Outcome("tag", str(number), Status.GOOD)))
+    assert story.block_lines()[0] == "tag          3 of 9"
 
 
 def test_a_step_that_grows_is_told_again() -> None:

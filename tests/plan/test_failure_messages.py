@@ -278,13 +278,22 @@ def test_a_list_of_a_failed_step_is_not_told_again(make_flow: MakeFlow, talk: Ta
     ("more", "rows", "shown"),
     [
         ("", [1, 2], ""),
-        ("", [9], "flow.yaml:3:3: too-few-good-items: 0 of 1 items of step 'tag' are good\n  expected: at least one"),
+        (
+            "",
+            [9],
+            (
+                "flow.yaml:3:3: too-few-good-items: 0 of 1 items of step 'tag' are good\n"
+                "  expected: at least one\n"
+                "  first:    tag[19581e27de]  cut: the answer was cut off (length)"
+            ),
+        ),
         (
             ", min_success: 0.5",
             [1, 9, 9],
             (
                 "flow.yaml:3:81: too-few-good-items: 1 of 3 items of step 'tag' is good\n"
                 "  expected: min_success: 0.5\n"
+                "  first:    tag[19581e27de]  cut: the answer was cut off (length)\n"
                 "  fix:      mend what the other items failed of, or lower min_success"
             ),
         ),

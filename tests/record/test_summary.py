@@ -104,6 +104,26 @@ def test_a_call_that_was_not_allowed_is_no_call() -> None:
     assert (step.calls, step.requests, step.reasons, step.failed) == (0, 0, {}, 1)
 
 
+@pytest.mark.parametrize("kind", [FailureKind.INTERRUPTED, FailureKind.STORAGE])
+def test_a_call_that_was_dropped_is_no_call(kind: FailureKind) -> None:
+    dropped = Attempt("k", Source.FRESH, "new", requests=1, failure=kind)
+    step = step_of(*good("ask", "a", PAID), *good("ask", "b", dropped, status=Status.BLOCKED))
+    assert (step.calls, step.requests, step.reasons, step.blocked) == (1, 1, {"new": 1}, 1)
+
+
+def test_a_step_is_reached_when_it_has_nothing_to_do_or_something_was_done() -> None:
+    events: list[Event] = [STARTED, StepExpected("ask", 1, "scripted/parrot")]
+    assert [step.is_reached for step in summarise(events).steps] == [False, False]
+    empty: list[Event] = [STARTED, StepExpected("ask", 0, "scripted/parrot"), AttemptMade("reply", "", PAID)]
+    assert [step.is_reached for step in summarise(empty).steps] == [True, True]
+
+
+def test_a_summary_of_before_knows_nothing_of_unreached_steps() -> None:
+    document = summary_to_json(summarise([STARTED, *good("ask", "a", PAID), FINISHED]))
+    del document["steps"][0]["is_reached"]
+    assert summary_from_json(document).steps[0].is_reached
+
+
 def test_an_attempt_that_only_the_outcome_tells_is_counted_once() -> None:
     lost = Attempt("k", Source.FRESH, requests=2, failure=FailureKind.TRANSIENT)
     step = step_of(AttemptMade("ask", "a", PAID), Settled(Outcome("ask", "a", Status.GOOD, attempts=(lost, PAID))))

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from runner.core.outcome import Attempt, Source, Violation
 from runner.record.summary import RunSummary, StepSummary
-from runner.report.text import closing_line, misfit_lines, name_width, paid_twice_line, progress_line, step_line
+from runner.report.text import (
+    closing_line,
+    left_out_line,
+    misfit_lines,
+    name_width,
+    paid_twice_line,
+    progress_line,
+    step_line,
+)
 
 
 def fresh(**values: Any) -> StepSummary:
@@ -40,11 +48,18 @@ def stored(**values: Any) -> StepSummary:
         (stored(good=0, failed=1), "failed"),
         (stored(items=4, good=1, failed=1, skipped=1, blocked=1), "1 failed, 1 skipped, 1 not run"),
         (stored(items=0, good=0), "no items"),
+        (stored(items=0, good=0, is_reached=False), "not reached"),
+        (stored(good=0, is_reached=False), "not reached"),
         (stored(), ""),
     ],
 )  # fmt: skip
 def test_a_step_in_one_line(step: StepSummary, line: str) -> None:
     assert step_line(step, 10) == f"tag          {line}".rstrip()
+
+
+def test_what_is_left_out_is_one_line_of_bounded_length() -> None:
+    assert left_out_line("tag[1]  cut: a\nb") == "             left out: tag[1]  cut: a\\nb"
+    assert left_out_line("x" * 300) == f"             left out: {'x' * 239}…"
 
 
 def test_the_name_column_fits_the_longest_name() -> None:

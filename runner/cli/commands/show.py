@@ -14,6 +14,7 @@ from runner.core.errors import NothingSelected, UsageError
 from runner.core.problem import Problem
 from runner.record.summary import summary_from_json
 from runner.report.format import count, duration, money
+from runner.report.outcomes import more_outcomes, outcome_rows
 from runner.report.text import closing_line, name_width, step_line
 
 _RUN = re.compile(r"r[1-9]\d*")
@@ -102,12 +103,17 @@ def _overview(shown: Mapping[str, Json]) -> Iterator[str]:
         summary = summary_from_json(shown["summary"])
     except ValueError:  # killed before its summary was written, or written by another version
         yield f"run {shown['run']}   {shown['summary'].get('status', 'unfinished')}"
+        yield "it has no closing lines: it is still under way, or was cut short; then the same command goes on from there"
     else:
         yield f"{summary.workflow}   {summary.status}"
         width = name_width([step.step for step in summary.steps])
         yield from (step_line(step, width) for step in summary.steps)
         yield closing_line(summary)
     attempts = shown["attempts"]
+    if ended := outcome_rows(shown["outcomes"]):
+        yield ""
+        yield columns(ended)
+        yield from more_outcomes(shown["outcomes"], str(shown["run"]))
     if attempts:
         yield ""
         rows = [(_place(attempt), _kind(attempt), str(attempt.get("key", ""))[:12]) for attempt in attempts]
@@ -117,11 +123,14 @@ def _overview(shown: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _exchanges(shown: Mapping[str, Json]) -> Iterator[str]:
-    attempts = shown["attempts"]
-    if not attempts:
+    ended = outcome_rows(shown["outcomes"])
+    if not ended and not shown["attempts"]:
         raise NothingSelected(Problem("no-exchange", f"run {shown['run']} has no such exchange"))
-    for index, attempt in enumerate(attempts):
-        if index:
+    if ended:
+        yield columns(ended)
+        yield from more_outcomes(shown["outcomes"], str(shown["run"]))
+    for index, attempt in enumerate(shown["attempts"]):
+        if index or ended:
             yield ""
         yield f"{_place(attempt)}   {_kind(attempt)}"
         yield f"  key       {attempt.get('key', '')}"
