@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from runner.app.project import catalogue
+from runner.app import project
 from runner.core.canonical import Json
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
 
 
 def model_rows(environ: Mapping[str, str]) -> tuple[dict[str, Json], ...]:
-    """One row per listed model, sorted by name: facts, price, and whether the key is set (never the key)."""
+    """One row per listed model, sorted by name: facts, price, and whether the key is set (never the key),
+    this version speaks to the provider, and the vendor has switched it off.
+    """
     rows = []
-    known = catalogue()
+    known, today = project.catalogue(), project.today()
     for (provider, model), facts in sorted(known.models.items()):
         key_env = known.providers[provider].key_env if provider in known.providers else ""
         rows.append(
@@ -24,6 +26,8 @@ def model_rows(environ: Mapping[str, str]) -> tuple[dict[str, Json], ...]:
                 **asdict(facts),
                 "key_env": key_env,
                 "has_key": bool(key_env and environ.get(key_env)),
+                "is_in_this_version": provider in known.providers,
+                "has_ended": bool(facts.retired and facts.retired <= today),
             }
         )
     return tuple(rows)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from runner.app.data import scan
 from runner.app.inputs import resolve_inputs
-from runner.app.project import Project, dialect_of, open_project
+from runner.app.project import Project, catalogue, dialect_of, open_project
 from runner.app.routes import complete_route
 from runner.app.types import RunOptions
 from runner.app.writing import check_targets, protected_files
@@ -55,13 +55,17 @@ def _environ(options: RunOptions) -> Mapping[str, str]:
 
 
 def _check_names(project: Project, options: RunOptions) -> None:
-    """The names that options give: aliases and steps."""
+    """The names that options give: aliases, steps and providers."""
     assert project.workflow is not None
     aliases = {**project.settings.models, **project.workflow.models}
     problems = [_unknown("--model", "alias", name, aliases) for name in options.models if name not in aliases]
     steps = project.workflow.steps
     problems += [
         _unknown("--refresh", "step", name, steps) for name in sorted(options.refresh - {"*"}) if name not in steps
+    ]
+    providers = {**project.settings.providers, **catalogue().providers}
+    problems += [
+        _unknown("--trust", "provider", name, providers) for name in sorted(options.trust) if name not in providers
     ]
     if problems:
         raise UsageError(problems)
@@ -85,7 +89,7 @@ def _unknown(option: str, kind: str, name: str, known: Iterable[str]) -> Problem
     return Problem(
         f"unknown-{kind}",
         f"{option} names '{name}', but no {kind} has that name",
-        expected=f"{'an alias of a model' if kind == 'alias' else 'a step'}: {listed(known)}" if known else "",
+        expected=f"{'an alias of a model' if kind == 'alias' else f'a {kind}'}: {listed(known)}" if known else "",
         nearest=nearest(name, known),
     )
 

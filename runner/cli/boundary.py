@@ -94,7 +94,8 @@ def _say_help(console: Console) -> int:
 
 
 def _explain(error: RunnerError, console: Console) -> int:
-    _report(console, error.problems, error.sources, error.exit_code)
+    is_told_twice = not isinstance(error, FileError)  # what is wrong in a file can be long
+    _report(console, error.problems, error.sources, error.exit_code, is_told_twice=is_told_twice)
     return error.exit_code
 
 
@@ -113,9 +114,17 @@ def _defect(error: Exception, command: str, console: Console) -> int:
     return exit_codes.DEFECT
 
 
-def _report(console: Console, problems: Sequence[Problem], sources: Mapping[str, str], exit_code: int) -> None:
-    """Problems on standard error; with `--json` also as the one document on standard output."""
-    console.problems(problems, sources)
+def _report(
+    console: Console,
+    problems: Sequence[Problem],
+    sources: Mapping[str, str],
+    exit_code: int,
+    *,
+    is_told_twice: bool = True,
+) -> None:
+    """Problems on standard error; with `--json` in the one document on standard output, too or only there."""
+    if is_told_twice or not console.look.is_json:
+        console.problems(problems, sources)
     if console.look.is_json:
         from runner.report.documents import failure_document
 

@@ -43,8 +43,13 @@ class CommandParser(argparse.ArgumentParser):
                 Problem("usage", f"'{self.prog}' does not take a further argument '{word}'", fix=f"{self.prog} --help")
             )
         name = word.partition("=")[0]
-        known = [option for option in self._option_string_actions if option.startswith("--") or len(name) == 2]
-        close = nearest(name, known)
+        # Without the dashes, which all have in common.
+        known = {
+            option.lstrip("-"): option
+            for option in self._option_string_actions
+            if option.startswith("--") or len(name) == 2
+        }
+        close = known.get(nearest(name.lstrip("-"), known), "")
         raise UsageError(
             Problem("unknown-option", f"'{self.prog}' has no option '{name}'", nearest=close, fix=f"{self.prog} --help")
         )

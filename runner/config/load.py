@@ -104,7 +104,7 @@ def load_workflow(path: Path, *, root: Path | None = None) -> Loaded:
     files = ProjectFiles(root if root is not None else find_root(path))
     shown = files.display(path)
     shown = str(path) if shown == "." else shown  # a folder that would be its own root
-    reading = Reading(files.read)
+    reading = Reading(files.read, str(files.root), (files.root / SETTINGS_FILE).is_file())
     workflow: Workflow | None = None
     try:
         _ensure_regular(path, shown, folder=path.parent)
@@ -123,7 +123,7 @@ def load_settings(root: Path) -> LoadedSettings:
     empty = Settings(span=Span(SETTINGS_FILE, 1, 1))
     if not os.path.lexists(path):
         return LoadedSettings(empty)
-    reading = Reading(ProjectFiles(root).read)
+    reading = Reading(ProjectFiles(root).read, str(root), is_chosen=True)
     try:
         _ensure_regular(path, SETTINGS_FILE, folder=root)
         data = _read_regular(path, SETTINGS_FILE, MAX_BYTES)

@@ -16,16 +16,20 @@ from runner.core.span import Origin, Span
 from runner.core.workflow import SchemaSource, Template
 
 _ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|[a-z][a-z0-9+.-]*://")
+_ROOT_BY_SETTINGS = "put an empty runner.yaml into the folder that is to be the project's root"
 
 
 @dataclass(slots=True)
 class Reading:
     """Reads files below the root and gathers what is wrong with them.
 
-    `sources` maps each file that was read to its text, in the order of reading.
+    `sources` maps each file that was read to its text, in the order of reading. `root` is the project's root as it is
+    shown; it `is_chosen` when a runner.yaml makes it the root.
     """
 
     read: ReadFile
+    root: str = ""
+    is_chosen: bool = False
     problems: list[Problem] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     _documents: dict[str, Node | None] = field(default_factory=dict)
@@ -95,16 +99,28 @@ class Reading:
 
     def resolve(self, text: str, span: Span) -> str | None:
         """A path of the file that holds `span`, relative to the root; None when it cannot lie below it."""
-        return self.resolve_from(base_of(span), text, span)
+        return self._below_root(base_of(span), text, span, "the file that names it")
 
-    def resolve_from(self, base: str, text: str, span: Span) -> str | None:
-        """A path relative to a folder below the root, as one relative to the root."""
+    def resolve_in_root(self, text: str, span: Span) -> str | None:
+        """A path that is written relative to the root; None when it cannot lie below it."""
+        return self._below_root("", text, span, "the project's root")
+
+    def _below_root(self, base: str, text: str, span: Span, start: str) -> str | None:
         path = posixpath.normpath(posixpath.join(base, text))
-        if not _ABSOLUTE.match(text) and path != ".." and not path.startswith("../"):
+        is_absolute = _ABSOLUTE.match(text) is not None
+        if not is_absolute and path != ".." and not path.startswith("../"):
             return path
-        start = f"the folder {base}" if base else "the project root"
-        expected = f"a path relative to {start} that stays inside the project"
-        self.problems.append(Problem("outside-root", f"{text} lies outside the project", span, expected))
+        way_out = "" if is_absolute or self.is_chosen else _ROOT_BY_SETTINGS
+        self.problems.append(
+            Problem(
+                "outside-root",
+                f"{text} lies outside the project",
+                span,
+                expected=f"a path inside the project, relative to {start}",
+                notes=(("root", self.root),),
+                fix=way_out,
+            )
+        )
         return None
 
     def _bytes(self, path: str, span: Span) -> bytes | None:

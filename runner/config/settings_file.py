@@ -50,7 +50,11 @@ _PROVIDER = Record(
             "How to speak to it: gemini, openai-chat, llama (a GGUF file) or scripted (answers from a file).",
             is_required=True,
         ),
-        Key("base_url", Text(pattern=r"^https?://[^/\s]", says="a URL that starts with https://"), "Where it listens."),
+        Key(
+            "base_url",
+            Text(pattern=r"^https?://[^/\s]", says="a URL that starts with https://, or with http:// for this machine"),
+            "Where it listens.",
+        ),
         Key(
             "key_env",
             Text(pattern=VARIABLE, says="the name of an environment variable"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from runner.config.keys import Keys, as_expression
@@ -42,6 +42,7 @@ class StepReader:
     reading: Reading
     rejected: Collection[int]
     defaults: MappingNode | None = None
+    without_model: dict[str, Span] = field(default_factory=dict)
 
     def read(self, name: str, name_span: Span, node: Node) -> Step:
         """One step with the defaults filled in; what was found wrong is left out."""
@@ -101,13 +102,24 @@ class StepReader:
             fix = "prompt: What the model is asked"
             self._report("missing-key", f"step '{name}' asks nothing", span, "the key 'prompt' or 'messages'", fix)
         if not keys.has("model") and not is_misspelt("model", node, STEP):
-            expected = "the key 'model' in the step or in 'defaults'"
-            self._report("missing-key", f"step '{name}' names no model", span, expected, "model: provider/model")
+            self.without_model[name] = span
         if own.has("as") and not keys.has("for_each") and not is_misspelt("for_each", node, STEP):
             message = f"step '{name}' has the key 'as', but no 'for_each'"
             self._report(
                 "missing-key", message, own.place("as"), "for_each: the list that 'as' names an element of", ""
             )
+
+    def report_missing_models(self, amount: int) -> None:
+        """Each step that names no model, once all are read; one finding where none of several does."""
+        missing = self.without_model
+        if len(missing) == amount > 1:
+            expected = "the key 'model' in each step, or once in 'defaults'"
+            span = next(iter(missing.values()))
+            self._report("missing-key", "no step names a model", span, expected, "defaults: {model: provider/model}")
+            return
+        for name, span in missing.items():
+            expected = "the key 'model' in the step or in 'defaults'"
+            self._report("missing-key", f"step '{name}' names no model", span, expected, "model: provider/model")
 
     def _report(self, code: str, message: str, span: Span, expected: str, fix: str) -> None:
         self.reading.problems.append(Problem(code, message, span, expected, fix=fix))

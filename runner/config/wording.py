@@ -117,6 +117,8 @@ def _found(node: Node) -> str:
 
 def _respelt(node: Node, kind: Kind, place: Place) -> str:
     """The same value as the author probably means it, or ""."""
+    if isinstance(node, SequenceNode) and isinstance(kind, Names):
+        return f"the name of each {kind.noun} and a colon in place of its dash"
     if not isinstance(node, ScalarNode) or node.value is None or not place.lead or "\n" in node.raw:
         return ""
     lead = place.lead

@@ -93,7 +93,9 @@ def _alias(entry: Entry, findings: Findings) -> ModelAlias | None:
 
 
 def _steps(entries: Sequence[Entry], reader: StepReader) -> dict[str, Step]:
-    return {entry.key: reader.read(entry.key, entry.key_span, entry.value) for entry in entries}
+    steps = {entry.key: reader.read(entry.key, entry.key_span, entry.value) for entry in entries}
+    reader.report_missing_models(len(steps))
+    return steps
 
 
 # --- the file and its includes
@@ -224,7 +226,7 @@ class _Reader:
             spans=dotted_spans(keys.node),
             name=entry.key,
             rows=rows,
-            file=self.reading.resolve_from("", file.raw, file.span) or "",
+            file=self.reading.resolve_in_root(file.raw, file.span) or "",
             columns={name: column for name, column in columns.items() if column is not None},
         )
 

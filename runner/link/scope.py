@@ -162,14 +162,17 @@ def name_problem(reference: Reference, place: Place, workflow: Workflow) -> Prob
         return _own_answer_problem(root, place, span)
     names = {"inputs", "steps", *place.item_names, *([place.answer] if place.answer else [])}
     far = {**{name: f"steps.{name}" for name in workflow.steps}, **{name: f"inputs.{name}" for name in workflow.inputs}}
+    far |= {name: f"data.{name}" for name in workflow.data} if place.reads_data else {}
     close = nearest(root, (*names, *far))
     near = close if close in names else far.get(close, "")
+    is_row = not near and len(reference.path) > 1 and "item" in place.item_names
     return Problem(
         "unknown-name",
         f"{place.title} reads '{root}', but there is no such name here",
         span,
         expected=_names_here(place),
         nearest=near,
+        fix=".".join(["item", *reference.path[1:]]) if is_row else "",
     )
 
 

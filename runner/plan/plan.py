@@ -51,7 +51,8 @@ class StepPlan:
 
     `items` is None while the list is not known. `cached` counts answers that are stored, `calls` the certain calls
     and `may_calls` those that may come on top, repairs included (None: not bounded, the list is not known).
-    `after` names the steps that must run before more is known. Costs are in US dollars, None when not known.
+    `failure` is why the first of those that cannot run
+    cannot. `after` names the steps that must run before more is known. Costs are in US dollars, None when not known.
     """
 
     step: str
@@ -63,6 +64,7 @@ class StepPlan:
     may_calls: int | None = 0
     skipped: int = 0
     failed: int = 0
+    failure: str = ""
     after: tuple[str, ...] = ()
     reasons: Mapping[str, int] = field(default_factory=dict)
     input_tokens: int | None = 0
@@ -129,6 +131,7 @@ class _Count:
     repairs: int = 0
     skipped: int = 0
     failed: int = 0
+    failure: str = ""
     input_tokens: int = 0
     after: set[str] = field(default_factory=set)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -290,6 +293,7 @@ def _count_outcome(count: _Count, outcome: Outcome) -> None:
         count.skipped += 1
     elif outcome.status is not Status.GOOD:
         count.failed += 1
+        count.failure = count.failure or (outcome.failure.message if outcome.failure else outcome.because)
 
 
 def _summed(step: StepProgram, count: _Count, history: History, bound_in: int | None) -> StepPlan:
@@ -314,6 +318,7 @@ def _summed(step: StepProgram, count: _Count, history: History, bound_in: int | 
         may_calls=may_calls,
         skipped=count.skipped,
         failed=count.failed,
+        failure=count.failure,
         after=tuple(sorted(count.after)),
         reasons=dict(count.reasons),
         input_tokens=count.input_tokens if count.calls else (mean_in if may_calls != 0 else 0),

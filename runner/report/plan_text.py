@@ -63,8 +63,15 @@ def _why(step: Mapping[str, Json]) -> str:
     reasons = sorted(step["reasons"].items(), key=lambda pair: (-pair[1], pair[0]))
     words = [reason if amount == 1 else f"{reason} ({amount:,})" for reason, amount in reasons[:MOST_REASONS]]
     words += [f"{len(reasons) - MOST_REASONS} more reasons"] if len(reasons) > MOST_REASONS else []
+    words += [_failure(step)] if step["failure"] else []
     words += [f"known after {', '.join(step['after'])}"] if step["after"] else []
     return ", ".join(words)
+
+
+def _failure(step: Mapping[str, Json]) -> str:
+    """Why the first of those that cannot run cannot, in one line."""
+    why = " ".join(step["failure"].split())
+    return why if step["failed"] == 1 else f"{why} (the first of {step['failed']:,})"
 
 
 def total_line(totals: Mapping[str, Json]) -> str:

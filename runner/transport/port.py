@@ -62,6 +62,8 @@ class HttpTransport:
         if status == 200:
             return _without_key(body, secret, provider)
         failure = _moved(provider, status, headers) or self._failure_of(request, status, headers, body)
+        if failure.kind is FailureKind.NOT_FOUND:
+            failure = replace(failure, message=f"{failure.message} ({_asked(route, url)})")
         message = redact(failure.message, self._secrets.known(provider))
         raise CallFailed(replace(failure, message=message, status=failure.status or status))
 
@@ -141,6 +143,12 @@ def _address(provider: Provider, request: Request) -> httpx.URL:
     if not request.endpoint.startswith("/") or url.host != host_of(provider.base_url):
         raise CallFailed(_bad_url(provider), requests=0)
     return url
+
+
+def _asked(route: Route, url: httpx.URL) -> str:
+    """What was not found: the model and, where the project gave the address, the place."""
+    model = f"model '{route.model}'"
+    return model if route.provider.is_builtin else f"{model} at {url.netloc.decode()}{url.path}"
 
 
 def _bad_url(provider: Provider) -> Failure:

@@ -114,14 +114,14 @@ def test_options_reach_the_app(cli: Cli, app: Any, tmp_path: Path, monkeypatch: 
     (tmp_path / "mail.txt").write_bytes(b"\xef\xbb\xbfDear all\n")
     words = ["run", "-i", "a=1=2", "-i", "mail=@mail.txt", "-i", "at=@@handle", "flow.yaml", "--data", "rows=x.jsonl"]
     words += ["--model", "fast=gemini/x", "--refresh", "classify", "--refresh", "reply", "--record", "--fail-fast"]
-    words += ["-j", "3", "--trust", "box", "--offline", "-vv"]
+    words += ["-j", "3", "--trust", "box", "-vv"]
     assert cli(*words).code == 0
     options = app.options
     assert options.input_texts == {"a": "1=2", "mail": "Dear all\n", "at": "@handle"}
     assert options.data == {"rows": Path("x.jsonl")}
     assert options.models == {"fast": "gemini/x"}
     assert options.refresh == {"classify", "reply"}
-    assert (options.is_recording, options.is_fail_fast, options.is_offline) == (True, True, True)
+    assert (options.is_recording, options.is_fail_fast, options.is_offline) == (True, True, False)
     assert (options.max_parallel, options.trust, options.verbosity) == (3, {"box"}, 2)
     monkeypatch.setenv("RUNNER_OFFLINE", "yes")
     monkeypatch.setenv("RUNNER_PARALLEL", "5")
@@ -180,6 +180,10 @@ def test_standard_input_is_not_read_otherwise(cli: Cli, app: Any, monkeypatch: p
         (["--no-cache", "--record"], "usage: --no-cache and --record exclude each other\n  fix:      leave one out\n"),
         (["--no-cache", "--offline"], "usage: --no-cache and --offline exclude each other\n  fix:      leave one out\n"),
         (["--no-cache", "--refresh"], "usage: --no-cache and --refresh exclude each other\n  fix:      leave one out\n"),
+        (["--offline", "--refresh"], "usage: --offline and --refresh exclude each other\n  fix:      leave one out\n"),
+        (["-o", "-"],
+         ("usage: -o writes a file, and the result goes to standard output without it\n"
+          "  fix:      leave -o out\n")),
         (["-i", "a=-", "-i", "b=-"],
          "usage: standard input is asked for twice: -i a=- and -i b=-\n  fix:      use a file\n"),
         (["-i", "a=@none.txt"], "missing-file: input 'a': there is no file none.txt\n"),

@@ -225,14 +225,18 @@ def test_paths_that_leave_the_project(load: Load, path: str) -> None:
     assert _messages(loaded) == [f"{path} lies outside the project"] * 2
 
 
-def test_a_path_outside_names_the_folder_it_starts_in(write: Write) -> None:
+def test_a_path_outside_names_the_root_and_the_way_out(write: Write) -> None:
     root = write({"flows/a.yaml": f"{STEP}    schema: ../../x.json\n"})
     assert _shown(load_workflow(root / "flows" / "a.yaml")) == (
         "flows/a.yaml:5:13: outside-root: ../../x.json lies outside the project\n"
         "    5 |     schema: ../../x.json\n"
         "      |             ^^^^^^^^^^^^\n"
-        "  expected: a path relative to the folder flows that stays inside the project"
+        "  expected: a path inside the project, relative to the file that names it\n"
+        f"  root:     {root}\n"
+        "  fix:      put an empty runner.yaml into the folder that is to be the project's root"
     )
+    (root / "runner.yaml").write_text("", encoding="utf-8")
+    assert _shown(load_workflow(root / "flows" / "a.yaml")).endswith(f"  root:     {root}")
 
 
 def test_a_link_that_leaves_the_project_is_refused(write: Write) -> None:

@@ -604,7 +604,10 @@ def test_shapes_of_inputs_models_and_outputs(load: Load) -> None:
         ("'rows' of output 'c' is empty", ""),
         ("'columns' of output 'c' is empty", ""),
         ("column 'a' is a list", ""),
-        ("../x.csv lies outside the project", ""),
+        (
+            "../x.csv lies outside the project",
+            "put an empty runner.yaml into the folder that is to be the project's root",
+        ),
     ]
     assert loaded.workflow is not None
     assert list(loaded.workflow.inputs) == ["a", "b", "c"]
@@ -616,6 +619,19 @@ def test_a_step_that_is_no_mapping_can_still_be_named(load: Load) -> None:
     assert [problem.message for problem in loaded.problems] == ["step 'a' is text"]
     assert loaded.workflow is not None
     assert loaded.workflow.steps["a"].schema is not None
+
+
+def test_where_no_step_names_a_model_it_is_told_once(load: Load) -> None:
+    loaded = load("steps:\n  a: {prompt: x}\n  b: {prompt: y}\n")
+    assert [(problem.message, problem.expected, problem.fix) for problem in loaded.problems] == [
+        (
+            "no step names a model",
+            "the key 'model' in each step, or once in 'defaults'",
+            "defaults: {model: provider/model}",
+        )
+    ]
+    loaded = load("steps:\n  a: {prompt: x}\n  b: {prompt: y}\n  c: {prompt: z, model: m}\n")
+    assert [problem.message for problem in loaded.problems] == ["step 'a' names no model", "step 'b' names no model"]
 
 
 def test_steps_that_are_no_mapping(load: Load) -> None:

@@ -9,12 +9,13 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from runner.core.model import Route
+from runner.core.model import ModelFacts, Provider, Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.request import Request
@@ -501,3 +502,19 @@ def _streaming(body: bytes, headers: Mapping[str, str], status: int = 200) -> Re
 
 def test_the_limits_are_those_that_are_documented() -> None:
     assert (port.CONNECT_S, port.WRITE_S, port.IDLE_S, port.MAX_BYTES) == (10, 30, 60, 64 * 2**20)
+
+
+def test_what_was_not_found_is_named_with_its_model_and_an_own_address() -> None:
+    def not_found(_request: Request, status: int, _headers: Mapping[str, str], _body: bytes) -> Failure:
+        return Failure(FailureKind.NOT_FOUND, f"the provider answered {status}: not found")
+
+    inner = httpx.MockTransport(lambda _: httpx.Response(404))
+    own = Provider("box", "openai-chat", "http://127.0.0.1:8931/v1", identity="box")
+    for provider, asked in (
+        (own, "model 'm' at 127.0.0.1:8931/v1/chat/completions"),
+        (replace(own, is_builtin=True), "model 'm'"),
+    ):
+        route = Route("box/m", provider, "m", ModelFacts("box", "m"))
+        request = Request("openai-chat", 1, "box", "/chat/completions", b"{}")
+        failure = fail(HttpTransport(Secrets({}, Trust()), not_found, inner=inner), route, request).failure
+        assert failure.message == f"the provider answered 404: not found ({asked})"

@@ -88,10 +88,11 @@ def _footer(rows: Sequence[Mapping[str, Json]]) -> list[str]:
 
 
 def _note(row: Mapping[str, Json]) -> str:
-    parts = []
+    parts = [] if row.get("is_in_this_version", True) else ["not in this version"]
     if row.get("retired"):
         replacement = row.get("replacement")
-        parts.append(f"until {row['retired']}" + (f", then {replacement}" if replacement else ""))
+        end = "ended" if row.get("has_ended") else "until"
+        parts.append(f"{end} {row['retired']}" + (f", then {replacement}" if replacement else ""))
     if row.get("note"):
         parts.append(str(row["note"]))
     return "; ".join(parts)

@@ -58,9 +58,16 @@ def _options(args: Namespace, console: Console) -> RunOptions:
     if args.no_cache and (args.record or args.offline):
         other = "--record" if args.record else "--offline"
         raise UsageError(Problem("usage", f"--no-cache and {other} exclude each other", fix="leave one out"))
+    is_offline = args.offline or flag("RUNNER_OFFLINE", console)
+    if is_offline and args.refresh:
+        other = "--offline" if args.offline else "RUNNER_OFFLINE"
+        raise UsageError(Problem("usage", f"{other} and --refresh exclude each other", fix="leave one out"))
+    if args.output == Path("-"):
+        message = "-o writes a file, and the result goes to standard output without it"
+        raise UsageError(Problem("usage", message, fix="leave -o out"))
     return replace(
         flow_options(args, console),
-        is_offline=args.offline or flag("RUNNER_OFFLINE", console),
+        is_offline=is_offline,
         is_recording=args.record,
         is_fail_fast=args.fail_fast,
         max_parallel=args.parallel or _parallel(console),
