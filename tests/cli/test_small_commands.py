@@ -13,7 +13,6 @@ import pytest
 
 import runner.config
 from runner.app.listing import model_rows
-from runner.app.listing import model_rows
 from runner.core.answer import StoredAnswer
 from runner.core.outcome import FailureKind, Source
 
@@ -299,16 +298,6 @@ def test_show_tells_where_the_rest_of_many_is(cli: Cli, app: Any) -> None:
     assert lines[-2].startswith("tag[rev-19]   failed")
     assert lines[-1] == "and 3 more: runner show r1 --json"
     assert cli("show", "r1", "tag").out.splitlines()[-1] == "and 3 more: runner show r1 --json"
-
-
-def test_models_say_what_this_version_does_not_speak_to_and_what_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.app.project.today", lambda: "9999-12-31")
-    rows = model_rows({})
-    assert {row["has_ended"] for row in rows if row["retired"]} == {True}
-    assert not any(row["has_ended"] for row in rows if not row["retired"])
-    assert not any(row["is_in_this_version"] for row in rows if row["name"].startswith(("openai/", "cometapi/")))
-    assert all(row["is_in_this_version"] for row in rows if row["name"].startswith(("gemini/", "local/")))
-
 
 
 def test_models_say_what_this_version_does_not_speak_to_and_what_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
