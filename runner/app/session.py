@@ -27,7 +27,8 @@ from runner.plan.failures import failure_problems, list_problems, shortage_probl
 from runner.plan.items import Item
 from runner.plan.program import Program
 from runner.plan.stages import RunState
-from runner.record.journal import Journal, new_run_folder
+from runner.record.folders import new_run_folder
+from runner.record.journal import Journal
 from runner.record.summary import Summariser, write_summary
 from runner.store.layers import LayeredAnswers
 from runner.store.local import LocalStore

@@ -15,9 +15,9 @@ from runner.core.canonical import Json
 from runner.core.errors import NothingSelected
 from runner.core.problem import Problem, nearest
 from runner.dialects import DIALECTS
-from runner.record.folders import JOURNAL
-from runner.record.journal import list_runs as run_ids
-from runner.record.journal import read_journal, run_folder
+from runner.record.folders import JOURNAL, run_folder
+from runner.record.folders import list_runs as run_ids
+from runner.record.journal import read_journal
 from runner.record.summary import RunSummary, read_summary, summary_to_json
 from runner.store.layers import LayeredAnswers
 from runner.store.local import LocalStore

@@ -41,11 +41,6 @@ def list_runs(runs: Path) -> list[str]:
     return sorted((name for name in names if _RUN_ID.match(name)), key=_number)
 
 
-def last_run(runs: Path) -> str | None:
-    """The id of the newest run."""
-    return next(reversed(list_runs(runs)), None)
-
-
 def run_folder(runs: Path, run: str) -> Path | None:
     """The folder of a run by its id, None for anything that is not a run's id or is not there."""
     folder = runs / run

@@ -11,10 +11,10 @@ from typing import Final
 from runner.core.canonical import Json
 from runner.core.events import AttemptMade, Event, Settled
 from runner.core.outcome import Source
-from runner.record.folders import JOURNAL, last_run, list_runs, new_run_folder, run_folder, unwritable_record
+from runner.record.folders import JOURNAL, unwritable_record
 from runner.record.lines import read_line, to_line, to_record
 
-__all__ = ["Journal", "last_run", "list_runs", "new_run_folder", "read_journal", "run_folder"]
+__all__ = ["Journal", "read_journal"]
 
 MAX_WAITING: Final = 256
 MAX_LINE_BYTES: Final = 64 * 2**20

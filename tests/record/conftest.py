@@ -8,7 +8,8 @@ import pytest
 
 from runner.core.events import AttemptMade, RunStarted
 from runner.core.outcome import Attempt, Source
-from runner.record.journal import Journal, new_run_folder
+from runner.record.folders import new_run_folder
+from runner.record.journal import Journal
 
 
 @pytest.fixture

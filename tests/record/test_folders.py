@@ -8,14 +8,13 @@ import pytest
 
 from runner.core.errors import StorageError
 from runner.core.problem import render
-from runner.record.folders import last_run, list_runs, new_run_folder, run_folder, write_record_file
+from runner.record.folders import list_runs, new_run_folder, run_folder, write_record_file
 
 
 def test_runs_are_numbered_from_one_and_listed_by_number(runs: Path) -> None:
     made = [new_run_folder(runs)[0] for _ in range(11)]
     assert made == [f"r{number}" for number in range(1, 12)]
     assert list_runs(runs) == made
-    assert last_run(runs) == "r11"
 
 
 def test_a_removed_run_is_not_numbered_again_while_a_later_one_is_there(runs: Path) -> None:
@@ -33,9 +32,8 @@ def test_other_names_beside_the_runs_are_passed_over(runs: Path) -> None:
     assert new_run_folder(runs)[0] == "r2"
 
 
-def test_without_runs_there_is_no_last_one(runs: Path) -> None:
+def test_where_nothing_ran_no_run_is_listed(runs: Path) -> None:
     assert list_runs(runs) == []
-    assert last_run(runs) is None
 
 
 def test_only_a_run_that_is_there_has_a_folder(runs: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from runner.core.events import AttemptMade, RunStarted
 from runner.core.outcome import Attempt, FailureKind, Source
 from runner.record import places as places_module
-from runner.record.journal import Journal, new_run_folder, read_journal
+from runner.record.folders import new_run_folder
+from runner.record.journal import Journal, read_journal
 from runner.record.places import PlaceEntry, places_of
 
 
