@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.servers.counting_server import Answer, CountingServer, Respond
+
+# The same examples on every machine and in every run; a search for new ones is a choice (`--hypothesis-profile=default`).
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+settings.load_profile("fixed")
 
 # The servers are plain modules, for tests and for a hand-started process alike; importlib mode adds no path itself.
 _SERVERS = str(Path(__file__).parent / "servers")

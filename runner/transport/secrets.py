@@ -58,7 +58,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str:
     for secret in secrets:
         value = secret.reveal()
         if len(value) >= _SHORTEST_MASKED:
-            for spelling in {value, quote(value, safe="")}:
+            for spelling in {value, quote(value, safe="", errors="surrogatepass")}:
                 text = text.replace(spelling, STARS)
     return text
 

@@ -236,3 +236,7 @@ def test_a_list_that_cannot_be_read_is_said(home: dict[str, str]) -> None:
     trust_path(home).mkdir(parents=True)
     with pytest.raises(FileError, match=r"trust\.json cannot be read: Is a directory"):
         read_trust(home)
+
+
+def test_a_key_with_half_a_character_is_hidden_too() -> None:
+    assert redact("the key 000\ud800 is out", [Secret("000\ud800")]) == "the key *** is out"
