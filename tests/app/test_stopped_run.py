@@ -45,7 +45,9 @@ def lane(project: Any, make_rows: Callable[[Any], str]) -> Any:
 
 def start(project: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "runner", "run", "flow.yaml", "-j", str(PARALLEL), "--no-progress"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV_CORE")}
+    # Without byte code each of the many starts would compile every module again.
+    left_out = ("COV_CORE", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return subprocess.Popen(command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
 
 
