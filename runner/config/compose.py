@@ -311,6 +311,7 @@ def _start(event: yaml.Event) -> yaml.Mark:
 
 
 def _end(event: yaml.Event) -> yaml.Mark:
+    # As above.
     return event.end_mark  # type: ignore[return-value]
 
 

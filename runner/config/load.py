@@ -83,6 +83,7 @@ class ProjectFiles:
     def display(self, path: Path) -> str:
         """A path as it is shown: relative to the root where it lies below it, else as typed."""
         absolute = Path(os.path.abspath(path))  # noqa: PTH100  (links stay as the user sees them)
+        # Both spellings of the root: links as the user sees them, and resolved.
         for root in (Path(os.path.abspath(self.root)), Path(os.path.realpath(self.root))):  # noqa: PTH100
             if absolute.is_relative_to(root):
                 return absolute.relative_to(root).as_posix()
@@ -91,7 +92,7 @@ class ProjectFiles:
 
 def find_root(start: Path) -> Path:
     """The nearest folder around a file or folder with runner.yaml, else with .git or pyproject.toml, else its own."""
-    absolute = Path(os.path.abspath(start))  # noqa: PTH100
+    absolute = Path(os.path.abspath(start))  # noqa: PTH100  (links stay: the root is looked for where the user is)
     folder = absolute if absolute.is_dir() else absolute.parent
     around = (folder, *folder.parents)
     marked = next((one for one in around if (one / SETTINGS_FILE).is_file()), None)
