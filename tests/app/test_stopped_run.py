@@ -70,6 +70,7 @@ def test_killed_at_fifty_random_points_nothing_received_is_asked_again(lane: Any
         wait_for(lane, point - len(known), process)
         process.kill()
         process.communicate()
+        lane.server.settle()
         asked_again.append(sum(1 for prompt in lane.server.by_prompt if known[prompt]))
         assert max(lane.server.by_prompt.values(), default=1) == 1
         known.update(lane.server.by_prompt)
@@ -93,6 +94,7 @@ def test_interrupted_once_it_keeps_what_is_in_flight(lane: Any, number: signal.S
     assert stdout == b""
     journal = (lane.root / ".runner/runs/r1/journal.jsonl").read_text().splitlines()
     assert json.loads(journal[-1])["status"] == "interrupted"
+    lane.server.settle()
     before = Counter(lane.server.by_prompt)
     result = lane.run(parallel=PARALLEL)
     assert result.exit_code == 0

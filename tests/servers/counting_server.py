@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -136,6 +138,19 @@ class CountingServer:
         self.requests.clear()
         self.refused.clear()
         self.highest_in_flight = 0
+
+    def settle(self) -> None:
+        """Wait until every connection has ended: a caller that was killed may leave a request that is still unread."""
+        # Connections are accepted in their order: once this one is answered, none of the caller's is still waiting.
+        with socket.create_connection(("127.0.0.1", self._port)) as last:
+            last.sendall(b"GET /settled HTTP/1.1\r\nconnection: close\r\n\r\n")
+            while last.recv(4096):
+                pass
+        self.refused.remove((404, "no such path: /settled"))
+        until = time.monotonic() + 30
+        while self._open and time.monotonic() < until:
+            time.sleep(0.001)
+        assert not self._open, "a connection is still open"
 
     def start(self) -> CountingServer:
         self._thread.start()
