@@ -15,7 +15,7 @@ from runner.core.ports import EventSink
 from runner.core.problem import Problem, in_order
 
 if TYPE_CHECKING:
-    from runner.app.planning import PlanReport
+    from runner.app.planning import PlanReport, StepList
     from runner.app.session import Session
     from runner.core.answer import StoredAnswer
 
@@ -134,6 +134,13 @@ def plan(path: Path, options: RunOptions, why: str | None = None) -> PlanReport:
     from runner.app.planning import plan_workflow
 
     return plan_workflow(path, options, why)
+
+
+def list_steps(path: Path, options: RunOptions) -> StepList:
+    """The steps of a workflow with model, tags and description; no items, no stored answers. Raises RunnerError."""
+    from runner.app.planning import list_steps as listed
+
+    return listed(path, options)
 
 
 # Looking around

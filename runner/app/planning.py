@@ -8,13 +8,14 @@ from pathlib import Path
 
 from runner.app.explaining import Difference, Explainer
 from runner.app.keeping import recordings_of
-from runner.app.preparing import prepare_program
+from runner.app.preparing import prepare_program, prepare_project
 from runner.app.session import LOCAL_CACHE, RUNS
 from runner.app.types import RunOptions
 from runner.core.errors import NothingSelected
 from runner.core.problem import Problem, listed, nearest
 from runner.plan.estimate import History
 from runner.plan.plan import Plan, PlannedCall, make_plan
+from runner.plan.shape import StepShape, shape_of
 from runner.plan.stages import RunState
 from runner.record.folders import list_runs, run_folder
 from runner.record.summary import RunSummary, read_summary
@@ -33,6 +34,7 @@ class PlanReport:
     file: str
     plan: Plan
     price_dates: tuple[str, ...]
+    shape: tuple[StepShape, ...] = ()
     why: tuple[Difference, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -60,7 +62,26 @@ def plan_workflow(path: Path, options: RunOptions, why: str | None = None) -> Pl
         store.close()
     prices = {step.route.facts.price for step in prepared.program.steps.values()}
     dates = tuple(sorted({price.date for price in prices if price is not None and price.date}))
-    return PlanReport(workflow.name, workflow.file, plan, dates, differences, tuple(warnings))
+    shape = shape_of(prepared.program.linked, prepared.project.routes)
+    return PlanReport(workflow.name, workflow.file, plan, dates, shape, differences, tuple(warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class StepList:
+    """The steps of a workflow, without a look at items or stored answers."""
+
+    workflow: str
+    file: str
+    steps: tuple[StepShape, ...]
+
+
+def list_steps(path: Path, options: RunOptions) -> StepList:
+    """The steps of a workflow file, in order of execution. Raises RunnerError."""
+    project = prepare_project(path, options)
+    assert project.workflow is not None
+    assert project.linked is not None
+    shape = shape_of(project.linked, project.routes)
+    return StepList(project.workflow.name, project.workflow.file, shape)
 
 
 def history(root: Path, workflow: str) -> dict[str, History]:

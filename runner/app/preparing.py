@@ -37,15 +37,21 @@ class Prepared:
 
 def prepare_program(path: Path, options: RunOptions) -> Prepared:
     """Load, link, check, and read inputs and rows. Raises RunnerError with all that is wrong."""
+    project = prepare_project(path, options)
+    _check_files(project)
+    program, data = _program(project, options, _environ(options))
+    return Prepared(project, program, data)
+
+
+def prepare_project(path: Path, options: RunOptions) -> Project:
+    """Load, link and check a workflow file, and the names that options give. Raises RunnerError."""
     environ = _environ(options)
     given = frozenset({*options.inputs, *options.input_texts, *options.data, *options.stdin})
     project = open_project(path, options.models, lambda route, files: complete_route(route, files, environ), given)
     if project.has_errors:
         raise FileError([problem for problem in project.problems if problem.is_error], project.sources)
     _check_names(project, options)
-    _check_files(project)
-    program, data = _program(project, options, environ)
-    return Prepared(project, program, data)
+    return project
 
 
 def _environ(options: RunOptions) -> Mapping[str, str]:

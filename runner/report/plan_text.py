@@ -8,7 +8,15 @@ from runner.core.canonical import Json
 from runner.report.format import count, money, number
 
 PLAN_FORMAT = 1
-SYMBOLS = {"cached": "=", "call": "+", "may call": "~", "skipped": "-", "cannot run": "!", "no items": " "}
+SYMBOLS = {
+    "cached": "=",
+    "call": "+",
+    "may call": "~",
+    "skipped": "-",
+    "cannot run": "!",
+    "no items": " ",
+    "not selected": ".",
+}
 HEAD = ("", "step", "model", "thinking", "state", "tokens in/out", "cost", "why")
 MOST_REASONS = 3
 
@@ -26,14 +34,24 @@ def _row(step: Mapping[str, Json]) -> tuple[str, ...]:
         step["step"],
         step["model"],
         step["thinking"] or "-",
-        _state(step),
+        state_in_words(step),
         _tokens(step) if is_open else "",
         _cost(step) if is_open else money(0.0),
         _why(step),
     )
 
 
-def _state(step: Mapping[str, Json]) -> str:
+def list_rows(shape: Sequence[Mapping[str, Json]]) -> list[tuple[str, ...]]:
+    """The head and a row per step, for those who only want to know which there are."""
+    return [("step", "model", "tags", "description"), *map(_listed, shape)]
+
+
+def _listed(step: Mapping[str, Json]) -> tuple[str, ...]:
+    description = " ".join(step["description"].split())
+    return (step["step"], step["model"], ", ".join(step["tags"]) or "-", description or "-")
+
+
+def state_in_words(step: Mapping[str, Json]) -> str:
     """`cached`, `call`, or the numbers where there are many items."""
     items = step["items"]
     if items is None:

@@ -156,3 +156,52 @@ def test_a_mistake_in_the_file_is_exit_2(flow: Path, capsys: Any) -> None:
     edit(flow, "inputs.topic }}", "inputs.topik }}")
     assert main(["plan", "flow.yaml"]) == 2
     assert "unknown-input" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["mermaid", "dot", "svg"])
+def test_a_graph_is_the_plan_as_a_picture(flow: Path, capsys: Any, kind: str) -> None:
+    code, out = call(capsys, "plan", "flow.yaml", "--graph", kind)
+    assert code == 0
+    begin = {"mermaid": "flowchart TD\n", "dot": 'digraph "flow" {\n', "svg": '<svg xmlns="http://www.w3.org/2000/svg"'}
+    assert out.startswith(begin[kind])
+    assert "may call" in out
+    assert "2 calls" in out
+
+
+def test_a_graph_names_its_kinds(flow: Path, capsys: Any) -> None:
+    assert main(["plan", str(flow), "--graph", "png"]) == 2
+    assert "option --graph: 'png' is none of mermaid, dot, svg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--graph", "dot", "--json"), "--graph and --json exclude each other"),
+        (("--graph", "dot", "--list"), "--graph and --list exclude each other"),
+        (("--list", "--why"), "--list and --why exclude each other"),
+    ],
+)
+def test_what_standard_output_is_is_said_once(flow: Path, capsys: Any, words: tuple[str, ...], said: str) -> None:
+    assert main(["plan", str(flow), *words]) == 2
+    assert said in capsys.readouterr().err + capsys.readouterr().out
+
+
+LISTED = """\
+step    model                    tags   description
+first   scripted/answers.jsonl   a, b   The first of all
+each    scripted/answers.jsonl   -      -
+tag     scripted/answers.jsonl   -      -
+last    scripted/answers.jsonl   -      -
+"""
+
+
+def test_a_list_names_the_steps_without_rows_or_inputs(flow: Path, capsys: Any) -> None:
+    edit(flow, "  first:\n", "  first:\n    tags: [a, b]\n    description: The first of all\n")
+    (flow.parent / "rows.jsonl").write_text("not even rows")
+    code, out = call(capsys, "plan", "flow.yaml", "--list")
+    assert (code, out) == (0, LISTED)
+    code, out = call(capsys, "plan", "flow.yaml", "--list", "--json")
+    document = json.loads(out)
+    assert [step["step"] for step in document["shape"]] == ["first", "each", "tag", "last"]
+    assert document["shape"][1]["reads"] == [{"step": "first", "kind": "list"}]
+    assert document["shape"][3]["reads"] == [{"step": "first", "kind": "answer"}, {"step": "tag", "kind": "all items"}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING
 from runner.cli import exit_codes
 from runner.cli.console import Console, columns
 from runner.cli.flow_options import add_flow_arguments, flow_options, prepare
+from runner.cli.parser import one_of
 from runner.core.canonical import Json
-from runner.report.plan_text import PLAN_FORMAT, basis_line, plan_rows, total_line, why_lines
+from runner.core.errors import UsageError
+from runner.core.problem import Problem
+from runner.report.plan_text import PLAN_FORMAT, basis_line, list_rows, plan_rows, total_line, why_lines
 
 if TYPE_CHECKING:
     from runner.app.explaining import Difference
@@ -24,23 +28,64 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_flow_arguments(parser)
     parser.add_argument("--why", nargs="?", const="", metavar="STEP[item]",
         help="compare each call that is certain with the nearest stored answer")  # fmt: skip
+    parser.add_argument("--graph", type=one_of(*GRAPHS), metavar="KIND",
+        help="print the steps as a graph instead: mermaid, dot or svg")  # fmt: skip
+    parser.add_argument("--list", dest="is_list", action="store_true",
+        help="only list the steps: model, tags, description")  # fmt: skip
     parser.add_argument("--exit-code", action="store_true", help="exit 6 when a call would be made")
+
+
+GRAPHS = ("mermaid", "dot", "svg")
 
 
 def execute(args: Namespace, console: Console) -> int:
     from runner.app import api
 
+    _refuse_contradictions(args, console)
+    if args.is_list:
+        return _list(args, console)
     report = api.plan(Path(args.flow), flow_options(args, console), args.why)
     for warning in report.warnings:
         console.story(f"warning: {warning}", "warning")
     would_call = report.plan.worst_calls != 0
     code = exit_codes.CALL_NEEDED if args.exit_code and would_call else exit_codes.DONE
     document = plan_document(report, code)
-    if console.look.is_json:
+    if args.graph:
+        console.report(_drawn(document, args.graph))
+    elif console.look.is_json:
         console.result(document)
     else:
         _show(document, console, is_explained=args.why is not None)
     return code
+
+
+def _refuse_contradictions(args: Namespace, console: Console) -> None:
+    """Each of these decides alone what standard output is."""
+    is_json = console.look.is_json and not args.is_list
+    wanted = {"--graph": args.graph, "--list": args.is_list, "--why": args.why is not None, "--json": is_json}
+    given = [option for option, is_given in wanted.items() if is_given]
+    if len(given) > 1 and {"--graph", "--list"} & set(given):
+        raise UsageError(Problem("usage", f"{given[0]} and {given[1]} exclude each other", fix="leave one out"))
+
+
+def _list(args: Namespace, console: Console) -> int:
+    from runner.app import api
+
+    found = api.list_steps(Path(args.flow), flow_options(args, console))
+    if console.look.is_json:
+        document = {"format": PLAN_FORMAT, "exit_code": exit_codes.DONE, "workflow": found.workflow}
+        console.result({**document, "file": found.file, "shape": [asdict(step) for step in found.steps]})
+    else:
+        console.report(columns(list_rows([asdict(step) for step in found.steps])))
+    return exit_codes.DONE
+
+
+def _drawn(document: Mapping[str, Json], kind: str) -> str:
+    from runner.report.graph import graph_of
+    from runner.report.graph_svg import svg
+    from runner.report.graph_text import dot, mermaid
+
+    return {"mermaid": mermaid, "dot": dot, "svg": svg}[kind](graph_of(document))
 
 
 def plan_document(report: PlanReport, code: int) -> dict[str, Json]:
@@ -59,6 +104,7 @@ def plan_document(report: PlanReport, code: int) -> dict[str, Json]:
         "workflow": report.workflow,
         "file": report.file,
         "steps": [{**asdict(step), "fate": str(step.fate)} for step in plan.steps],
+        "shape": [asdict(step) for step in report.shape],
         "totals": totals,
         "price_dates": list(report.price_dates),
         "calls": [
