@@ -13,9 +13,11 @@ from runner.core.canonical import Json
 from runner.core.errors import RunnerError, UsageError
 from runner.core.ports import EventSink
 from runner.core.problem import Problem, in_order
+from runner.core.span import Span
 
 if TYPE_CHECKING:
     from runner.app.planning import PlanReport, StepList
+    from runner.app.project import Project
     from runner.app.session import Session
     from runner.core.answer import StoredAnswer
 
@@ -31,12 +33,28 @@ def check(paths: Sequence[Path], *, models: Mapping[str, str] | None = None) -> 
     problems: list[Problem] = []
     sources: dict[str, str] = {}
     names: list[str] = []
+    walked: set[tuple[Path, Span]] = set()
     for path in paths:
         project = open_project(path, models or {}, lambda route, files: complete_route(route, files, os.environ))
         problems += project.problems
+        problems += _row_problems(project, walked)
         sources |= project.sources
         names.append(project.files.display(path))
     return CheckReport(tuple(in_order(problems)), sources, tuple(names))
+
+
+def _row_problems(project: Project, walked: set[tuple[Path, Span]]) -> Iterator[Problem]:
+    """What is wrong with the rows that a workflow reads; what an included file declares is walked once."""
+    from runner.app.row_findings import check_rows
+
+    if project.workflow is None or project.linked is None:
+        return
+    places = {lane.data: (project.files.root, project.workflow.data[lane.data].span)
+              for lane in project.linked.lanes.values() if lane.data in project.workflow.data}  # fmt: skip
+    yield from check_rows(
+        project.workflow, [name for name, place in places.items() if place not in walked], project.files
+    )
+    walked.update(places.values())
 
 
 def run(path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> RunResult:

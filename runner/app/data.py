@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,13 +62,25 @@ def scan(
 def _items(
     source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], files: ProjectFiles
 ) -> tuple[Item, ...]:
+    with open_rows(source, given, stdin, files) as rows:
+        return tuple(identify(rows, source.key))
+
+
+@contextmanager
+def open_rows(
+    source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], files: ProjectFiles
+) -> Iterator[Iterator[Row]]:
+    """The rows of a source, streamed, each with what is wrong with it. Raises FileError or UsageError.
+
+    What the file itself has wrong is raised while the rows are walked.
+    """
     schema = compile_schema(source.schema, files.read) if source.schema is not None else None
     title = str(given) if given is not None else source.file
     form = FORMATS.get(given.suffix.lower(), source.format) if given is not None else source.format
     try:
         with _open(source, given, stdin, files) as stream:
             rows = _checked(_rows(form, stream, title, schema), schema)
-            return tuple(identify((Row(row.value, row.line, row.problem) for row in rows), source.key))
+            yield (Row(row.value, row.line, row.problem) for row in rows)
     except BadSource as error:
         place = f" line {error.line}:" if error.line else ""
         raise FileError(

@@ -37,7 +37,7 @@ def identify(rows: Iterable[Row], key: str = "") -> Iterator[Item]:
     seen: dict[str, int] = {}
     made: set[str] = set()
     for index, row in enumerate(rows):
-        name, problem = _name(row, key)
+        name, problem = name_of(row, key)
         count = seen[name] = seen.get(name, 0) + 1
         if count > 1 and key and not problem:
             problem = f"key '{name}' came before"
@@ -49,7 +49,8 @@ def identify(rows: Iterable[Row], key: str = "") -> Iterator[Item]:
         yield Item(unique, row.value, index, row.problem or problem)
 
 
-def _name(row: Row, key: str) -> tuple[str, str]:
+def name_of(row: Row, key: str) -> tuple[str, str]:
+    """The id of a row before its repeats are numbered, and why it is no good one."""
     if not key:
         try:
             ensure_json(row.value)

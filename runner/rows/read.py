@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import orjson
 
-from runner.core.canonical import Json, NotJson, ensure_json
+from runner.core.canonical import MAX_DEPTH, Json, NotJson, ensure_json
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
@@ -63,7 +63,8 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
 def _json_row(line: bytes, number: int) -> ReadRow:
     try:
         value = orjson.loads(line)
-        ensure_json(value)
+        if line.count(b"{") + line.count(b"[") > MAX_DEPTH:  # all else that is no JSON was refused while parsing
+            ensure_json(value)
     except orjson.JSONDecodeError as error:
         return ReadRow(None, number, f"not JSON: {error.msg} (column {error.colno})")
     except NotJson as error:
