@@ -153,6 +153,7 @@ def _routes(
             providers=providers,
             catalog=catalogue(),
             span=step.at("model"),
+            prices=settings.prices,
         )
         named_at = _named_at(step, aliases, models)
         if isinstance(found, Route):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from runner.core.canonical import Json
-from runner.core.model import THINKING_LEVELS, ModelFacts, Price, Provider, StructuredMode
+from runner.core.model import THINKING_LEVELS, LongPrice, ModelFacts, Price, Provider, StructuredMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +71,36 @@ def _facts(owner: str, model: str, entry: Mapping[str, Json], date: str) -> Mode
         context_tokens=entry.get("context"),
         max_output_tokens=entry.get("max_output"),
         refuses=tuple(entry.get("refuses", ())),
-        price=_price(entry.get("price"), date),
+        price=_price(entry, date),
         retired=entry.get("retired", ""),
         replacement=entry.get("replacement", ""),
         note=entry.get("note", ""),
     )
 
 
-def _price(numbers: Json, date: str) -> Price | None:
+def _price(entry: Mapping[str, Json], date: str) -> Price | None:
+    numbers, batch = entry.get("price"), entry.get("batch")
     if numbers is None:
         return None
-    cached = float(numbers[2]) if len(numbers) > 2 else None
-    return Price(input=float(numbers[0]), output=float(numbers[1]), cached_input=cached, date=date)
+    return Price(
+        input=float(numbers[0]),
+        output=float(numbers[1]),
+        cached_input=_third(numbers),
+        date=date,
+        long=_long(entry.get("long")),
+        batch=None if batch is None else float(batch),
+    )
+
+
+def _long(entry: Json) -> LongPrice | None:
+    if entry is None:
+        return None
+    numbers = entry["price"]
+    return LongPrice(int(entry["over"]), float(numbers[0]), float(numbers[1]), _third(numbers))
+
+
+def _third(numbers: Sequence[Json]) -> float | None:
+    return float(numbers[2]) if len(numbers) > 2 else None
 
 
 def _way_out(entry: Mapping[str, Json]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from runner.catalog.cost import cost_usd
 from runner.catalog.facts import Catalog, facts_for, parse_catalog
 from runner.catalog.thinking import thinking_for
-from runner.core.model import Provider, Route
+from runner.core.model import Price, Provider, Route
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 from runner.core.workflow import ModelAlias
@@ -40,11 +40,12 @@ def resolve(
     providers: Mapping[str, Provider],
     catalog: Catalog,
     span: Span,
+    prices: Mapping[str, Price] | None = None,
 ) -> Route | Problem:
     """The route of a model name that is written at `span`.
 
     `overrides` (`--model alias=provider/model`) go before `aliases`, and take the place of an alias with its thinking
-    level; `providers` are the project's own.
+    level; `providers` are the project's own, and so are `prices`, by provider/model.
     """
     named = _follow(name, aliases, overrides, span)
     if isinstance(named, Problem):
@@ -60,7 +61,9 @@ def resolve(
         near = nearest(model, known)
         message = f"provider '{owner}' has no model '{model}'" if model else f"'{named.name}' names no model"
         return named.problem("unknown-model", message, expected=listed(known), near=near and f"{owner}/{near}")
-    route = Route(f"{owner}/{model}", provider, model, facts_for(provider, model, catalog))
+    name, facts = f"{owner}/{model}", facts_for(provider, model, catalog)
+    price = (prices or {}).get(name)
+    route = Route(name, provider, model, facts if price is None else replace(facts, price=price))
     return _with_thinking(route, named.thinking_by)
 
 

@@ -15,8 +15,8 @@ from runner.config.verify import Findings, verify
 from runner.config.wording import Place
 from runner.config.workflow_file import read_models
 from runner.config.workflow_grammar import FORMAT_NUMBER, MODELS
-from runner.core.model import Price, Provider
-from runner.core.problem import Problem, listed
+from runner.core.model import LongPrice, Price, Provider
+from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 from runner.core.workflow import Settings
 
@@ -33,14 +33,33 @@ _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 _FILLED = Text(pattern=r"\S", says="text")
 _AMOUNT = Number(minimum=0)
+_AMOUNTS = (
+    Key("input", _AMOUNT, "US dollars for a million input tokens.", is_required=True),
+    Key("output", _AMOUNT, "US dollars for a million output tokens, thinking among them.", is_required=True),
+    Key("cached_input", _AMOUNT, "US dollars for a million input tokens that the provider had cached."),
+)
+_LONG = Record(
+    "a price of long questions",
+    (
+        Key("over", Number(is_whole=True, minimum=1), "From more input tokens than this on.", is_required=True),
+        *_AMOUNTS,
+    ),
+)
 _PRICE = Record(
     "a price",
     (
-        Key("input", _AMOUNT, "US dollars for a million input tokens.", is_required=True),
-        Key("output", _AMOUNT, "US dollars for a million output tokens.", is_required=True),
-        Key("cached_input", _AMOUNT, "US dollars for a million input tokens that the provider had cached."),
+        *_AMOUNTS,
+        Key("long", _LONG, "What all tokens of a long question cost."),
+        Key(
+            "batch", Number(minimum=0, maximum=1), "The share of the price that an answer by batch costs, such as 0.5."
+        ),
+        Key(
+            "date", Text(pattern=r"^\d{4}-\d{2}-\d{2}$", says="a date such as 2026-11-22"), "The day of the price list."
+        ),
     ),
 )
+_ANY_PRICE = Shapes(text=Text(choices=("free",)), mapping=_PRICE)
+_PRICED = r"^[^/\s]+/\S+$"
 _PROVIDER = Record(
     "a provider",
     (
@@ -60,7 +79,7 @@ _PROVIDER = Record(
             Text(pattern=VARIABLE, says="the name of an environment variable"),
             "The environment variable that holds its key; the key itself never stands in a file.",
         ),
-        Key("price", Shapes(text=Text(choices=("free",)), mapping=_PRICE), "What it costs: free, or dollars."),
+        Key("price", _ANY_PRICE, "What it costs: free, or dollars."),
         Key("identity", _FILLED, "What stands for the provider in the cache key; the base URL when left out."),
         Key("model_path", PATH, "The GGUF file of a llama provider."),
         Key("file", PATH, "The answers of a scripted provider."),
@@ -80,6 +99,11 @@ SETTINGS = Record(
             "Own servers and gateways, by the name that models start with.",
         ),
         Key("models", MODELS, "Names for models."),
+        Key(
+            "prices",
+            Names("price", _ANY_PRICE, pattern=_PRICED, says="provider/model"),
+            "What models cost here, by provider/model; goes before the built-in list.",
+        ),
     ),
     later=("limits", "budget", "tools", "cache"),
     has_free_keys=True,
@@ -105,6 +129,7 @@ def read_settings(node: Node, file: str, reading: Reading) -> Settings | None:
             if (provider := providers.read(entry.key, entry.key_span, entry.value))
         },
         models=read_models(keys.entries("models"), findings),
+        prices=_prices(keys, findings, reading),
     )
 
 
@@ -210,7 +235,49 @@ def _split(url: str) -> SplitResult | None:
 
 def _price(keys: Keys) -> Price | None:
     price = keys.below("price")
-    if price is None:
-        return None
+    return None if price is None else _dollars(price)
+
+
+def _dollars(price: Keys) -> Price | None:
     given, made = price.number("input"), price.number("output")
-    return None if given is None or made is None else Price(given, made, price.number("cached_input"))
+    if given is None or made is None:
+        return None
+    return Price(
+        input=given,
+        output=made,
+        cached_input=price.number("cached_input"),
+        date=price.text("date") or "",
+        long=_long(price),
+        batch=price.number("batch"),
+    )
+
+
+def _long(price: Keys) -> LongPrice | None:
+    long = price.below("long")
+    if long is None:
+        return None
+    over, given, made = long.whole("over"), long.number("input"), long.number("output")
+    if over is None or given is None or made is None:
+        return None
+    return LongPrice(over, given, made, long.number("cached_input"))
+
+
+def _prices(keys: Keys, findings: Findings, reading: Reading) -> dict[str, Price]:
+    """The prices by provider/model; a provider that nobody has would be a price that is never used."""
+    known = {*BUILTIN_PROVIDERS, *(entry.key for entry in keys.entries("providers"))}
+    prices: dict[str, Price] = {}
+    for entry in keys.entries("prices"):
+        owner, slash, model = entry.key.partition("/")
+        if slash and owner not in known:
+            near = nearest(owner, known)
+            message = f"'prices' names '{entry.key}', but there is no provider '{owner}'"
+            expected = f"a provider: {listed(known)}"
+            reading.problems.append(
+                Problem("unknown-provider", message, entry.key_span, expected, near and f"{near}/{model}")
+            )
+        elif isinstance(entry.value, MappingNode):
+            price = _dollars(Keys(entry.value, findings.rejected))
+            prices |= {entry.key: price} if price is not None else {}
+        elif id(entry.value) not in findings.rejected:
+            prices[entry.key] = Price(0.0, 0.0)
+    return prices

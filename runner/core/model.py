@@ -13,13 +13,34 @@ StructuredMode = Literal["json_schema", "grammar", "prompt", "none"]
 
 
 @dataclass(frozen=True, slots=True)
+class LongPrice:
+    """What all tokens of a question with more than `over` input tokens cost."""
+
+    over: int
+    input: float
+    output: float
+    cached_input: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars per million tokens, as listed on `date` (ISO)."""
+    """US dollars per million tokens, as listed on `date` (ISO). Thinking tokens cost what output tokens do.
+
+    `cached_input` is for input tokens that the provider had cached (None: as any other), `long` for long questions,
+    `batch` the share of the price that an answer by the batch interface costs (None: there is none, or it is not known).
+    """
 
     input: float
     output: float
     cached_input: float | None = None
     date: str = ""
+    long: LongPrice | None = None
+    batch: float | None = None
+
+    @property
+    def is_free(self) -> bool:
+        parts = (self, self.long) if self.long else (self,)
+        return not any(part.input or part.output or part.cached_input for part in parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.core.canonical import Json
-from runner.core.model import Provider
+from runner.core.model import Price, Provider
 from runner.core.span import Origin, Span
 
 OnError = Literal["fail", "skip"]
@@ -212,8 +212,12 @@ class Workflow(Located):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(Located):
-    """`runner.yaml`: providers and model aliases of the project. Empty when there is no such file."""
+    """`runner.yaml`: providers and model aliases of the project. Empty when there is no such file.
+
+    `prices` maps `provider/model` to what it costs there, whatever the catalogue says.
+    """
 
     file: str = ""
     providers: Mapping[str, Provider] = field(default_factory=dict)
     models: Mapping[str, ModelAlias] = field(default_factory=dict)
+    prices: Mapping[str, Price] = field(default_factory=dict)

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.catalog.resolve import cost_usd
-from runner.core.model import Price
+from runner.core.model import LongPrice, Price
 from runner.core.response import Usage
 
 LITE = Price(0.25, 1.5, 0.025)
+PRO = Price(2, 12, 0.2, long=LongPrice(200_000, 4, 18), batch=0.5)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,12 @@ LITE = Price(0.25, 1.5, 0.025)
         (Usage(), LITE, None),
         (Usage(10, 10), None, None),
         (Usage(), Price(0.0, 0.0), 0.0),
+        (Usage(200_000, 100_000), PRO, 1.6),
+        (Usage(200_001, 0), PRO, 0.800004),
+        (Usage(400_000, 100_000, 200_000), PRO, 3.4),
+        (Usage(300_000, 0, 100_000), Price(2, 12, 0.2, long=LongPrice(200_000, 4, 18, 0.4)), 0.84),
+        (Usage(), Price(0.0, 0.0, long=LongPrice(10, 0.0, 0.0)), 0.0),
+        (Usage(11, 0), Price(0.0, 0.0, long=LongPrice(10, 1_000_000.0, 0.0)), 11.0),
     ],
 )
 def test_what_an_answer_costs(usage: Usage, price: Price | None, cost: float | None) -> None:
@@ -36,3 +43,10 @@ def test_a_cached_token_never_makes_an_answer_dearer_or_its_cost_negative(fresh:
     assert with_cache is not None
     assert without is not None
     assert 0 <= with_cache <= without + 1e-9
+
+
+def test_an_answer_by_batch_costs_its_share() -> None:
+    usage = Usage(200_000, 100_000)
+    assert cost_usd(usage, PRO, is_batch=True) == pytest.approx(0.8)
+    assert cost_usd(usage, LITE, is_batch=True) is None, "nobody says what a batch costs there"
+    assert cost_usd(usage, Price(0, 0), is_batch=True) is None

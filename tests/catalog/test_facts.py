@@ -6,7 +6,7 @@ import pytest
 
 from runner.catalog.facts import facts_for
 from runner.catalog.resolve import Catalog
-from runner.core.model import THINKING_LEVELS, ModelFacts, Price, Provider
+from runner.core.model import THINKING_LEVELS, LongPrice, ModelFacts, Price, Provider
 
 
 def test_the_built_in_providers_are_complete(catalog: Catalog) -> None:
@@ -44,7 +44,10 @@ def test_the_projects_models_are_as_listed(catalog: Catalog) -> None:
     lite = catalog.models["gemini", "gemini-3.1-flash-lite"]
     assert (lite.thinking_levels, lite.default_thinking) == (("minimal", "low", "medium", "high"), "minimal")
     assert (lite.context_tokens, lite.max_output_tokens) == (1_048_576, 65_536)
-    assert lite.price == Price(0.25, 1.5, 0.025, "2026-11-22")
+    assert lite.price == Price(0.25, 1.5, 0.025, "2026-11-22", batch=0.5)
+    pro = catalog.models["gemini", "gemini-3.1-pro-preview"].price
+    assert pro is not None
+    assert pro.long == LongPrice(200_000, 4.0, 18.0, 0.4)
     chat = catalog.models["openai-chat", "gpt-5.3-chat-latest"]
     assert (chat.thinking_levels, chat.default_thinking, chat.retired) == ((), None, "2026-08-10")
     assert {"temperature", "top_p"} <= set(chat.refuses)

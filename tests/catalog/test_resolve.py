@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from runner.catalog.resolve import Catalog, resolve, warnings_for
-from runner.core.model import Provider, Route
+from runner.core.model import Price, Provider, Route
 from runner.core.problem import Problem, render
 from runner.core.span import Span
 from runner.core.workflow import ModelAlias
@@ -216,3 +216,13 @@ def test_an_unlisted_model_is_warned_of_with_the_nearest_name(catalog: Catalog) 
 def test_models_of_own_providers_and_scripts_are_not_warned_of(catalog: Catalog) -> None:
     assert warned("box/gpt-5.3-chat-latest", catalog, "2026-11-22") == []
     assert warned("scripted/a.json", catalog, "2026-11-22") == []
+
+
+def test_a_price_of_the_project_goes_before_the_listed_one(catalog: Catalog) -> None:
+    prices = {"gemini/gemini-3.1-flash-lite": Price(0.1, 0.4), "box/m": Price(1, 2)}
+    found = [
+        resolve(name, aliases={}, overrides={}, providers={"box": BOX}, catalog=catalog, span=HERE, prices=prices)
+        for name in ("gemini/gemini-3.1-flash-lite", "box/m", "gemini/gemini-3.5-flash")
+    ]
+    told = [one.facts.price for one in found if isinstance(one, Route)]
+    assert told == [Price(0.1, 0.4), Price(1, 2), catalog.models["gemini", "gemini-3.5-flash"].price]

@@ -78,7 +78,8 @@ MODELS: list[dict[str, Any]] = [
      "key_env": "GEMINI_API_KEY", "has_key": True},
     {"name": "gemini/b", "price": None, "key_env": "OTHER_KEY", "has_key": False, "note": "slow", "retired": "2026-10-01",
      "replacement": "gemini/a", "has_ended": True},
-    {"name": "gemini/c", "retired": "2026-10-01", "price": {"input": 1.0, "output": 2, "date": "2026-11-02"}},
+    {"name": "gemini/c", "retired": "2026-10-01", "price": {"input": 1.0, "output": 2, "date": "2026-11-02",
+     "long": {"over": 200000, "input": 2.0, "output": 3.5}}},
     {"name": "local/d", "price": {"input": 0, "output": 0}, "note": "for trying the tool",
      "is_in_this_version": False},
 ]  # fmt: skip
@@ -98,7 +99,7 @@ def test_models_are_listed_with_what_is_known(cli: Cli, app: Any) -> None:
         ["model", "thinking", "schema", "context", "in/out", "note"],
         ["gemini/a", "low* high", "json_schema", "1,000,000", "$0.25/$1.5"],
         ["gemini/b", "-", "?", "?", "ended 2026-10-01, then gemini/a; slow"],
-        ["gemini/c", "-", "?", "$1/$2", "until 2026-10-01"],
+        ["gemini/c", "-", "?", "$1/$2", "until 2026-10-01; over 200,000 in: $2/$3.5"],
         ["local/d", "-", "?", "free", "not in this version; for trying the tool"],
     ]
     assert gap == ""

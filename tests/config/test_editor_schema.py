@@ -68,6 +68,7 @@ providers:
   box: {dialect: openai-chat, base_url: "https://x.example", key_env: K, price: free, identity: i}
   l: {dialect: llama, model_path: m.gguf, price: {input: 1, output: 2, cached_input: 0}}
 models: {m: {use: box/x}}
+prices: {box/x: free, gemini/g: {input: 1, output: 2, batch: 0.5, date: 2026-11-22, long: {over: 1, input: 2, output: 3}}}
 """
 ODD_VALUES: list[Json] = [
     *(None, True, False, 0, 1, -1, 1.0, 0.5, 2.5, 11, 1001, 10**12, "", " ", "x", "a b", "{{ x }}", "{% if %}", "none"),

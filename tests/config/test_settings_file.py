@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.load import LoadedSettings, load_settings
-from runner.core.model import Price, Provider
+from runner.core.model import LongPrice, Price, Provider
 from runner.core.span import Span
 
 Write = Callable[..., Path]
@@ -19,10 +19,13 @@ providers:
   gate:
     dialect: gemini
     base_url: https://gate.example/v1beta
-    price: {input: 0.5, output: 2, cached_input: 0.1}
+    price: {input: 0.5, output: 2, cached_input: 0.1, batch: 0.5, date: 2026-11-22}
   mine: {dialect: llama, model_path: ~/models/m.gguf}
   said: {dialect: scripted, file: tests/answers.jsonl}
 models: {fast: gemini/gemini-3.1-flash-lite, strong: {use: box/qwen, thinking: default}}
+prices:
+  gemini/gemini-3.1-flash-lite: {input: 0.1, output: 0.4, long: {over: 200000, input: 1, output: 2, cached_input: 0.5}}
+  box/qwen:3b: free
 x-note: free
 """
 
@@ -53,7 +56,7 @@ def test_providers_and_models_are_read(write: Write) -> None:
             dialect="gemini",
             base_url="https://gate.example/v1beta",
             identity="https://gate.example/v1beta",
-            price=Price(0.5, 2, 0.1),
+            price=Price(0.5, 2, 0.1, "2026-11-22", batch=0.5),
         ),
         "mine": Provider(
             name="mine",
@@ -71,6 +74,10 @@ def test_providers_and_models_are_read(write: Write) -> None:
     assert {name: (alias.use, alias.thinking) for name, alias in settings.models.items()} == {
         "fast": ("gemini/gemini-3.1-flash-lite", None),
         "strong": ("box/qwen", None),
+    }
+    assert settings.prices == {
+        "gemini/gemini-3.1-flash-lite": Price(0.1, 0.4, long=LongPrice(200_000, 1, 2, 0.5)),
+        "box/qwen:3b": Price(0.0, 0.0),
     }
     assert settings.at("providers.box") == Span("runner.yaml", 3, 3, 3)
     assert settings.at("providers.box.key_env") == Span("runner.yaml", 3, 79, 7)
@@ -209,3 +216,33 @@ def test_what_does_not_look_like_a_url(settings_complaints: Complaints, url: str
 )
 def test_what_each_dialect_needs(write: Write, provider: str, message: str) -> None:
     assert _messages(write, f"providers: {{a: {provider}}}\n") == [message]
+
+
+def test_a_price_of_a_provider_that_nobody_has_is_a_mistake(settings_complaints: Complaints) -> None:
+    assert settings_complaints("prices: {gemni/gemini-3.1-flash-lite: free}\n") == (
+        "runner.yaml:1:10: unknown-provider: 'prices' names 'gemni/gemini-3.1-flash-lite', "
+        "but there is no provider 'gemni'\n"
+        "    1 | prices: {gemni/gemini-3.1-flash-lite: free}\n"
+        "      |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^\n"
+        "  expected: a provider: anthropic, cometapi, gemini, local, openai, openai-chat, scripted, vertex\n"
+        "  nearest:  gemini/gemini-3.1-flash-lite"
+    )
+
+
+@pytest.mark.parametrize(
+    ("price", "message"),
+    [
+        ("cheap", "price 'gemini/g' cannot be 'cheap'"),
+        ("{input: 1}", "price 'gemini/g' lacks the key 'output'"),
+        ("{input: 1, output: -1}", "'output' of price 'gemini/g' cannot be -1"),
+        ("{input: 1, output: 1, long: {input: 1, output: 2}}", "'long' of price 'gemini/g' lacks the key 'over'"),
+        ("{input: 1, output: 1, batch: 50}", "'batch' of price 'gemini/g' cannot be 50"),
+        ("{input: 1, output: 1, date: today}", "'date' of price 'gemini/g' cannot be 'today'"),
+    ],
+)
+def test_a_price_says_what_both_kinds_of_tokens_cost(write: Write, price: str, message: str) -> None:
+    assert _messages(write, f"prices: {{gemini/g: {price}}}\n") == [message]
+
+
+def test_a_price_names_a_provider_and_a_model(write: Write) -> None:
+    assert _messages(write, "prices: {flash: free}\n") == ["'flash' cannot be the name of a price"]

@@ -93,6 +93,9 @@ def _note(row: Mapping[str, Json]) -> str:
         replacement = row.get("replacement")
         end = "ended" if row.get("has_ended") else "until"
         parts.append(f"{end} {row['retired']}" + (f", then {replacement}" if replacement else ""))
+    long = (row.get("price") or {}).get("long")
+    if long:
+        parts.append(f"over {number(long['over'])} in: ${long['input']:g}/${long['output']:g}")
     if row.get("note"):
         parts.append(str(row["note"]))
     return "; ".join(parts)
