@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from posixpath import dirname, join, normpath
-from typing import Any
+from threading import Lock
+from typing import Any, cast
 
 from jinja2 import Template as JinjaTemplate
 from jinja2 import nodes
@@ -29,6 +30,7 @@ from runner.templates.places import place_tokens
 from runner.templates.predicates import TESTS
 from runner.templates.syntax import EACH, WEIGHED, OurCodeGenerator, OurParser
 from runner.templates.text_filters import TEXT_FILTERS
+from runner.templates.tree import Tree
 from runner.templates.values import Group, Missing, Nothing, Refused, kind, text
 
 _LOOP_CALLS = frozenset(("cycle", "changed"))
@@ -78,6 +80,8 @@ class Environment(ImmutableSandboxedEnvironment):
         self.meter = meter
         self.read = read
         self.concat = self.join_pieces  # type: ignore[method-assign]  # Jinja wants a static function; its code calls ours
+        self._trees: dict[tuple[str, str | None], Tree] = {}
+        self._compiling = Lock()
         self._files: dict[str, JinjaTemplate] = {}
         self.texts: dict[str, str] = {}
         self._functions: dict[str, Callable[..., Any]] = {"default": default, "d": default, **LIST_FILTERS}
@@ -210,9 +214,9 @@ class Environment(ImmutableSandboxedEnvironment):
             raise TemplateNotFound(full)
         return self._files[full]
 
-    def install(self, tree: nodes.Template, name: str, text: str) -> None:
+    def install(self, tree: Tree, name: str, text: str) -> None:
         """Compile a file that templates may bring in, and keep it."""
-        self._files[name] = self.assemble(tree, name)
+        self._files[name] = self.assemble(tree.root, name)
         self.texts[name] = text
 
     # Parsing and compiling.
@@ -223,15 +227,25 @@ class Environment(ImmutableSandboxedEnvironment):
         placed = place_tokens(self.lexer, source, name, filename, state)
         return TokenStream(self.lexer.wrap(placed, name, filename), name, filename)
 
-    def parse_template(self, source: str, name: str) -> nodes.Template:
-        return OurParser(self, source, name).parse()
+    def parse_template(self, source: str, name: str) -> Tree:
+        """The syntax tree of a text; equal texts are parsed once."""
+        return self._parsed(source, name, lambda: OurParser(self, source, name).parse())
 
-    def parse_expression(self, source: str) -> nodes.Expr:
-        return OurParser(self, source, state="variable").parse_whole_expression()
+    def parse_expression(self, source: str) -> Tree:
+        return self._parsed(source, None, lambda: OurParser(self, source, state="variable").parse_whole_expression())
 
-    def assemble(self, tree: nodes.Template, name: str) -> JinjaTemplate:
-        """Turn a syntax tree into something that runs. The tree is used up."""
-        code = self.compile(tree, name, f"template {name}")
+    def _parsed(self, source: str, name: str | None, parse: Callable[[], nodes.Node]) -> Tree:
+        tree = self._trees.get((source, name))
+        if tree is None:
+            tree = self._trees[source, name] = Tree(parse())
+            for node in tree.nodes:
+                node.environment = self
+        return tree
+
+    def assemble(self, root: nodes.Node, name: str) -> JinjaTemplate:
+        """Turn a syntax tree into something that runs. Afterwards the tree is as it was."""
+        with self._compiling:
+            code = self.compile(cast(nodes.Template, root), name, f"template {name}")
         return JinjaTemplate.from_code(self, code, self.globals)
 
     # Inside.

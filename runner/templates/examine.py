@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -18,6 +18,7 @@ from runner.templates.environment import Environment
 from runner.templates.places import Place, place_of, place_of_name
 from runner.templates.problems import TemplateProblem, describe_syntax, sources_of
 from runner.templates.syntax import first_place, spell
+from runner.templates.tree import Tree
 from runner.templates.values import Refused
 
 FileNode = nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends
@@ -38,7 +39,7 @@ def name_of(source: Template | Expression) -> str:
     return (source.file if isinstance(source, Template) else "") or source.origin.file
 
 
-def parse(env: Environment, text: str, name: str, origin: Origin) -> nodes.Template:
+def parse(env: Environment, text: str, name: str, origin: Origin) -> Tree:
     """The syntax tree of a template. Raises TemplateProblem."""
     try:
         return env.parse_template(text, name)
@@ -49,7 +50,7 @@ def parse(env: Environment, text: str, name: str, origin: Origin) -> nodes.Templ
     raise TemplateProblem(problem, sources_of(text, origin))
 
 
-def parse_expression(env: Environment, expression: Expression) -> nodes.Expr:
+def parse_expression(env: Environment, expression: Expression) -> Tree:
     """The syntax tree of an expression. Raises TemplateProblem."""
     text, origin = expression.text, expression.origin
     stripped = text.strip()
@@ -69,15 +70,16 @@ def parse_expression(env: Environment, expression: Expression) -> nodes.Expr:
     raise TemplateProblem(problem)
 
 
-def examine(env: Environment, tree: nodes.Node, origin: Origin) -> Iterator[Problem]:
+def examine(env: Environment, tree: Tree, origin: Origin) -> Iterator[Problem]:
     """Unknown filters, tests and functions, wrong arguments, and file names that are not written out."""
-    for node in tree.find_all(nodes.Filter):
+    for node in tree.find(nodes.Filter):
         yield from _examine_filter(env, node, origin)
-    for test in tree.find_all(nodes.Test):
+    for test in tree.find(nodes.Test):
         if test.name not in env.tests:
             yield _unknown("test", test.name, env.test_names, _span(origin, place_of_name(test), len(test.name)))
-    assigned = _assigned_names(tree)
-    for call in tree.find_all(nodes.Call):
+    calls = tree.find(nodes.Call)
+    assigned = _assigned_names(tree) if calls else frozenset()
+    for call in calls:
         yield from _examine_call(env, call, assigned, origin)
 
 
@@ -156,19 +158,18 @@ def _examine_call(env: Environment, call: nodes.Call, assigned: frozenset[str], 
         yield Problem("method-call", "this cannot be called: data has no methods", _span(origin, first_place(call), 1))
 
 
-def _assigned_names(tree: nodes.Node) -> frozenset[str]:
-    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx in ("store", "param")}
-    names |= {macro.name for macro in tree.find_all(nodes.Macro)}
-    names |= {imported.target for imported in tree.find_all(nodes.Import)}
-    for imported in tree.find_all(nodes.FromImport):
+def _assigned_names(tree: Tree) -> frozenset[str]:
+    names = {node.name for node in tree.find(nodes.Name) if node.ctx in ("store", "param")}
+    names |= {macro.name for macro in tree.find(nodes.Macro)}
+    names |= {imported.target for imported in tree.find(nodes.Import)}
+    for imported in tree.find(nodes.FromImport):
         names |= {name if isinstance(name, str) else name[1] for name in imported.names}
     return frozenset(names)
 
 
-def file_nodes(tree: nodes.Node) -> Iterator[FileNode]:
+def file_nodes(tree: Tree) -> Sequence[FileNode]:
     """The places where a template brings in another file."""
-    wanted = (nodes.Extends, nodes.Import, nodes.FromImport, nodes.Include)
-    yield from cast(Iterator[FileNode], tree.find_all(wanted))
+    return [] if tree.is_plain else tree.find(nodes.Extends, nodes.Import, nodes.FromImport, nodes.Include)
 
 
 def file_named(node: FileNode) -> str | None:
@@ -177,7 +178,7 @@ def file_named(node: FileNode) -> str | None:
     return written.value if isinstance(written, nodes.Const) and isinstance(written.value, str) else None
 
 
-def examine_all(env: Environment, tree: nodes.Template, text: str, name: str, origin: Origin) -> None:
+def examine_all(env: Environment, tree: Tree, text: str, name: str, origin: Origin) -> None:
     """Examine a template and every file it brings in. Raises TemplateProblem with all that was found."""
     sources = sources_of(text, origin)
     try:
@@ -189,7 +190,7 @@ def examine_all(env: Environment, tree: nodes.Template, text: str, name: str, or
 
 
 def _examine_files(
-    env: Environment, tree: nodes.Template, name: str, origin: Origin, sources: dict[str, str]
+    env: Environment, tree: Tree, name: str, origin: Origin, sources: dict[str, str]
 ) -> Iterator[Problem]:
     yield from examine(env, tree, origin)
     for node in file_nodes(tree):
@@ -219,7 +220,7 @@ def _examine_files(
             yield from found or _install(env, inner, full, inner_text)
 
 
-def _install(env: Environment, tree: nodes.Template, name: str, text: str) -> Iterator[Problem]:
+def _install(env: Environment, tree: Tree, name: str, text: str) -> Iterator[Problem]:
     try:
         env.install(tree, name, text)
     except TemplateSyntaxError as error:

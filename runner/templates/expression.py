@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Template as JinjaTemplate
 from jinja2 import nodes
@@ -28,34 +28,33 @@ def compile_expression(env: Environment, expression: Expression) -> CompiledExpr
     """Parse, examine and compile. Raises TemplateProblem with every problem found."""
     tree = parse_expression(env, expression)
     try:
-        problems = list(examine(env, nodes.Output([tree]), expression.origin))
-        keys = _constant_keys(tree)
-        normal = _normal_form(tree, keys)
+        problems = list(examine(env, tree, expression.origin))
+        keys = _constant_keys(tree.root)
+        normal = _normal_form(tree.root, keys)
     except RecursionError:
         problems = [Problem("template-syntax", "the expression is nested too deeply", expression.origin.span())]
     if problems:
         raise TemplateProblem(problems)
-    body: list[nodes.Node] = [nodes.Assign(nodes.Name(_RESULT, "store"), tree, lineno=1)]
-    wrapped = nodes.Template(body, lineno=1)
-    wrapped.set_environment(env)
-    program = assemble(env, wrapped, expression)
-    return CompiledExpression(env, expression, program, keys, normal)
+    compiled = CompiledExpression(env, expression, cast(nodes.Expr, tree.root), keys, normal)
+    if not tree.is_plain:
+        compiled.assemble()
+    return compiled
 
 
 class CompiledExpression:
-    """An expression that is ready to evaluate.
+    """An expression that is ready to evaluate; it is turned into code when its value is first computed.
 
     `canonical` is equal for expressions that differ only in spacing, quotes, parentheses or spelling of access;
     `path` is set when the expression only names a value, such as `data.reviews`.
     """
 
-    __slots__ = ("_env", "_globals", "_keys", "_program", "_source", "canonical", "expression", "path")
+    __slots__ = ("_env", "_globals", "_keys", "_program", "_root", "_source", "canonical", "expression", "path")
 
     def __init__(
         self,
         env: Environment,
         expression: Expression,
-        program: JinjaTemplate,
+        root: nodes.Expr,
         keys: tuple[str | int, ...] | None,
         canonical: str,
     ) -> None:
@@ -64,9 +63,19 @@ class CompiledExpression:
         self.path: tuple[str, ...] | None = None if keys is None else tuple(map(str, keys))
         self.canonical = canonical
         self._env = env
-        self._program = program
+        self._root = root
+        self._program: JinjaTemplate | None = None
         self._keys = keys
         self._globals = dict(env.globals)
+
+    def assemble(self) -> JinjaTemplate:
+        """The code. Raises TemplateProblem, but never for a plain tree."""
+        if self._program is None:
+            body: list[nodes.Node] = [nodes.Assign(nodes.Name(_RESULT, "store"), self._root, lineno=1)]
+            wrapped = nodes.Template(body, lineno=1)
+            wrapped.set_environment(self._env)
+            self._program = assemble(self._env, wrapped, self.expression)
+        return self._program
 
     def evaluate(self, values: Mapping[str, Json]) -> Json:
         """The value, as plain JSON. Raises RenderFailed, also when there is no value."""
@@ -76,7 +85,7 @@ class CompiledExpression:
         try:
             return plain(self._run(values))
         except Exception as error:  # noqa: BLE001 -- whatever an expression runs into is its author's to see
-            failed = explain(error, self._env, self._program, self._source)
+            failed = explain(error, self._env, self.assemble(), self._source)
         raise failed
 
     def holds(self, values: Mapping[str, Json]) -> bool:
@@ -84,7 +93,7 @@ class CompiledExpression:
         try:
             return bool(self._run(values))
         except Exception as error:  # noqa: BLE001 -- as above
-            failed = explain(error, self._env, self._program, self._source)
+            failed = explain(error, self._env, self.assemble(), self._source)
         raise failed
 
     def _look_up(self, values: Mapping[str, Json]) -> Json:
@@ -99,7 +108,7 @@ class CompiledExpression:
         return found
 
     def _run(self, values: Mapping[str, Json]) -> Any:
-        env, program = self._env, self._program
+        env, program = self._env, self._program or self.assemble()
         env.meter.begin()
         context = Context(env, {**self._globals, **values}, program.name, program.blocks, program.globals)
         # An assignment yields no text, so this runs to the end.

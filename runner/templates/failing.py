@@ -14,6 +14,7 @@ from runner.templates.environment import Environment
 from runner.templates.places import place_of
 from runner.templates.problems import RenderFailed, describe_failure, sources_of
 from runner.templates.syntax import first_place, spell
+from runner.templates.tree import Tree
 from runner.templates.values import MissingRead
 
 
@@ -52,7 +53,7 @@ def _locate(env: Environment, source: Source, line: int, path: str) -> Span:
     """Where a path stands, at or after the line where its statement begins; else the whole of that line."""
     places = [
         first_place(node)
-        for node in _tree(env, source).find_all((nodes.Getattr, nodes.Getitem, nodes.Name))
+        for node in _tree(env, source).find(nodes.Getattr, nodes.Getitem, nodes.Name)
         if path and place_of(node) >= line and spell(node) == path
     ]
     if places:
@@ -63,7 +64,7 @@ def _locate(env: Environment, source: Source, line: int, path: str) -> Span:
     return source.origin.span(line, indent + 1, max(1, len(shown.strip())))
 
 
-def _tree(env: Environment, source: Source) -> nodes.Node:
+def _tree(env: Environment, source: Source) -> Tree:
     if source.is_expression:
-        return nodes.Output([env.parse_expression(source.text)])
+        return env.parse_expression(source.text)
     return env.parse_template(source.text, source.origin.file)

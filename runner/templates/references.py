@@ -43,6 +43,7 @@ from runner.templates.trail import (
     tests_defined,
     whole,
 )
+from runner.templates.tree import body_of, children_of
 from runner.templates.values import Refused
 
 # What is put into these is handed on: a hole in it does no harm yet.
@@ -61,11 +62,11 @@ def readings_of(env: Environment, source: Template | Expression) -> Readings:
     facts: Guards = frozenset()
     try:
         if isinstance(source, Expression):
-            tree = parse_expression(env, source)
+            tree = parse_expression(env, source).root
             walk.read(tree, {}, frozenset())
             facts = walk.facts(tree, {}, True)
         else:
-            walk.run(parse(env, source.text, walk.name, source.origin).body, {}, frozenset())
+            walk.run(body_of(parse(env, source.text, walk.name, source.origin)), {}, frozenset())
     except RecursionError:
         # The compiler refuses what is nested this deeply, in words.
         return Readings()
@@ -124,7 +125,7 @@ class _Walk:
             case nodes.Compare():
                 self._compare(node, scope, guards)
             case _:
-                for child in node.iter_child_nodes():
+                for child in children_of(node):
                     self.read(child, scope, guards, used=not isinstance(node, _HANDS_ON))
         return None
 
@@ -339,7 +340,7 @@ class _Walk:
             case nodes.Include() | nodes.Import() | nodes.FromImport() | nodes.Extends():
                 self._file(node, scope, guards)
             case _:
-                for child in node.iter_child_nodes():
+                for child in children_of(node):
                     self.read(child, scope, guards)
 
     def _for(self, node: nodes.For, scope: Scope, guards: Guards) -> None:
@@ -384,10 +385,10 @@ class _Walk:
         elif isinstance(node, nodes.FromImport):
             scope.update({name if isinstance(name, str) else name[1]: None for name in node.names})
         if isinstance(node, nodes.Extends) or node.with_context:
-            for walk, tree in self._opened(file_named(node)):
-                walk.run(tree.body, scope if isinstance(node, nodes.Extends) else dict(scope), guards)
+            for walk, body in self._opened(file_named(node)):
+                walk.run(body, scope if isinstance(node, nodes.Extends) else dict(scope), guards)
 
-    def _opened(self, written: str | None) -> Iterator[tuple[_Walk, nodes.Template]]:
+    def _opened(self, written: str | None) -> Iterator[tuple[_Walk, list[nodes.Node]]]:
         """The file, if it can be read and was not walked before; what is wrong with it is told by the compiler."""
         if written is None or self.env.read is None:
             return
@@ -396,7 +397,7 @@ class _Walk:
             if full in self.visited:
                 return
             self.visited.add(full)
-            tree = parse(self.env, self.env.source_of(full), full, Origin(full))
+            body = body_of(parse(self.env, self.env.source_of(full), full, Origin(full)))
         except (Refused, FileError, TemplateProblem, TemplateSyntaxError):
             return
-        yield replace(self, name=full, origin=Origin(full)), tree
+        yield replace(self, name=full, origin=Origin(full)), body

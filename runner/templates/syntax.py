@@ -11,6 +11,7 @@ from jinja2.parser import Parser
 
 from runner.core.problem import nearest
 from runner.templates.places import Place, place_of
+from runner.templates.tree import Tree
 
 # Filters that only the code generator writes: a name with a blank cannot be written in a template.
 EACH = "each element"
@@ -28,6 +29,9 @@ class OurParser(Parser):
     ) -> None:
         super().__init__(environment, source, name, name, state)
         self._open: list[Place] = []
+
+    def parse(self) -> nodes.Template:
+        return nodes.Template(self.subparse(), lineno=1)
 
     def parse_statement(self) -> nodes.Node | list[nodes.Node]:
         self._open.append(cast(Place, self.stream.current.lineno))
@@ -57,7 +61,6 @@ class OurParser(Parser):
             if found == "=":
                 self.fail("'=' sets a value, and an expression has none to set: '==' compares")
             self.fail(f"'{found}' is one too many: the expression ends before it")
-        parsed.set_environment(self.environment)
         return parsed
 
 
@@ -82,11 +85,20 @@ class OurCodeGenerator(CodeGenerator):
     """Jinja's code generator, made to ask the environment for every access, loop, join and deep comparison."""
 
     def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:  # noqa: N802 -- Jinja names it so
-        for loop in node.find_all(nodes.For):
-            loop.iter = _ask(EACH, cast(nodes.Expr, loop.iter))
-        for comparison in node.find_all(nodes.Compare):
-            _weigh_operands(comparison)
-        super().visit_Template(node, frame)
+        tree = Tree(node)
+        loops = [(loop, loop.iter) for loop in tree.find(nodes.For)]
+        operands = [(holder, holder.expr) for one in tree.find(nodes.Compare) for holder in _weighed(one)]
+        for loop, items in loops:
+            loop.iter = _ask(EACH, cast(nodes.Expr, items))
+        for holder, operand in operands:
+            holder.expr = _ask(WEIGHED, operand)
+        try:
+            super().visit_Template(node, frame)
+        finally:  # others read the tree too
+            for loop, items in loops:
+                loop.iter = items
+            for holder, operand in operands:
+                holder.expr = operand
 
     def write_commons(self) -> None:
         super().write_commons()
@@ -134,17 +146,13 @@ def _ask(name: str, node: nodes.Expr) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
 
 
-def _weigh_operands(comparison: nodes.Compare) -> None:
-    """Charge for comparing what may be deep or long; comparing with a constant never is."""
-    sides = [comparison.expr, *(operand.expr for operand in comparison.ops)]
-    is_shallow = any(isinstance(side, nodes.Const) for side in sides)
+def _weighed(comparison: nodes.Compare) -> list[nodes.Compare | nodes.Operand]:
+    """Whose operands are charged for: comparing may be deep or long; with a constant it never is."""
+    holders: list[nodes.Compare | nodes.Operand] = [comparison, *comparison.ops]
+    is_shallow = any(isinstance(holder.expr, nodes.Const) for holder in holders)
     if is_shallow and all(operand.op not in ("in", "notin") for operand in comparison.ops):
-        return
-    if not isinstance(comparison.expr, nodes.Const):
-        comparison.expr = _ask(WEIGHED, comparison.expr)
-    for operand in comparison.ops:
-        if not isinstance(operand.expr, nodes.Const):
-            operand.expr = _ask(WEIGHED, operand.expr)
+        return []
+    return [holder for holder in holders if not isinstance(holder.expr, nodes.Const)]
 
 
 def first_place(node: nodes.Node) -> Place:

@@ -18,6 +18,7 @@ from runner.templates.examine import FileNode, examine_all, file_named, file_nod
 from runner.templates.failing import Source, explain
 from runner.templates.problems import TemplateProblem, describe_syntax, sources_of
 from runner.templates.references import references_of
+from runner.templates.tree import Tree
 
 
 def compile_template(env: Environment, template: Template) -> CompiledTemplate:
@@ -28,13 +29,16 @@ def compile_template(env: Environment, template: Template) -> CompiledTemplate:
     blind = list(examine_imports(env, tree, name))
     if blind:
         raise TemplateProblem(blind, env.texts)
-    return CompiledTemplate(env, template, assemble(env, tree, template))
+    compiled = CompiledTemplate(env, template, tree.root)
+    if not tree.is_plain:
+        compiled.assemble()
+    return compiled
 
 
-def assemble(env: Environment, tree: nodes.Template, source: Template | Expression) -> JinjaTemplate:
+def assemble(env: Environment, root: nodes.Node, source: Template | Expression) -> JinjaTemplate:
     """Compile a tree that was examined. Raises TemplateProblem for what only shows now."""
     try:
-        return env.assemble(tree, name_of(source))
+        return env.assemble(root, name_of(source))
     except TemplateSyntaxError as error:
         problem = describe_syntax(error, source.text, source.origin)
     except (SyntaxError, RecursionError, MemoryError):
@@ -42,7 +46,7 @@ def assemble(env: Environment, tree: nodes.Template, source: Template | Expressi
     raise TemplateProblem(problem, sources_of(source.text, source.origin))
 
 
-def examine_imports(env: Environment, tree: nodes.Template, name: str) -> Iterator[Problem]:
+def examine_imports(env: Environment, tree: Tree, name: str) -> Iterator[Problem]:
     """Names of the workflow that an imported file reads, although it sees only the arguments of its macros."""
     for node in file_nodes(tree):
         written = file_named(node)
@@ -61,20 +65,29 @@ def _is_blind(node: FileNode) -> bool:
 
 
 class CompiledTemplate:
-    """A template that is ready to render, any number of times and in any thread."""
+    """A template that is ready to render, any number of times and in any thread.
 
-    __slots__ = ("_env", "_globals", "_program", "_source", "template")
+    It is turned into code when it is first rendered: to check a workflow, nothing is.
+    """
 
-    def __init__(self, env: Environment, template: Template, program: JinjaTemplate) -> None:
+    __slots__ = ("_env", "_globals", "_program", "_root", "_source", "template")
+
+    def __init__(self, env: Environment, template: Template, root: nodes.Node) -> None:
         self.template = template
         self._source = Source(template.text, template.origin)
         self._env = env
-        self._program = program
+        self._root = root
+        self._program: JinjaTemplate | None = None
         self._globals = dict(env.globals)
+
+    def assemble(self) -> JinjaTemplate:
+        """Turn it into code. Raises TemplateProblem, but never for a plain tree."""
+        self._program = assemble(self._env, self._root, self.template)
+        return self._program
 
     def render(self, values: Mapping[str, Json]) -> str:
         """The text for these values. Raises RenderFailed; values are data and never read as a template."""
-        env, program = self._env, self._program
+        env, program = self._env, self._program or self.assemble()
         env.meter.begin()
         try:
             context = Context(env, {**self._globals, **values}, program.name, program.blocks, program.globals)
