@@ -14,19 +14,18 @@ from runner.core.problem import Problem
 
 def model_rows(environ: Mapping[str, str]) -> tuple[dict[str, Json], ...]:
     """One row per listed model, sorted by name: facts, price, and whether the key is set (never the key),
-    this version speaks to the provider, and the vendor has switched it off.
+    the vendor has switched it off.
     """
     rows = []
     known, today = project.catalogue(), project.today()
     for (provider, model), facts in sorted(known.models.items()):
-        key_env = known.providers[provider].key_env if provider in known.providers else ""
+        key_env = known.providers[provider].key_env
         rows.append(
             {
                 "name": f"{provider}/{model}",
                 **asdict(facts),
                 "key_env": key_env,
                 "has_key": bool(key_env and environ.get(key_env)),
-                "is_in_this_version": provider in known.providers,
                 "has_ended": bool(facts.retired and facts.retired <= today),
             }
         )

@@ -75,7 +75,8 @@ def make_transport(secrets: Secrets, options: RunOptions, files: ProjectFiles) -
             lambda provider: ready_weights(provider, environ), verbosity=options.verbosity, parallel=LLAMA_SLOTS
         )
 
-    return RoutingTransport({"gemini": http, "openai-chat": http, "llama": llama, "scripted": lambda: _Scripts(files)})
+    wires = dict.fromkeys(("gemini", "vertex", "openai-chat", "openai-responses", "anthropic"), http)
+    return RoutingTransport({**wires, "llama": llama, "scripted": lambda: _Scripts(files)})
 
 
 class _Scripts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 from runner.core.canonical import Json
 from runner.core.model import THINKING_LEVELS, LongPrice, ModelFacts, Price, Provider, StructuredMode
@@ -13,17 +14,22 @@ from runner.core.model import THINKING_LEVELS, LongPrice, ModelFacts, Price, Pro
 class Catalog:
     """Built-in providers, and the facts of models by (provider, model).
 
-    `later` maps providers that this version does not speak to what to write until then, `hosts` the base URLs of
-    gateways to the name under which their models are listed. The providers in `closed` have no models but the listed
-    ones; those in `open` take any name.
+    `hosts` maps the base URLs of gateways to the name under which their models are listed, `by_model` a gateway to
+    the ways of speaking to it, each with a pattern of model names. The providers in `closed` have no models but the
+    listed ones; those in `open` take any name.
     """
 
     providers: Mapping[str, Provider]
     models: Mapping[tuple[str, str], ModelFacts]
-    later: Mapping[str, str] = field(default_factory=dict)
     hosts: Mapping[str, str] = field(default_factory=dict)
     closed: frozenset[str] = frozenset()
     open: frozenset[str] = frozenset()
+    by_model: Mapping[str, tuple[tuple[str, Provider], ...]] = field(default_factory=dict)
+
+    def provider_for(self, name: str, model: str) -> Provider | None:
+        """The built-in provider of that name, as this model of it is spoken to."""
+        found = next((way for pattern, way in self.by_model.get(name, ()) if fnmatchcase(model, pattern)), None)
+        return found or self.providers.get(name)
 
     def models_of(self, provider: str) -> list[str]:
         return [model for owner, model in self.models if owner == provider]
@@ -32,17 +38,28 @@ class Catalog:
 def parse_catalog(value: Json) -> Catalog:
     """The catalogue from the plain value of `models.yaml`."""
     providers, families, date = value["providers"], value["families"], value["price_date"]
+    models = {
+        (owner, model): _facts(owner, model, {**families.get(entry.get("like"), {}), **entry}, date)
+        for owner, entries in value["models"].items()
+        for model, entry in entries.items()
+    }
+    second = {
+        (name, model): replace(facts, provider=name)
+        for name, first in value["shared"].items()
+        for (owner, model), facts in models.items()
+        if owner == first
+    }
     return Catalog(
         providers={name: _provider(name, entry) for name, entry in providers.items()},
-        models={
-            (owner, model): _facts(owner, model, {**families.get(entry.get("like"), {}), **entry}, date)
-            for owner, entries in value["models"].items()
-            for model, entry in entries.items()
-        },
-        later={name: _way_out(entry) for name, entry in value["later"].items()},
-        hosts={entry["base_url"]: name for name, entry in value["later"].items() if "base_url" in entry},
+        models={**models, **{key: facts for key, facts in second.items() if key not in models}},
+        hosts={entry["gateway"]: name for name, entry in providers.items() if "gateway" in entry},
         closed=frozenset(name for name, entry in providers.items() if entry.get("only_listed")),
         open=frozenset(name for name, entry in providers.items() if entry.get("is_open")),
+        by_model={
+            name: tuple((pattern, _provider(name, {**entry, **way})) for pattern, way in entry["by_model"].items())
+            for name, entry in providers.items()
+            if "by_model" in entry
+        },
     )
 
 
@@ -56,6 +73,7 @@ def _provider(name: str, entry: Mapping[str, Json]) -> Provider:
         is_builtin=True,
         is_free=entry.get("is_free", False),
         settings=entry.get("settings", {}),
+        header_env=tuple(entry.get("headers", {}).items()),
     )
 
 
@@ -66,6 +84,7 @@ def _facts(owner: str, model: str, entry: Mapping[str, Json], date: str) -> Mode
         title=entry["title"],
         thinking_levels=tuple(entry.get("levels", ())),
         default_thinking=entry.get("default"),
+        thinking_words=entry.get("words", {}),
         accepts=tuple(entry.get("accepts", ("text",))),
         structured=entry.get("structured", "json_schema"),
         context_tokens=entry.get("context"),
@@ -101,10 +120,6 @@ def _long(entry: Json) -> LongPrice | None:
 
 def _third(numbers: Sequence[Json]) -> float | None:
     return float(numbers[2]) if len(numbers) > 2 else None
-
-
-def _way_out(entry: Mapping[str, Json]) -> str:
-    return str(entry.get("instead") or entry.get("setting") or "")
 
 
 def facts_for(provider: Provider, model: str, catalog: Catalog) -> ModelFacts:

@@ -51,11 +51,16 @@ def resolve(
     if isinstance(named, Problem):
         return named
     owner, slash, model = named.name.partition("/")
-    provider = providers.get(owner) or catalog.providers.get(owner)
+    provider = providers.get(owner) or catalog.provider_for(owner, model)
     if not slash:
         return _neither(named, aliases, catalog)
     if provider is None:
-        return _without_provider(named, owner, model, providers, catalog)
+        known = [*providers, *catalog.providers]
+        near = nearest(owner, known)
+        message = f"there is no provider '{owner}'"
+        return named.problem(
+            "unknown-model", message, expected=f"a provider: {listed(known)}", near=near and f"{near}/{model}"
+        )
     known = catalog.models_of(owner)
     if not model or (owner in catalog.closed and provider.is_builtin and model not in known):
         near = nearest(model, known)
@@ -100,22 +105,6 @@ def _neither(named: _Named, aliases: Mapping[str, ModelAlias], catalog: Catalog)
         f"'{named.name}' is no alias of a model, and a model is written provider/model",
         expected=f"an alias ({listed(aliases)}) or provider/model" if aliases else "provider/model",
         near=near if near in aliases else by_id.get(near, ""),
-    )
-
-
-def _without_provider(
-    named: _Named, owner: str, model: str, providers: Mapping[str, Provider], catalog: Catalog
-) -> Problem:
-    if owner in catalog.later:
-        fix = catalog.later[owner].replace("{model}", model)
-        return named.problem("not-in-this-version", f"provider '{owner}' is not in this version", fix=fix)
-    known = [*providers, *catalog.providers]
-    near = nearest(owner, known)
-    return named.problem(
-        "unknown-model",
-        f"there is no provider '{owner}'",
-        expected=f"a provider: {listed(known)}",
-        near=near and f"{near}/{model}",
     )
 
 

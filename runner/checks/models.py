@@ -20,14 +20,14 @@ def check_models(context: CheckContext) -> Iterator[Problem]:
         level = thinking_for(route, step.thinking, step.at("thinking"))
         if isinstance(level, Problem):
             yield level
-        yield from _refused(step, route)
+        yield from _refused(step, route, context.dialect_of(route).lacks)
         yield from _options(step, route, context.dialect_of(route).options)
 
 
-def _refused(step: Step, route: Route) -> Iterator[Problem]:
+def _refused(step: Step, route: Route, lacks: frozenset[str]) -> Iterator[Problem]:
     for key in SAMPLING:
         value = getattr(step, key)
-        if key in route.facts.refuses and value is not None and value != ():
+        if (key in route.facts.refuses or key in lacks) and value is not None and value != ():
             yield Problem(
                 "refused-setting",
                 f"step '{step.name}' sets {key}, which {route.name} does not take",

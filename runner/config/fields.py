@@ -30,7 +30,6 @@ class Text:
     says: str = ""
     taken: tuple[str, ...] = ()
     later: tuple[tuple[str, str], ...] = ()
-    later_choices: tuple[str, ...] = ()
     hints: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -25,6 +25,8 @@ BUILTIN_PROVIDERS = ("gemini", "vertex", "cometapi", "openai", "openai-chat", "a
 _DIALECT_KEYS: Mapping[str, tuple[str, ...]] = {
     "gemini": ("base_url", "key_env", "identity"),
     "openai-chat": ("base_url", "key_env", "identity"),
+    "openai-responses": ("base_url", "key_env", "identity"),
+    "anthropic": ("base_url", "key_env", "identity"),
     "llama": ("model_path", "identity"),
     "scripted": ("file", "identity"),
 }
@@ -65,8 +67,8 @@ _PROVIDER = Record(
     (
         Key(
             "dialect",
-            Text(choices=tuple(_DIALECT_KEYS), later_choices=("openai-responses", "anthropic")),
-            "How to speak to it: gemini, openai-chat, llama (a GGUF file) or scripted (answers from a file).",
+            Text(choices=tuple(_DIALECT_KEYS)),
+            "How to speak to it: the protocol of a service or gateway, llama (a GGUF file) or scripted (answers from a file).",
             is_required=True,
         ),
         Key(

@@ -99,10 +99,7 @@ def _verify_text(node: Node, kind: Text, place: Place, findings: Findings) -> No
         if holds(pattern, text):
             findings.reject(node, not_in_this_version(f"{place} names {what}, which is not in this version", node.span))
             return
-    if text in kind.later_choices:
-        message = f"{place} is {text!r}, which is not in this version"
-        findings.reject(node, not_in_this_version(message, node.span, f"one of {', '.join(kind.choices)}"))
-    elif kind.choices and text not in kind.choices:
+    if kind.choices and text not in kind.choices:
         near = kind.hints.get(text.lower()) or nearest(text, kind.choices)
         fix = f"{place.lead}{near}" if near else ""
         problem = Problem("bad-value", f"{place} cannot be {text!r}", node.span, kind_in_words(kind), near, fix)

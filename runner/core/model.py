@@ -48,7 +48,8 @@ class ModelFacts:
     """What one model of one provider accepts and costs; unknown numbers are None, an unknown price too.
 
     `thinking_levels` is empty for a model without the control: nothing is sent and setting a level is an error.
-    `refuses` names step keys that the model answers with an error (such as `temperature`).
+    `refuses` names step keys that the model answers with an error (such as `temperature`). `thinking_words` is the
+    model's own way to say a level, where its dialect would say it otherwise: a word, or a number of tokens.
     """
 
     provider: str
@@ -56,6 +57,7 @@ class ModelFacts:
     title: str = ""
     thinking_levels: tuple[ThinkingLevel, ...] = ()
     default_thinking: ThinkingLevel | None = None
+    thinking_words: Mapping[str, str | int] = field(default_factory=dict)
     accepts: tuple[str, ...] = ("text",)
     structured: StructuredMode = "json_schema"
     context_tokens: int | None = None
@@ -74,6 +76,7 @@ class Provider:
 
     `identity` enters the key (a built-in's name; for others the configured identity, else the base URL).
     `settings` are the dialect's own, such as `model_path` of a llama provider or `file` of a scripted one.
+    `header_env` pairs headers with the environment variables that fill them (an organisation, a project).
     """
 
     name: str
@@ -85,6 +88,7 @@ class Provider:
     is_free: bool = False
     price: Price | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    header_env: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_in_process(self) -> bool:

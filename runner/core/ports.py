@@ -41,11 +41,15 @@ class LoweredSchema:
 
 
 class Dialect(Protocol):
-    """One wire protocol, pure: no HTTP, no clock. `name` and `key_version` enter the key."""
+    """One wire protocol, pure: no HTTP, no clock. `name` and `key_version` enter the key.
+
+    `options` are the names that a step's `options` may use, `lacks` the step keys that the protocol has no field for.
+    """
 
     name: ClassVar[str]
     key_version: ClassVar[int]
     options: ClassVar[frozenset[str]]
+    lacks: ClassVar[frozenset[str]]
 
     def encode(self, call: Call, route: Route) -> Request:
         """The request as sent, without credentials. Pure and deterministic: equal calls give equal bytes."""

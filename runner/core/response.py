@@ -33,6 +33,7 @@ class Response:
     """The decoded payload: the answer's text, why it ended, what it used, which model says it answered.
 
     `detail` is the provider's own word for the finish (such as MAX_TOKENS or SAFETY), for messages.
+    `thoughts` is the summary of the model's thinking, where the call asked for one; it is no part of the answer.
     """
 
     text: str
@@ -40,3 +41,4 @@ class Response:
     usage: Usage = Usage()
     model: str = ""
     detail: str = ""
+    thoughts: str = ""

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from runner.core.ports import Dialect
-from runner.dialects.gemini import GeminiDialect
+from runner.dialects.anthropic import AnthropicDialect
+from runner.dialects.gemini import GeminiDialect, VertexDialect
 from runner.dialects.llama import LlamaDialect
 from runner.dialects.openai_chat import OpenAIChatDialect
+from runner.dialects.openai_responses import OpenAIResponsesDialect
 from runner.dialects.scripted import ScriptedDialect
 
 DIALECTS: Mapping[str, Dialect] = {
-    dialect.name: dialect for dialect in (GeminiDialect(), OpenAIChatDialect(), LlamaDialect(), ScriptedDialect())
+    dialect.name: dialect
+    for dialect in (
+        GeminiDialect(),
+        VertexDialect(),
+        OpenAIChatDialect(),
+        OpenAIResponsesDialect(),
+        AnthropicDialect(),
+        LlamaDialect(),
+        ScriptedDialect(),
+    )
 }
 """Dialect name → dialect."""

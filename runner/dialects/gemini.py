@@ -1,4 +1,4 @@
-"""Gemini's generateContent (v1beta), as Google and the gateways in front of it speak it."""
+"""Gemini's generateContent: v1beta of the Gemini API and of the gateways in front of it, v1 of Vertex AI."""
 
 from __future__ import annotations
 
@@ -42,7 +42,19 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "serviceTier": (),
     "store": (),
 }
-# No model of this family has "none", and none goes beyond HIGH; the catalogue says which levels a model has.
+# Vertex AI logs nothing by `store` and has tiers elsewhere; it takes labels, and screens of its own.
+_VERTEX_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    **{
+        name: place
+        for name, place in _OPTIONS.items()
+        if name not in {"enableEnhancedCivicAnswers", "serviceTier", "store"}
+    },
+    "audioTimestamp": ("generationConfig",),
+    "routingConfig": ("generationConfig",),
+    "labels": (),
+    "modelArmorConfig": (),
+}
+# No model that takes a level has "none", and none goes beyond HIGH; the catalogue says which levels a model has.
 _LEVELS = {"minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH"}
 _ROLES = {"user": "user", "assistant": "model"}
 _REFUSALS = frozenset({"SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION", "LANGUAGE", "MODEL_ARMOR"})
@@ -51,28 +63,31 @@ _REFUSALS = frozenset({"SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "REC
 class GeminiDialect:
     name: ClassVar[str] = "gemini"
     key_version: ClassVar[int] = 1
+    models: ClassVar[str] = "/v1beta/models/"
+    places: ClassVar[Mapping[str, tuple[str, ...]]] = _OPTIONS
     options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
+    lacks: ClassVar[frozenset[str]] = frozenset()
 
     def encode(self, call: Call, route: Route) -> Request:
         body: dict[str, Json] = {}
         if call.system is not None:
             body["systemInstruction"] = {"parts": [{"text": call.system}]}
         body["contents"] = [{"role": _ROLES[m.role], "parts": [{"text": m.text}]} for m in call.messages]
-        config = self._config(call)
+        config = self._config(call, route)
         if config:
             body["generationConfig"] = config
-        place_options(body, call.options, _OPTIONS)
+        place_options(body, call.options, self.places)
         return Request(
             dialect=self.name,
             key_version=self.key_version,
             provider=identity_of(route.provider),
-            endpoint=f"/v1beta/models/{quote(route.model, safe='')}:generateContent",
+            endpoint=f"{self.models}{quote(route.model, safe='')}:generateContent",
             body=ordered(body),
             sample=call.sample,
             salt=call.salt,
         )
 
-    def _config(self, call: Call) -> dict[str, Json]:
+    def _config(self, call: Call, route: Route) -> dict[str, Json]:
         config: dict[str, Json] = {
             "temperature": call.temperature,
             "topP": call.top_p,
@@ -84,8 +99,9 @@ class GeminiDialect:
         if call.schema is not None:
             config["responseMimeType"] = "application/json"
             config["responseJsonSchema"] = self.lower(call.schema).body
-        if call.thinking is not None:
-            config["thinkingConfig"] = {"thinkingLevel": _LEVELS[call.thinking]}
+        # A level and a budget exclude each other on the wire: the option is the author's more exact word.
+        if call.thinking is not None and "thinkingBudget" not in call.options:
+            config["thinkingConfig"] = _thinking(call.thinking, route)
         return config
 
     def decode(self, payload: bytes) -> Response:
@@ -102,8 +118,11 @@ class GeminiDialect:
         candidate = mapping_of(candidates[0])
         word = text_of(candidate.get("finishReason"))
         parts = [mapping_of(part) for part in list_of(mapping_of(candidate.get("content")).get("parts"))]
-        text = "".join(text_of(part.get("text")) for part in parts if not part.get("thought"))
-        return Response(text, _finish(word), usage, model, show(word) or "no finish reason")
+        text, thoughts = (
+            "".join(text_of(part.get("text")) for part in parts if bool(part.get("thought")) is is_thought)
+            for is_thought in (False, True)
+        )
+        return Response(text, _finish(word), usage, model, show(word) or "no finish reason", thoughts)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         error = read_error(body).get("error")
@@ -120,6 +139,23 @@ class GeminiDialect:
 
     def scrub(self, payload: bytes) -> bytes:
         return scrub_json(payload, _clean)
+
+
+class VertexDialect(GeminiDialect):
+    """The same on Vertex AI. The project and the location of a request are the transport's to add: no answer depends
+    on them, so they are not in the key; without them the endpoint is the one of express mode.
+    """
+
+    name: ClassVar[str] = "vertex"
+    models: ClassVar[str] = "/v1/publishers/google/models/"
+    places: ClassVar[Mapping[str, tuple[str, ...]]] = _VERTEX_OPTIONS
+    options: ClassVar[frozenset[str]] = frozenset(_VERTEX_OPTIONS)
+
+
+def _thinking(level: str, route: Route) -> dict[str, Json]:
+    """Older models of the family take a number of tokens for a level."""
+    budget = {name: word for name, word in route.facts.thinking_words.items() if isinstance(word, int)}.get(level)
+    return {"thinkingLevel": _LEVELS[level]} if budget is None else {"thinkingBudget": budget}
 
 
 def _finish(word: str) -> Finish:

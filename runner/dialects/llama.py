@@ -24,7 +24,7 @@ from runner.dialects.llama_schema import lower_for_llama
 from runner.dialects.naming import digest_endpoint, identity_of, schema_name
 from runner.dialects.options import place_options
 from runner.dialects.payload import scrub_json, text_of
-from runner.dialects.words import schema_in_words
+from runner.dialects.words import with_schema_in_words
 
 DEFAULT_MAX_TOKENS = 512
 
@@ -48,11 +48,12 @@ class LlamaDialect:
     name: ClassVar[str] = "llama"
     key_version: ClassVar[int] = 1
     options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
+    lacks: ClassVar[frozenset[str]] = frozenset()
 
     def encode(self, call: Call, route: Route) -> Request:
         """`settings["weights_sha256"]` of the provider must be known by now."""
         fields: dict[str, Json] = {
-            "messages": chat_messages(self._system(call), call.messages, system_role="system"),
+            "messages": chat_messages(with_schema_in_words(call), call.messages, system_role="system"),
             "max_tokens": DEFAULT_MAX_TOKENS if call.max_output_tokens is None else call.max_output_tokens,
             "temperature": 0 if call.temperature is None else call.temperature,
             "top_p": call.top_p,
@@ -72,12 +73,6 @@ class LlamaDialect:
             sample=call.sample,
             salt=call.salt,
         )
-
-    def _system(self, call: Call) -> str | None:
-        if call.schema is None:
-            return call.system
-        words = f"Answer with JSON only, in this form: {schema_in_words(call.schema)}"
-        return words if call.system is None else f"{call.system}\n\n{words}"
 
     def _format(self, call: Call) -> Json:
         if call.schema is None:

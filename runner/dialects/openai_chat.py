@@ -2,7 +2,9 @@
 
 Own servers (llama.cpp, vLLM, Ollama, gateways) get the same strict schema with `strict: true`: those that do not
 know the flag skip it, and a schema with every property required is the one that grammars keep best. They differ in
-two words only: `max_tokens` for the cap, and `system` for the role of the system text.
+two words: `max_tokens` for the cap, and `system` for the role of the system text. Where a provider's `server` says
+what runs there, thinking is switched its way; llama.cpp keeps to a schema without showing it to the model, so there
+it also stands in the system text, in words.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from runner.dialects.naming import identity_of, schema_name
 from runner.dialects.openai_schema import lower_for_openai
 from runner.dialects.options import place_options
 from runner.dialects.payload import scrub_json
+from runner.dialects.words import with_schema_in_words
 
 # All go to the top of the body. The second half is for own servers.
 _OPTIONS: Mapping[str, tuple[str, ...]] = dict.fromkeys(
@@ -49,21 +52,27 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = dict.fromkeys(
 )
 # `max` is refused here by some models that take it elsewhere; `xhigh` is the highest that all of them take.
 _EFFORTS = {"max": "xhigh"}
+# Servers whose chat templates have a switch for thinking, and no degrees of it.
+_SWITCHED = frozenset({"llama.cpp", "vllm"})
+_OFF = frozenset({"none", "minimal"})
 
 
 class OpenAIChatDialect:
     name: ClassVar[str] = "openai-chat"
     key_version: ClassVar[int] = 1
     options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
+    lacks: ClassVar[frozenset[str]] = frozenset()
 
     def encode(self, call: Call, route: Route) -> Request:
-        is_openai = route.provider.is_builtin
+        server = route.provider.settings.get("server", "")
+        is_openai = route.provider.is_builtin and not server
+        system = with_schema_in_words(call) if server == "llama.cpp" else call.system
         # Behind a gateway, a model of OpenAI's still refuses the older name.
         cap = "max_completion_tokens" if is_openai or "max_tokens" in route.facts.refuses else "max_tokens"
         fields: dict[str, Json] = {
             "model": route.model,
-            "messages": chat_messages(call.system, call.messages, system_role="developer" if is_openai else "system"),
-            "reasoning_effort": _EFFORTS.get(call.thinking or "", call.thinking),
+            "messages": chat_messages(system, call.messages, system_role="developer" if is_openai else "system"),
+            **_thinking(call.thinking, server),
             "temperature": call.temperature,
             "top_p": call.top_p,
             cap: call.max_output_tokens,
@@ -103,3 +112,11 @@ class OpenAIChatDialect:
 
     def scrub(self, payload: bytes) -> bytes:
         return scrub_json(payload, clean_chat)
+
+
+def _thinking(level: str | None, server: str) -> dict[str, Json]:
+    if level is None:
+        return {}
+    if server in _SWITCHED:
+        return {"chat_template_kwargs": {"enable_thinking": level not in _OFF}}
+    return {"reasoning_effort": _EFFORTS.get(level, level)}

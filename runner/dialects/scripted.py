@@ -25,6 +25,7 @@ class ScriptedDialect:
     name: ClassVar[str] = "scripted"
     key_version: ClassVar[int] = 1
     options: ClassVar[frozenset[str]] = frozenset()
+    lacks: ClassVar[frozenset[str]] = frozenset()
 
     def encode(self, call: Call, route: Route) -> Request:
         """`settings["script_sha256"]` of the provider must be known by now."""

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import orjson
 
+from runner.core.call import Call
 from runner.core.canonical import Json
 from runner.dialects.keywords import is_object_schema, target_of, types_of
 from runner.dialects.remembering import remember
+
+
+def with_schema_in_words(call: Call) -> str | None:
+    """The system text of a call, with the form of the answer after it."""
+    if call.schema is None:
+        return call.system
+    words = f"Answer with JSON only, in this form: {schema_in_words(call.schema)}"
+    return words if call.system is None else f"{call.system}\n\n{words}"
 
 
 @remember

@@ -27,6 +27,9 @@ IDLE_S: Final = 60.0
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
 
+# Where a key goes that is no bearer's token.
+_KEY_HEADERS: Final = {"gemini": "x-goog-api-key", "vertex": "x-goog-api-key", "anthropic": "x-api-key"}
+
 FailureOf = Callable[[Request, int, Mapping[str, str], bytes], Failure]
 
 
@@ -53,7 +56,7 @@ class HttpTransport:
         delivery = Delivery(provider.name, timeout_s, is_sent=self._inner is not None)
         try:
             async with asyncio.timeout(timeout_s):
-                status, headers, body = await self._exchange(url, request, secret, delivery)
+                status, headers, body = await self._exchange(provider, url, request, secret, delivery)
         except TimeoutError:
             raise CallFailed(delivery.late()) from None
         except (httpx.HTTPError, httpx.InvalidURL, TooLarge, UnknownEncoding) as error:
@@ -74,14 +77,14 @@ class HttpTransport:
                 await client.aclose()
 
     async def _exchange(
-        self, url: httpx.URL, request: Request, secret: Secret | None, delivery: Delivery
+        self, provider: Provider, url: httpx.URL, request: Request, secret: Secret | None, delivery: Delivery
     ) -> tuple[int, dict[str, str], bytes]:
         client = self._client_for(url)
         outgoing = client.build_request(
             "POST",
             url,
             content=request.body,
-            headers=[*_headers(request), *_credentials(request, secret)],
+            headers=[*_headers(request), *_credentials(request, secret), *self._secrets.headers_for(provider)],
             extensions={"trace": delivery.trace},
         )
         response = await client.send(outgoing, stream=True)
@@ -171,9 +174,8 @@ def _credentials(request: Request, secret: Secret | None) -> list[tuple[str, str
     """A key travels in a header, never in the URL."""
     if secret is None:
         return []
-    if request.dialect == "gemini":
-        return [("x-goog-api-key", secret.reveal())]
-    return [("authorization", f"Bearer {secret.reveal()}")]
+    header = _KEY_HEADERS.get(request.dialect)
+    return [(header, secret.reveal())] if header else [("authorization", f"Bearer {secret.reveal()}")]
 
 
 def _moved(provider: Provider, status: int, headers: Mapping[str, str]) -> Failure | None:

@@ -23,7 +23,7 @@ WELL_KNOWN: Final[Mapping[str, frozenset[str]]] = {
     "COMET_API_KEY": frozenset({"api.cometapi.com"}),
     "DEEPSEEK_API_KEY": frozenset({"api.deepseek.com"}),
     "GEMINI_API_KEY": frozenset({"generativelanguage.googleapis.com"}),
-    "GOOGLE_API_KEY": frozenset({"generativelanguage.googleapis.com"}),
+    "GOOGLE_API_KEY": frozenset({"generativelanguage.googleapis.com", "aiplatform.googleapis.com"}),
     "GROQ_API_KEY": frozenset({"api.groq.com"}),
     "MISTRAL_API_KEY": frozenset({"api.mistral.ai"}),
     "OPENAI_API_KEY": frozenset({"api.openai.com"}),
@@ -188,6 +188,11 @@ class Secrets:
             raise ValueError(problem.message)
         return Secret(self._value(provider.key_env)) if provider.key_env else None
 
+    def headers_for(self, provider: Provider) -> list[tuple[str, str]]:
+        """What the environment adds to the requests of a provider, such as the organisation that pays."""
+        values = ((header, self._value(variable)) for header, variable in provider.header_env)
+        return [(header, value) for header, value in values if value]
+
     def known(self, *providers: Provider) -> tuple[Secret, ...]:
         """Every key that could be at hand: the well-known ones and those of the given providers, for `redact`."""
         names = dict.fromkeys([*WELL_KNOWN, *(provider.key_env for provider in providers)])
@@ -224,13 +229,22 @@ class Secrets:
                 "which is not set",
                 fix=f"export {provider.key_env}=YOUR_KEY",
             )
-        if not value.isascii() or not value.isprintable() or " " in value:
+        if not _is_plain(value):
             return Problem(
                 "bad-key",
                 f"the key in {provider.key_env} has characters that no key has, such as a blank or a line break",
                 fix=f"export {provider.key_env}=YOUR_KEY, copied anew",
             )
-        return None
+        return next((_bad_header(name) for _, name in provider.header_env if not _is_plain(self._value(name))), None)
+
+
+def _is_plain(value: str) -> bool:
+    return value.isascii() and value.isprintable() and " " not in value
+
+
+def _bad_header(variable: str) -> Problem:
+    text = f"{variable} has characters that no header can hold, such as a blank or a line break"
+    return Problem("bad-variable", text, fix=f"unset {variable}, or export it anew")
 
 
 def _stray_key(provider: Provider, host: str, own_hosts: frozenset[str]) -> Problem:

@@ -71,12 +71,19 @@ def test_a_step_has_the_last_word(catalog: Catalog) -> None:
             "openai-chat/gpt-5.3-chat-latest has no thinking levels\n  fix:      leave out thinking for this model",
         ),
         (
-            "gemini/gemini-2.5-flash",
-            "low",
+            "gemini/gemini-2.5-pro",
+            "none",
             (
-                "gemini/gemini-2.5-flash has no thinking levels\n"
-                "  note:     Gemini 2.5 Flash takes a number of tokens instead of a level, as the option thinkingBudget\n"
-                "  fix:      leave out thinking for this model"
+                "gemini/gemini-2.5-pro has no thinking level 'none'\n"
+                "  expected: one of minimal, low, medium, high, max\n  nearest:  minimal"
+            ),
+        ),
+        (
+            "anthropic/claude-opus-5-5",
+            "none",
+            (
+                "anthropic/claude-opus-5-5 has no thinking level 'none'\n"
+                "  expected: one of low, medium, high, max\n  nearest:  low"
             ),
         ),
         (

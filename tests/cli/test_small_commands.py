@@ -80,8 +80,7 @@ MODELS: list[dict[str, Any]] = [
      "replacement": "gemini/a", "has_ended": True},
     {"name": "gemini/c", "retired": "2026-10-01", "price": {"input": 1.0, "output": 2, "date": "2026-11-02",
      "long": {"over": 200000, "input": 2.0, "output": 3.5}}},
-    {"name": "local/d", "price": {"input": 0, "output": 0}, "note": "for trying the tool",
-     "is_in_this_version": False},
+    {"name": "local/d", "price": {"input": 0, "output": 0}, "note": "for trying the tool"},
 ]  # fmt: skip
 
 
@@ -100,7 +99,7 @@ def test_models_are_listed_with_what_is_known(cli: Cli, app: Any) -> None:
         ["gemini/a", "low* high", "json_schema", "1,000,000", "$0.25/$1.5"],
         ["gemini/b", "-", "?", "?", "ended 2026-10-01, then gemini/a; slow"],
         ["gemini/c", "-", "?", "$1/$2", "until 2026-10-01; over 200,000 in: $2/$3.5"],
-        ["local/d", "-", "?", "free", "not in this version; for trying the tool"],
+        ["local/d", "-", "?", "free", "for trying the tool"],
     ]
     assert gap == ""
     assert legend == (
@@ -301,10 +300,8 @@ def test_show_tells_where_the_rest_of_many_is(cli: Cli, app: Any) -> None:
     assert cli("show", "r1", "tag").out.splitlines()[-1] == "and 3 more: runner show r1 --json"
 
 
-def test_models_say_what_this_version_does_not_speak_to_and_what_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_say_what_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.app.project.today", lambda: "9999-12-31")
     rows = model_rows({})
     assert {row["has_ended"] for row in rows if row["retired"]} == {True}
     assert not any(row["has_ended"] for row in rows if not row["retired"])
-    assert not any(row["is_in_this_version"] for row in rows if row["name"].startswith(("openai/", "cometapi/")))
-    assert all(row["is_in_this_version"] for row in rows if row["name"].startswith(("gemini/", "local/")))

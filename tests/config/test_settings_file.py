@@ -120,14 +120,13 @@ def test_keys_of_later_versions(settings_complaints: Complaints, key: str) -> No
     )
 
 
-@pytest.mark.parametrize("dialect", ["openai-responses", "anthropic"])
-def test_dialects_of_later_versions(settings_complaints: Complaints, dialect: str) -> None:
-    assert settings_complaints(f"providers: {{a: {{dialect: {dialect}}}}}\n") == (
-        f"runner.yaml:1:26: not-in-this-version: 'dialect' of provider 'a' is '{dialect}', which is not in this version\n"
-        f"    1 | providers: {{a: {{dialect: {dialect}}}}}\n"
-        f"      |                          {'^' * len(dialect)}\n"
-        "  expected: one of gemini, openai-chat, llama, scripted"
+@pytest.mark.parametrize("dialect", ["gemini", "openai-chat", "openai-responses", "anthropic"])
+def test_every_dialect_that_travels_over_http_is_for_own_servers_too(write: Write, dialect: str) -> None:
+    loaded = _load(
+        write, f"providers: {{a: {{dialect: {dialect}, base_url: 'https://box.example', key_env: BOX_KEY}}}}\n"
     )
+    assert loaded.problems == ()
+    assert loaded.settings.providers["a"].dialect == dialect
 
 
 def test_a_built_in_provider_cannot_be_changed(settings_complaints: Complaints) -> None:

@@ -14,6 +14,11 @@ BUILTIN = {
     "gemini": Provider(
         "gemini", "gemini", "https://generativelanguage.googleapis.com", "GEMINI_API_KEY", is_builtin=True
     ),
+    "vertex": Provider("vertex", "vertex", "https://aiplatform.googleapis.com", "GOOGLE_API_KEY", is_builtin=True),
+    "openai-responses": Provider(
+        "openai", "openai-responses", "https://api.openai.com/v1", "OPENAI_API_KEY", is_builtin=True
+    ),
+    "anthropic": Provider("anthropic", "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", is_builtin=True),
     "openai-chat": Provider(
         "openai-chat", "openai-chat", "https://api.openai.com/v1", "OPENAI_API_KEY", is_builtin=True
     ),
@@ -22,7 +27,10 @@ BUILTIN = {
 }
 MODELS = {
     "gemini": "gemini-3.1-flash-lite",
+    "vertex": "gemini-3.1-flash-lite",
     "openai-chat": "gpt-5.4-mini",
+    "openai-responses": "gpt-5.4-mini",
+    "anthropic": "claude-sonnet-4-6",
     "llama": "smollm2-135m",
     "scripted": "answers.json",
 }

@@ -102,6 +102,56 @@ def check_strict(schema: dict[str, Any]) -> bool:
     return True
 
 
+def check_responses(body: dict[str, Any]) -> None:
+    rules: dict[str, Callable[[Any], bool]] = {
+        "model": is_text,
+        "instructions": is_text,
+        "input": bool,
+        "reasoning": lambda reasoning: (
+            reasoning["effort"] in {"none", "minimal", "low", "medium", "high", "xhigh", "max"}
+        ),
+        "temperature": lambda t: 0 <= t <= 2,
+        "top_p": lambda p: 0 <= p <= 1,
+        "max_output_tokens": lambda n: isinstance(n, int) and n >= 16,
+        "text": bool,
+        "store": lambda store: store is False,
+    }
+    check_fields(body, rules, {"model", "input", "store"}, "body")
+    roles = {"user", "assistant"}
+    for message in body["input"]:
+        check_fields(message, {"role": lambda role: role in roles, "content": is_text}, {"role", "content"}, "input")
+    if "text" in body:
+        rules = {
+            "type": lambda kind: kind == "json_schema",
+            "name": is_text,
+            "strict": lambda strict: strict is True,
+            "schema": check_strict,
+        }
+        check_fields(body["text"]["format"], rules, set(rules), "text.format")
+
+
+def check_messages(body: dict[str, Any]) -> None:
+    rules: dict[str, Callable[[Any], bool]] = {
+        "model": is_text,
+        "max_tokens": lambda n: isinstance(n, int) and n > 0,
+        "system": is_text,
+        "messages": bool,
+        "thinking": lambda thinking: thinking["type"] in {"adaptive", "enabled", "disabled"},
+        "output_config": lambda config: set(config) <= {"effort", "format"},
+        "temperature": lambda t: 0 <= t <= 1,
+        "top_p": lambda p: 0 <= p <= 1,
+        "stop_sequences": lambda texts: all(map(is_text, texts)),
+    }
+    check_fields(body, rules, {"model", "max_tokens", "messages"}, "body")
+    for message in body["messages"]:
+        assert message["role"] in {"user", "assistant"}
+        check_fields(message, {"role": is_text, "content": is_text}, {"role", "content"}, "message")
+    form = body.get("output_config", {}).get("format")
+    if form is not None:
+        assert form["type"] == "json_schema"
+        assert form["schema"]["additionalProperties"] is False
+
+
 def check_llama(body: dict[str, Any]) -> None:
     schema = body.get("response_format", {"json_schema": {"schema": {}}})["json_schema"]["schema"]
     assert isinstance(schema, dict)
@@ -110,18 +160,59 @@ def check_llama(body: dict[str, Any]) -> None:
 
 CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
     "gemini": check_gemini,
+    "vertex": check_gemini,
+    "openai-responses": check_responses,
+    "anthropic": check_messages,
     "openai-chat": lambda body: check_chat(body, "max_completion_tokens", "developer"),
     "llama": check_llama,
     "scripted": lambda body: None,
 }
 RESPONSES = {
     "gemini_answer": Response(
-        '{"radius": 1737, "sure": true}', Finish.COMPLETE, Usage(31, 52, None, 40), "gemini-3.1-flash-lite", "STOP"
+        '{"radius": 1737, "sure": true}',
+        Finish.COMPLETE,
+        Usage(31, 52, None, 40),
+        "gemini-3.1-flash-lite",
+        "STOP",
+        "The radius is half of 3,474 km.",
     ),
     "gemini_cut": Response("", Finish.CUT, Usage(31, 64, None, 64), "gemini-3.1-flash-lite", "MAX_TOKENS"),
     "gemini_blocked": Response(
         "", Finish.REFUSED, Usage(31, 0), "gemini-3.1-flash-lite", "the prompt was blocked: PROHIBITED_CONTENT"
     ),
+    "vertex_answer": Response(
+        '{"radius": 1737, "sure": true}', Finish.COMPLETE, Usage(31, 52, 16, 40), "gemini-3.1-flash-lite", "STOP"
+    ),
+    "vertex_blocked": Response(
+        "", Finish.REFUSED, Usage(31, 0), "gemini-3.1-flash-lite", "the prompt was blocked: MODEL_ARMOR"
+    ),
+    "openai-responses_answer": Response(
+        '{"radius": 1737, "sure": true}',
+        Finish.COMPLETE,
+        Usage(31, 52, 16, 40),
+        "gpt-5.4-mini-2026-03-05",
+        "completed",
+        "The diameter is 3,474 km.\n\nHalf of it is 1,737 km.",
+    ),
+    "openai-responses_refused": Response(
+        "", Finish.REFUSED, Usage(31, 8), "gpt-5.4-mini-2026-03-05", "refusal: I can't help with that."
+    ),
+    "openai-responses_cut": Response(
+        "", Finish.CUT, Usage(31, 64, None, 64), "gpt-5.4-mini-2026-03-05", "max_output_tokens"
+    ),
+    "openai-responses_filtered": Response(
+        "", Finish.REFUSED, Usage(31, 0), "gpt-5.4-mini-2026-03-05", "content_filter"
+    ),
+    "anthropic_answer": Response(
+        '{"radius": 1737, "sure": true}',
+        Finish.COMPLETE,
+        Usage(31, 52, 16, 40),
+        "claude-sonnet-4-6",
+        "end_turn",
+        "Half of 3,474 km.",
+    ),
+    "anthropic_cut": Response('{"radius": 17', Finish.CUT, Usage(31, 5), "claude-sonnet-4-6", "max_tokens"),
+    "anthropic_refused": Response("", Finish.REFUSED, Usage(31, 1), "claude-sonnet-4-6", "refusal"),
     "openai-chat_answer": Response(
         '{"radius": 1737, "sure": true}', Finish.COMPLETE, Usage(31, 52, 16, 40), "gpt-5.4-mini-2026-03-05", "stop"
     ),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from runner.core.model import Provider, Route
 from runner.core.outcome import FailureKind
 from runner.core.ports import CallFailed
 from runner.core.response import Finish, Usage
-from runner.dialects.gemini import GeminiDialect
+from runner.dialects.gemini import GeminiDialect, VertexDialect
 
 gemini = GeminiDialect()
 RouteTo = Callable[..., Route]
@@ -49,6 +50,28 @@ def test_a_whole_request_is_sent_in_camel_case_and_in_a_fixed_order(route_to: Ro
         b'{"radius":{"type":"integer","minimum":1},"sure":{"type":"boolean"}},"required":["radius","sure"],'
         b'"additionalProperties":false},"thinkingConfig":{"thinkingLevel":"LOW"}}}'
     )
+
+
+def test_vertex_takes_the_same_body_at_its_own_path(route_to: RouteTo, full_call: Call) -> None:
+    request = VertexDialect().encode(full_call, route_to("vertex"))
+    assert request.endpoint == "/v1/publishers/google/models/gemini-3.1-flash-lite:generateContent"
+    assert (request.dialect, request.provider) == ("vertex", "vertex")
+    assert request.body == gemini.encode(full_call, route_to("gemini")).body
+    assert VertexDialect.options - gemini.options == {"audioTimestamp", "routingConfig", "labels", "modelArmorConfig"}
+    assert gemini.options - VertexDialect.options == {"enableEnhancedCivicAnswers", "serviceTier", "store"}
+
+
+def test_an_older_model_is_told_its_level_in_tokens(route_to: RouteTo, ask: Ask) -> None:
+    route = route_to("gemini", model="gemini-2.5-flash")
+    route = replace(route, facts=replace(route.facts, thinking_words={"none": 0, "low": 1024}))
+    assert body_of(ask(thinking="none"), route)["generationConfig"]["thinkingConfig"] == {"thinkingBudget": 0}
+    assert body_of(ask(thinking="low"), route)["generationConfig"]["thinkingConfig"] == {"thinkingBudget": 1024}
+
+
+def test_a_budget_of_the_authors_takes_the_place_of_the_level(route_to: RouteTo, ask: Ask) -> None:
+    call = ask(thinking="low", options={"thinkingBudget": -1, "includeThoughts": True})
+    config = body_of(call, route_to("gemini"))["generationConfig"]
+    assert config["thinkingConfig"] == {"thinkingBudget": -1, "includeThoughts": True}
 
 
 def test_a_bare_request_holds_nothing_but_the_contents(route_to: RouteTo, ask: Ask) -> None:

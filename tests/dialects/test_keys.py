@@ -23,6 +23,9 @@ RouteTo = Callable[..., Route]
 Ask = Callable[..., Call]
 OPTIONS: dict[str, dict[str, Any]] = {
     "gemini": {"topK": 3, "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}]},
+    "vertex": {"topK": 3, "labels": {"team": "blue"}},
+    "openai-responses": {"verbosity": "low", "summary": "auto", "truncation": "auto"},
+    "anthropic": {"top_k": 3, "metadata": {"user_id": "u"}},
     "openai-chat": {"verbosity": "low", "logit_bias": {"9": 1}},
     "llama": {"top_k": 5, "repeat_penalty": 1.1},
     "scripted": {},
@@ -112,7 +115,8 @@ def test_sample_and_salt_come_from_the_call(route_to: RouteTo, full_call: Call) 
 
 def test_sample_zero_and_an_empty_salt_leave_no_trace(encoded: Request) -> None:
     assert encoded.key == replace(encoded, sample=0, salt="").key
-    head = orjson.dumps([1, encoded.dialect, 1, encoded.provider, encoded.endpoint, []])
+    headers = [list(pair) for pair in encoded.headers]
+    head = orjson.dumps([1, encoded.dialect, 1, encoded.provider, encoded.endpoint, headers])
     assert encoded.key == hashlib.sha256(head + b"\n" + encoded.body).hexdigest()
 
 
@@ -139,6 +143,9 @@ def test_every_field_of_the_call_that_goes_on_the_wire_changes_the_key(
     assert {"model", *changes} == {field.name for field in fields(Call)}
     unsent = {
         "gemini": {"schema_name"},
+        "vertex": {"schema_name"},
+        "openai-responses": set(DIALECTS["openai-responses"].lacks),
+        "anthropic": {"schema_name"} | DIALECTS["anthropic"].lacks,
         "openai-chat": set(),
         "llama": {"thinking"},
         "scripted": {"schema_name", "options"},
@@ -222,6 +229,10 @@ def golden_requests(route_to: RouteTo, ask: Ask, full_call: Call) -> dict[str, R
             "openai-chat", full_call, route_to("openai-chat", provider=own, model="qwen3")
         ),
     }
+    for server in ("llama.cpp", "vllm", "ollama"):
+        known = replace(own, settings={"server": server})
+        route = route_to("openai-chat", provider=known, model="qwen3")
+        requests[f"openai-chat {server}"] = encode("openai-chat", full_call, route)
     for name in NAMES:
         requests[f"{name} bare"] = encode(name, ask("hi"), route_to(name))
         requests[f"{name} full"] = encode(name, replace(full_call, options=OPTIONS[name]), route_to(name))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,6 +70,41 @@ def test_a_bare_request_holds_model_and_messages(route_to: RouteTo, ask: Ask) ->
 def test_the_highest_level_is_sent_as_the_highest_that_chat_takes(route_to: RouteTo, ask: Ask) -> None:
     assert body_of(ask(thinking="max"), route_to("openai-chat"))["reasoning_effort"] == "xhigh"
     assert body_of(ask(thinking="none"), route_to("openai-chat"))["reasoning_effort"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("server", "level", "fields"),
+    [
+        ("llama.cpp", "none", {"chat_template_kwargs": {"enable_thinking": False}}),
+        ("llama.cpp", "minimal", {"chat_template_kwargs": {"enable_thinking": False}}),
+        ("llama.cpp", "low", {"chat_template_kwargs": {"enable_thinking": True}}),
+        ("vllm", "high", {"chat_template_kwargs": {"enable_thinking": True}}),
+        ("ollama", "none", {"reasoning_effort": "none"}),
+        ("ollama", "high", {"reasoning_effort": "high"}),
+        ("vllm", None, {}),
+    ],
+)
+def test_each_server_switches_thinking_its_way(
+    route_to: RouteTo, ask: Ask, server: str, level: str | None, fields: dict[str, Any]
+) -> None:
+    route = route_to("openai-chat", provider=replace(OWN, settings={"server": server}), model="qwen3")
+    body = body_of(ask("hi", thinking=level), route)
+    assert body == {"model": "qwen3", "messages": [{"role": "user", "content": "hi"}], **fields}
+
+
+def test_llama_cpp_is_told_the_schema_in_words_too(route_to: RouteTo, full_call: Call) -> None:
+    route = route_to("openai-chat", provider=replace(OWN, settings={"server": "llama.cpp"}), model="qwen3")
+    body = body_of(full_call, route)
+    assert body["messages"][0]["content"] == (
+        'Answer like an astronomer.\n\nAnswer with JSON only, in this form: {"radius": integer from 1, "sure": boolean}'
+    )
+    assert "response_format" in body
+
+
+def test_a_built_in_gateway_gets_the_words_that_every_model_knows(route_to: RouteTo, full_call: Call) -> None:
+    gateway = Provider("cometapi", "openai-chat", is_builtin=True, settings={"server": "gateway"})
+    body = body_of(full_call, route_to("openai-chat", provider=gateway, model="some"))
+    assert (body["messages"][0]["role"], body["max_tokens"]) == ("system", 64)
 
 
 def test_options_come_last_in_the_authors_order(route_to: RouteTo, ask: Ask) -> None:

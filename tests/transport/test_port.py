@@ -142,6 +142,44 @@ def test_a_gemini_request_carries_its_key_in_its_own_header(make_route: MakeRout
     assert CANARY not in str(seen[0].url)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "header", "said"),
+    [
+        ("anthropic", "x-api-key", CANARY),
+        ("vertex", "x-goog-api-key", CANARY),
+        ("openai-responses", "authorization", f"Bearer {CANARY}"),
+    ],
+)
+def test_every_dialect_carries_its_key_in_one_header(
+    make_route: MakeRoute, make_request: MakeRequest, dialect: str, header: str, said: str
+) -> None:
+    seen: list[httpx.Request] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=b"{}")
+
+    send(transport(reply), make_route(dialect=dialect), make_request(dialect=dialect))
+    assert [name for name, value in seen[0].headers.items() if CANARY in value] == [header]
+    assert seen[0].headers[header] == said
+
+
+def test_the_environment_names_the_organisation_and_the_project(
+    make_route: MakeRoute, make_request: MakeRequest
+) -> None:
+    seen: list[httpx.Request] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=b"{}")
+
+    route = make_route(header_env=(("OpenAI-Organization", "OPENAI_ORG_ID"), ("OpenAI-Project", "OPENAI_PROJECT_ID")))
+    send(transport(reply, {**ENVIRON, "OPENAI_ORG_ID": "org-1"}), route, make_request())
+    send(transport(reply, ENVIRON), make_route(), make_request())
+    assert [request.headers.get("openai-organization") for request in seen] == ["org-1", None]
+    assert "openai-project" not in seen[0].headers
+
+
 def test_a_provider_without_a_key_gets_none(make_route: MakeRoute, make_request: MakeRequest) -> None:
     def reply(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=b"no key" if "authorization" not in request.headers else b"key")

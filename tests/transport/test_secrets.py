@@ -76,6 +76,17 @@ def test_a_well_known_key_does_not_even_go_to_this_machine(make_provider: MakePr
     )
 
 
+def test_a_variable_that_no_header_can_hold_is_told_before_the_run(make_provider: MakeProvider) -> None:
+    provider = make_provider(header_env=(("OpenAI-Project", "OPENAI_PROJECT_ID"),))
+    secrets = Secrets({"BOX_KEY": CANARY, "OPENAI_PROJECT_ID": "a b"}, Trust())
+    assert secrets.check(provider) == Problem(
+        "bad-variable",
+        "OPENAI_PROJECT_ID has characters that no header can hold, such as a blank or a line break",
+        fix="unset OPENAI_PROJECT_ID, or export it anew",
+    )
+    assert Secrets({"BOX_KEY": CANARY}, Trust()).check(provider) is None
+
+
 def test_the_suggested_variable_is_never_a_well_known_one(make_provider: MakeProvider) -> None:
     problem = found(make_provider(name="cometapi", base_url="https://evil.example", key_env="OPENAI_API_KEY"))
     assert problem is not None

@@ -88,7 +88,7 @@ def _footer(rows: Sequence[Mapping[str, Json]]) -> list[str]:
 
 
 def _note(row: Mapping[str, Json]) -> str:
-    parts = [] if row.get("is_in_this_version", True) else ["not in this version"]
+    parts = []
     if row.get("retired"):
         replacement = row.get("replacement")
         end = "ended" if row.get("has_ended") else "until"
