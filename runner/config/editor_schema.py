@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
+
 from runner.config.fields import (
     FILE,
     FREE_KEY,
+    PATH,
     TEMPLATE_MARK,
     AnyMapping,
     AnyValue,
@@ -16,16 +20,19 @@ from runner.config.fields import (
     Prompt,
     Record,
     Text,
+    Value,
     Variants,
 )
 from runner.config.settings_file import SETTINGS
-from runner.config.verify import SCHEMA_DATA
+from runner.config.suite_grammar import SUITE
+from runner.config.verify import SCHEMA_DATA, VALUE_FORMS
 from runner.config.workflow_grammar import WORKFLOW
 from runner.core.canonical import Json
 
 _NO_TEMPLATE: Json = {"not": {"type": "string", "pattern": TEMPLATE_MARK}}
 _LITERAL: Json = {"$ref": "#/$defs/literal"}
 _SCHEMA: Json = {"$ref": "#/$defs/schema"}
+_VALUE: Json = {"$ref": "#/$defs/value"}
 _DEFS: Json = {
     "literal": {**_NO_TEMPLATE, "items": _LITERAL, "additionalProperties": _LITERAL},
     "schema": {
@@ -39,20 +46,45 @@ _DEFS: Json = {
 
 def workflow_schema() -> Json:
     """The JSON Schema (2020-12) of workflow files."""
-    return _document("A workflow", WORKFLOW)
+    return _document("A workflow", WORKFLOW, _DEFS)
+
+
+def suite_schema() -> Json:
+    """The JSON Schema (2020-12) of suite files."""
+    return _document("A suite", SUITE, {**_DEFS, "value": _value()})
 
 
 def settings_schema() -> Json:
     """The JSON Schema (2020-12) of runner.yaml."""
-    return _document("Settings of a project", SETTINGS)
+    return _document("Settings of a project", SETTINGS, _DEFS)
 
 
-def _document(title: str, record: Record) -> Json:
+def schema_of(kind: str) -> Json:
+    """The JSON Schema of a file kind by its name."""
+    return {"workflow": workflow_schema, "suite": suite_schema, "settings": settings_schema}[kind]()
+
+
+def _document(title: str, record: Record, definitions: Json) -> Json:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
         **_schema_of(record),
-        "$defs": _DEFS,
+        "$defs": definitions,
+    }
+
+
+def _value() -> Json:
+    """A literal, or a mapping with one of the keys that stand for a value and no other."""
+    forms = {"from": _schema_of(Expr()), "file": _schema_of(PATH), "literal": {}}
+    descriptions = {
+        "from": "An expression that gives the value.",
+        "file": "A file that holds the value: text, or JSON or YAML where the schema asks for it.",
+        "literal": "The value as it stands, whatever it looks like.",
+    }
+    return {
+        "if": {"type": "object", "minProperties": 1, "maxProperties": 1, "propertyNames": {"enum": list(VALUE_FORMS)}},
+        "then": {"properties": {name: {"description": descriptions[name], **form} for name, form in forms.items()}},
+        "else": {**_NO_TEMPLATE, "items": _VALUE, "additionalProperties": _VALUE},
     }
 
 
@@ -71,6 +103,8 @@ def _schema_of(kind: Kind) -> Json:
         case AnyMapping():
             size = {"minProperties": 1} if kind.is_filled else {}
             return {"type": "object", **size, **(_SCHEMA if kind.is_schema else _LITERAL)}
+        case Value():
+            return _VALUE
         case ListOf():
             size = {"minItems": kind.minimum} if kind.minimum else {}
             return {"type": "array", "items": _schema_of(kind.item), **size}
@@ -82,7 +116,7 @@ def _schema_of(kind: Kind) -> Json:
             condition = {"type": "object", "required": [kind.when]}
             return {"if": condition, "then": _record(kind.special), "else": _record(kind.usual)}
         case _:
-            parts = (kind.text, kind.number, kind.mapping)
+            parts = (kind.text, kind.number, kind.sequence, kind.mapping)
             return {"anyOf": [_schema_of(part) for part in parts if part is not None]}
 
 
@@ -107,9 +141,12 @@ def _number(kind: Number) -> Json:
 
 def _names(kind: Names) -> Json:
     size = {"minProperties": kind.minimum} if kind.minimum else {}
+    refused: Json = {"pattern": TEMPLATE_MARK}
+    if kind.taken:
+        refused = {"anyOf": [refused, {"enum": list(kind.taken)}]}
     return {
         "type": "object",
-        "propertyNames": {"pattern": kind.pattern, **_NO_TEMPLATE},
+        "propertyNames": {"pattern": kind.pattern, "not": {"type": "string", **refused}},
         "additionalProperties": _schema_of(kind.item),
         **size,
     }
@@ -123,8 +160,30 @@ def _record(kind: Record) -> Json:
     }
     if required := [key.name for key in kind.keys if key.is_required]:
         schema["required"] = required
-    if kind.has_free_keys:
-        schema["patternProperties"] = {f"^{FREE_KEY}": {}}
-    if kind.either:
-        schema["allOf"] = [{"not": {"required": list(pair)}} for pair in kind.either]
+    patterns: dict[str, Json] = {f"^{FREE_KEY}": {}} if kind.has_free_keys else {}
+    patterns |= {_pattern_beside(kind, names): _described(names) for names in kind.others}
+    if patterns:
+        schema["patternProperties"] = patterns
+    rules: list[Json] = [
+        {"not": {"required": list(pair)}} for pair in (*kind.either, *combinations(kind.exactly_one, 2))
+    ]
+    rules += [_any_of(names) for names in (kind.exactly_one, kind.at_least_one) if names]
+    if rules:
+        schema["allOf"] = rules
+    if kind.needs:
+        schema["dependentSchemas"] = {name: _any_of(others) for name, others in kind.needs.items()}
     return schema
+
+
+def _described(names: Names) -> Json:
+    return {**({"description": names.description} if names.description else {}), **_schema_of(names.item)}
+
+
+def _pattern_beside(kind: Record, names: Names) -> str:
+    """The pattern of further keys, which a listed key does not fit."""
+    listed = "|".join((*kind.by_name, *names.taken))
+    return f"^(?!({listed})$){names.pattern[1:]}" if listed else names.pattern
+
+
+def _any_of(names: Sequence[str]) -> Json:
+    return {"anyOf": [{"required": [name]} for name in names]}

@@ -70,6 +70,11 @@ class AnyMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """Literal YAML, in which `{from: expression}`, `{file: path}` and `{literal: …}` may stand for a value."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListOf:
     item: Kind
     minimum: int = 0
@@ -77,13 +82,20 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """A mapping whose keys the author chooses; `noun` is what each of them names."""
+    """A mapping whose keys the author chooses; `noun` is what each of them names.
+
+    Among the `others` of a record, `description` is the words of its keys for an editor, and `ending` is how all of
+    them end.
+    """
 
     noun: str
     item: Kind
     pattern: str = NAME
     says: str = NAME_IN_WORDS
     minimum: int = 0
+    taken: tuple[str, ...] = ()
+    description: str = ""
+    ending: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,8 @@ class Record:
 
     `later` are keys of later versions; `either` pairs of keys that exclude each other; `says` tells the keys in words
     where they are too many to list; `hints` maps a key that may be looked for here to what is written instead.
+    `others` are further keys, which the author chooses within patterns that exclude each other. Of `exactly_one` and
+    `at_least_one` so many must be there; a key of `needs` makes sense beside one of its keys only.
     """
 
     noun: str
@@ -112,19 +126,28 @@ class Record:
     main: str = ""
     says: str = ""
     hints: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[Names, ...] = ()
+    exactly_one: tuple[str, ...] = ()
+    at_least_one: tuple[str, ...] = ()
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[str, Key]:
         return {key.name: key for key in self.keys}
 
+    def other(self, name: str) -> Names | None:
+        """What a key that is not listed names here, if it may be there at all."""
+        return next((names for names in self.others if holds(names.pattern, name) and name not in names.taken), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """One of several kinds, told apart by the shape of what stands there: text, a number or a mapping."""
+    """One of several kinds, told apart by the shape of what stands there: text, a number, a list or a mapping."""
 
     text: Text | Expr | None = None
     number: Number | None = None
-    mapping: Record | AnyMapping | None = None
+    sequence: ListOf | None = None
+    mapping: Record | AnyMapping | Names | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +159,9 @@ class Variants:
     usual: Record
 
 
-Kind: TypeAlias = Text | Number | Expr | Prompt | AnyValue | AnyMapping | ListOf | Names | Record | Shapes | Variants
+Kind: TypeAlias = (
+    Text | Number | Expr | Prompt | AnyValue | AnyMapping | Value | ListOf | Names | Record | Shapes | Variants
+)
 
 PATH = Text(pattern=r"\S", says="a path")
 FILE = Record("a file", (Key("file", PATH, "A file, relative to the file that names it.", is_required=True),))
@@ -162,7 +187,7 @@ def kind_in_words(kind: Kind) -> str:
             return "an expression without braces"
         case Prompt():
             return "text, or {file: path}"
-        case AnyValue():
+        case AnyValue() | Value():
             return "a value"
         case ListOf():
             return "a list"
@@ -176,7 +201,7 @@ def kind_in_words(kind: Kind) -> str:
                 return f"a mapping with the keys of {record.noun}"
             return f"a mapping with {', '.join(key.name for key in record.keys)}"
         case _:
-            parts = (kind.text, kind.number, kind.mapping)
+            parts = (kind.text, kind.number, kind.sequence, kind.mapping)
             return ", or ".join(kind_in_words(part) for part in parts if part is not None)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from runner.config.nodes import to_value
+from runner.config.nodes import Node, to_value
 from runner.config.reading import Reading
 from runner.config.settings_file import read_settings
 from runner.config.workflow_file import read_workflow
@@ -18,6 +18,7 @@ from runner.core.canonical import Json
 from runner.core.errors import FileError
 from runner.core.problem import Problem, nearest
 from runner.core.span import Span
+from runner.core.suite import Suite
 from runner.core.workflow import Settings, Workflow
 
 SETTINGS_FILE = "runner.yaml"
@@ -102,20 +103,44 @@ def find_root(start: Path) -> Path:
 
 def load_workflow(path: Path, *, root: Path | None = None) -> Loaded:
     """A workflow file with its includes, prompt files and schema files; never raises for what a file holds."""
+    shown, reading, node, files = _document(path, root)
+    workflow = None if node is None else read_workflow(node, shown, reading)
+    return Loaded(workflow, tuple(reading.problems), reading.sources, files.root, tuple(reading.sources))
+
+
+def _document(path: Path, root: Path | None) -> tuple[str, Reading, Node | None, ProjectFiles]:
+    """How a file is shown, what reads the files that it names, and its nodes."""
     files = ProjectFiles(root if root is not None else find_root(path))
     shown = files.display(path)
     shown = str(path) if shown == "." else shown  # a folder that would be its own root
     reading = Reading(files.read, str(files.root), (files.root / SETTINGS_FILE).is_file())
-    workflow: Workflow | None = None
     try:
         _ensure_regular(path, shown, folder=path.parent)
         data = _read_regular(path, shown, MAX_BYTES)
     except FileError as error:
         reading.problems += error.problems
-    else:
-        node = reading.document(shown, data)
-        workflow = None if node is None else read_workflow(node, shown, reading)
-    return Loaded(workflow, tuple(reading.problems), reading.sources, files.root, tuple(reading.sources))
+        return shown, reading, None, files
+    return shown, reading, reading.document(shown, data), files
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSuite:
+    """A suite file and all that it names but its workflow, which is loaded on its own."""
+
+    suite: Suite | None
+    problems: tuple[Problem, ...]
+    sources: Mapping[str, str]
+    root: Path
+    files: tuple[str, ...]
+
+
+def load_suite(path: Path, *, root: Path | None = None) -> LoadedSuite:
+    """A suite file with its includes; never raises for what a file holds."""
+    from runner.config.suite_file import read_suite
+
+    shown, reading, node, files = _document(path, root)
+    suite = None if node is None else read_suite(node, shown, reading)
+    return LoadedSuite(suite, tuple(reading.problems), reading.sources, files.root, tuple(reading.sources))
 
 
 def load_settings(root: Path) -> LoadedSettings:

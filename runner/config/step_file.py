@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from runner.config.keys import Keys, as_expression
-from runner.config.nodes import MappingNode, Node, ScalarNode, dotted_spans, mapping_of, pointer_spans, to_value
+from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, dotted_spans, mapping_of, pointer_spans, to_value
 from runner.config.reading import Reading, base_of
 from runner.config.verify import is_misspelt
 from runner.config.workflow_grammar import STEP
@@ -51,6 +51,13 @@ class StepReader:
         own = Keys(node, self.rejected)
         keys = Keys(self._merged(node), self.rejected)
         self._require(name, own, keys, name_span)
+        return self._step(name, name_span, keys)
+
+    def part(self, name: str, entry: Entry) -> Step:
+        """A step of which one key is written, to replace that key of another."""
+        return self._step(name, entry.key_span, Keys(mapping_of(entry.value.span, (entry,)), self.rejected))
+
+    def _step(self, name: str, name_span: Span, keys: Keys) -> Step:
         temperature, top_p = keys.number("temperature"), keys.number("top_p")
         return Step(
             span=name_span,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from runner.config.fields import (
     FILE,
     FREE_KEY,
+    PATH,
     TEMPLATE_MARK,
     AnyMapping,
     AnyValue,
@@ -20,6 +22,7 @@ from runner.config.fields import (
     Record,
     Shapes,
     Text,
+    Value,
     Variants,
     holds,
     kind_in_words,
@@ -29,10 +32,13 @@ from runner.config.wording import (
     Place,
     braces_in_expression,
     either_or,
+    missing_company,
     missing_key,
+    missing_one_of,
     not_in_this_version,
     template_in_literal,
     template_in_name,
+    template_in_value,
     unknown_key,
     with_article,
     wrong_type,
@@ -41,6 +47,7 @@ from runner.core.problem import Problem, listed, nearest
 
 # Keywords of a JSON Schema under which text is data or a pattern, so that braces may be meant.
 SCHEMA_DATA = frozenset({"pattern", "patternProperties", "const", "enum", "examples"})
+VALUE_FORMS = ("from", "file", "literal")
 
 
 @dataclass(slots=True)
@@ -71,6 +78,8 @@ def verify(node: Node, kind: Kind, place: Place, findings: Findings) -> None:
                 _verify_literal(node, place, findings, is_schema=True)
         case AnyMapping():
             _verify_any_mapping(node, kind, place, findings)
+        case Value():
+            _verify_value(node, place, findings)
         case ListOf():
             _verify_list(node, kind, place, findings)
         case Names():
@@ -177,6 +186,32 @@ def _verify_any_mapping(node: Node, kind: AnyMapping, place: Place, findings: Fi
         _verify_literal(node, place, findings, is_schema=kind.is_schema)
 
 
+def value_form(node: Node) -> str:
+    """`from`, `file` or `literal` where a mapping is one of these forms of a value, else ""."""
+    is_form = isinstance(node, MappingNode) and len(node.entries) == 1 and node.entries[0].key in VALUE_FORMS
+    return node.entries[0].key if is_form and isinstance(node, MappingNode) else ""
+
+
+def _verify_value(node: Node, place: Place, findings: Findings) -> None:
+    form = value_form(node)
+    match node:
+        case MappingNode() if form in ("from", "file"):
+            inner = node.entries[0].value
+            verify(inner, Expr() if form == "from" else PATH, place.at(form), findings)
+            if id(inner) in findings.rejected:
+                findings.rejected.add(id(node))
+        case MappingNode() if not form:
+            for entry in node.entries:
+                _verify_value(entry.value, place.at(entry.key), findings)
+        case SequenceNode():
+            for index, item in enumerate(node.items):
+                _verify_value(item, place.entry(index + 1), findings)
+        case ScalarNode() if node.is_text and holds(TEMPLATE_MARK, node.raw):
+            findings.reject(node, template_in_value(node, place))
+        case _:
+            return
+
+
 # --- collections
 
 
@@ -200,6 +235,10 @@ def _verify_names(node: Node, kind: Names, place: Place, findings: Findings) -> 
     for entry in node.entries:
         if holds(TEMPLATE_MARK, entry.key):
             findings.problems.append(template_in_name(entry, kind))
+        elif entry.key in kind.taken:
+            message = f"{with_article(kind.noun)} cannot be called '{entry.key}': that name has a meaning of its own"
+            expected = "a name other than " + listed(kind.taken)
+            findings.problems.append(Problem("reserved-name", message, entry.key_span, expected))
         elif not holds(kind.pattern, entry.key):
             message = f"{entry.key!r} cannot be the name of {with_article(kind.noun)}"
             findings.problems.append(Problem("bad-name", message, entry.key_span, kind.says))
@@ -214,21 +253,54 @@ def _verify_record(node: Node, kind: Record, place: Place, findings: Findings) -
         key = kind.by_name.get(entry.key)
         if key:
             verify(entry.value, key.kind, place.at(entry.key), findings)
+        elif names := kind.other(entry.key):
+            verify(entry.value, names.item, Place(f"{names.noun} '{entry.key}'", lead=f"{entry.key}: "), findings)
         elif not (kind.has_free_keys and entry.key.startswith(FREE_KEY)):
             findings.problems.append(unknown_key(entry, kind, place))
     for key in kind.keys:
         if key.is_required and key.name not in node.index and not is_misspelt(key.name, node, kind):
             findings.problems.append(missing_key(node, key, place))
-    for one, other in kind.either:
+    for one, other in (*kind.either, *combinations(kind.exactly_one, 2)):
         if one in node.index and other in node.index:
             findings.problems.append(either_or(node, one, other, place))
+    _verify_company(node, kind, place, findings)
+
+
+def _verify_company(node: MappingNode, kind: Record, place: Place, findings: Findings) -> None:
+    """Keys of which one must be there, and keys that make sense beside others only."""
+    if _has_misspelt(node, kind):
+        return  # it may be the very key that is missed
+    for group in (kind.exactly_one, kind.at_least_one):
+        if group and not any(name in node.index for name in group):
+            findings.problems.append(missing_one_of(node, group, place))
+            return
+    for name, others in kind.needs.items():
+        if name in node.index and not any(other in node.index for other in others):
+            findings.problems.append(missing_company(node.index[name], others, place))
+
+
+def _has_misspelt(node: MappingNode, kind: Record) -> bool:
+    return any(key in kind.later or nearest(key, kind.by_name) for key in _unknown(node, kind))
+
+
+def _unknown(node: MappingNode, kind: Record) -> list[str]:
+    """The keys that are told as unknown."""
+    return [
+        entry.key
+        for entry in node.entries
+        if entry.key not in kind.by_name
+        and not kind.other(entry.key)
+        and not (kind.has_free_keys and entry.key.startswith(FREE_KEY))
+    ]
 
 
 def _verify_shapes(node: Node, kind: Shapes, place: Place, findings: Findings) -> None:
     chosen: Kind | None = None
     if isinstance(node, MappingNode):
         chosen = kind.mapping
-    elif isinstance(node, ScalarNode):
+    elif isinstance(node, SequenceNode):
+        chosen = kind.sequence
+    else:
         is_number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
         has_text = node.is_text or isinstance(kind.text, Expr)
         chosen = (
@@ -242,5 +314,4 @@ def _verify_shapes(node: Node, kind: Shapes, place: Place, findings: Findings) -
 
 def is_misspelt(name: str, node: MappingNode, kind: Record) -> bool:
     """Whether an unknown key stands where this one is missed, so that one mistake is not told twice."""
-    unknown = [entry.key for entry in node.entries if entry.key not in kind.by_name]
-    return any(key in kind.later or nearest(key, kind.by_name) == name for key in unknown)
+    return any(key in kind.later or nearest(key, kind.by_name) == name for key in _unknown(node, kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.config.fields import (
@@ -69,9 +70,15 @@ def unknown_key(entry: Entry, kind: Record, place: Place) -> Problem:
         f"{place} has no key '{entry.key}'",
         entry.key_span,
         expected=f"a key of {kind.noun}: {kind.says or listed(kind.by_name)}",
-        nearest="" if hint else nearest(entry.key, kind.by_name),
+        nearest="" if hint else nearest(entry.key, [*kind.by_name, *_others(entry.key, kind)]),
         fix=hint,
     )
+
+
+def _others(key: str, kind: Record) -> list[str]:
+    """Keys of the author's choice that begin as this one does: `ask.model` for `ask.modle`."""
+    start, dot, _ = key.partition(".")
+    return [f"{start}{names.ending}" for names in kind.others if names.ending] if dot else []
 
 
 def not_in_this_version(message: str, span: Span, expected: str = "") -> Problem:
@@ -82,6 +89,16 @@ def missing_key(node: MappingNode, key: Key, place: Place) -> Problem:
     return Problem(
         "missing-key", f"{place} lacks the key '{key.name}'", node.span, f"{key.name}: {kind_in_words(key.kind)}"
     )
+
+
+def missing_one_of(node: MappingNode, names: Sequence[str], place: Place) -> Problem:
+    return Problem("missing-key", f"{place} lacks a key", node.span, f"one of {', '.join(names)}")
+
+
+def missing_company(entry: Entry, others: Sequence[str], place: Place) -> Problem:
+    companion = f"'{others[0]}'" if len(others) == 1 else f"one of {', '.join(others)}"
+    message = f"{place} has the key '{entry.key}', which belongs to {companion}"
+    return Problem("missing-key", message, entry.key_span, f"{companion} beside it")
 
 
 def either_or(node: MappingNode, one: str, other: str, place: Place) -> Problem:
@@ -151,6 +168,16 @@ def template_in_literal(node: ScalarNode, place: Place) -> Problem:
         f"{place} is taken as it is, but holds a template",
         node.span,
         expected=f"a literal value; {_WHERE_TEMPLATES}",
+    )
+
+
+def template_in_value(node: ScalarNode, place: Place) -> Problem:
+    return Problem(
+        "template-in-literal",
+        f"{place} is taken as it is, but holds a template",
+        node.span,
+        expected="a literal value, or {from: expression}",
+        fix=f"{{literal: {json.dumps(node.raw, ensure_ascii=False)}}} where the text itself holds braces",
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from runner.config.fields import Record
+from runner.config.including import included, is_suite_name, merged, stem, verified, without_echoes
 from runner.config.keys import Keys, as_expression
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, dotted_spans, mapping_of, pointer_spans, to_value
 from runner.config.reading import Reading, base_of
 from runner.config.step_file import StepReader, read_schema, thinking_of
-from runner.config.verify import Findings, verify
-from runner.config.wording import Place
+from runner.config.verify import Findings
 from runner.config.workflow_grammar import INCLUDED, WORKFLOW
 from runner.core.problem import Problem
 from runner.core.span import Span
@@ -28,7 +27,7 @@ from runner.core.workflow import (
     Workflow,
 )
 
-_FORMATS: Mapping[str, DataFormat] = {
+FORMATS: Mapping[str, DataFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
@@ -46,25 +45,25 @@ def read_workflow(node: Node, file: str, reading: Reading) -> Workflow | None:
     With problems the workflow is there to look for further mistakes, not to be run. None when the text is not a
     workflow at all.
     """
-    if (suite := _suite(node)) is not None:
+    if (suite := _suite(node, file)) is not None:
         reading.problems.append(suite)
         return None
     findings = Findings()
-    top = _verified(node, WORKFLOW, "the workflow", findings)
+    top = verified(node, WORKFLOW, "the workflow", findings)
     if top is None:
         reading.problems += findings.problems
         return None
     keys = Keys(top, findings.rejected)
-    tops = [top, *_includes(keys, file, reading, findings)]
-    reading.problems += _without_echoes(findings.problems, reading.problems)
-    sections = {name: _merged(name, tops, findings, reading) for name in _SECTIONS}
+    tops = [top, *included(keys, INCLUDED, (file, "the workflow"), reading, findings)]
+    reading.problems += without_echoes(findings.problems, reading.problems)
+    sections = {name: merged(name, noun, tops, findings, reading) for name, noun in _SECTIONS.items()}
     reader = _Reader(reading, findings)
     steps = StepReader(reading, findings.rejected, keys.mapping("defaults"))
     return Workflow(
         span=Span(file, 1, 1),
         spans={entry.key: entry.value.span for entry in top.entries},
         file=file,
-        name=keys.text("name") or _stem(file),
+        name=keys.text("name") or stem(file),
         description=keys.text("description") or "",
         models=read_models(sections["models"], findings),
         inputs={entry.key: reader.input(entry) for entry in sections["inputs"]},
@@ -98,73 +97,17 @@ def _steps(entries: Sequence[Entry], reader: StepReader) -> dict[str, Step]:
     return steps
 
 
-# --- the file and its includes
-
-
-def _without_echoes(found: Sequence[Problem], told: Sequence[Problem]) -> list[Problem]:
-    """What is found beyond a tag or an alias that was refused at the very same place."""
-    refused = {
-        (problem.span.file, problem.span.line, problem.span.column)
-        for problem in told
-        if problem.span and problem.code in ("tag", "unknown-alias")
-    }
-    return [p for p in found if p.span is None or (p.span.file, p.span.line, p.span.column) not in refused]
-
-
-def _suite(node: Node) -> Problem | None:
-    if isinstance(node, MappingNode) and "cases" in node.index and "steps" not in node.index:
-        message = "this is a suite, and suites are not in this version"
-        return Problem(
-            "not-in-this-version", message, node.index["cases"].key_span, "a workflow, which has the key 'steps'"
-        )
-    return None
-
-
-def _verified(node: Node, record: Record, called: str, findings: Findings) -> MappingNode | None:
-    verify(node, record, Place(called), findings)
-    return node if isinstance(node, MappingNode) else None
-
-
-def _includes(keys: Keys, file: str, reading: Reading, findings: Findings) -> Iterator[MappingNode]:
-    """The mappings of the included files; they may include nothing themselves."""
-    seen = {file}
-    for item in keys.scalars("include"):
-        path, node = reading.named_document(item.raw, item.span, "include")
-        if path in seen:
-            message = f"{path} is the workflow itself" if path == file else f"{path} is included twice"
-            reading.problems.append(Problem("bad-include", message, item.span, fix="remove it here"))
-            continue
-        seen.add(path)
-        top = None if node is None else _verified(node, INCLUDED, f"the included file {path}", findings)
-        if top is not None:
-            yield top
-
-
-def _merged(section: str, tops: Sequence[MappingNode], findings: Findings, reading: Reading) -> tuple[Entry, ...]:
-    """One section of all files; a name may stand in one of them only."""
-    merged: dict[str, Entry] = {}
-    for top in reversed(tops):
-        for entry in Keys(top, findings.rejected).entries(section):
-            other = merged.get(entry.key)
-            if other is not None:
-                reading.problems.append(_defined_twice(_SECTIONS[section], entry, other))
-            merged[entry.key] = entry
-    own = [entry.key for top in tops for entry in Keys(top, findings.rejected).entries(section)]
-    return tuple(merged[key] for key in dict.fromkeys(own))
-
-
-def _defined_twice(noun: str, entry: Entry, other: Entry) -> Problem:
-    return Problem(
-        "defined-twice",
-        f"{noun} '{entry.key}' is defined in {entry.key_span.file} and in {other.key_span.file}",
-        entry.key_span,
-        expected="a name that only one of the files defines",
-        notes=(("other", str(other.key_span)),),
-    )
-
-
-def _stem(file: str) -> str:
-    return posixpath.basename(file).partition(".")[0]
+def _suite(node: Node, file: str) -> Problem | None:
+    """A suite where a workflow is asked for."""
+    if not isinstance(node, MappingNode) or "cases" not in node.index or "steps" in node.index:
+        return None
+    span = node.index["cases"].key_span
+    if is_suite_name(file):
+        message = "this is a suite, and 'runner test', which runs suites, is not in this version"
+        return Problem("not-in-this-version", message, span, "a workflow, which has the key 'steps'")
+    message = "this is a suite, and the name of a suite's file ends in .suite.yaml"
+    fix = f"rename the file to {stem(file)}.suite.yaml"
+    return Problem("suite-name", message, span, "a workflow, which has the key 'steps'", fix=fix)
 
 
 # --- inputs, data and outputs
@@ -202,7 +145,7 @@ class _Reader:
             spans=dotted_spans(keys.node, leave_out=frozenset({"schema"})),
             name=entry.key,
             file=file,
-            format=_FORMATS.get(posixpath.splitext(file)[1], "jsonl"),
+            format=FORMATS.get(posixpath.splitext(file)[1], "jsonl"),
             key=keys.text("key") or "",
             schema=read_schema(keys, self.reading, f"data source '{entry.key}'"),
         )

@@ -40,7 +40,7 @@ _THINKING = Text(
     choices=(*THINKING_LEVELS, "default"),
     hints={"off": "none", "no": "none", "on": "default", "auto": "default", "highest": "max"},
 )
-_SCHEMA = Shapes(text=PATH, mapping=AnyMapping(is_schema=True))
+SCHEMA = Shapes(text=PATH, mapping=AnyMapping(is_schema=True))
 _ALIAS = Record(
     "a model",
     (
@@ -99,7 +99,7 @@ _DATA = Record(
             is_required=True,
         ),
         Key("key", _FILLED, "The field that names each row in plans, reports and the cache."),
-        Key("schema", _SCHEMA, "A JSON Schema that each row must fit."),
+        Key("schema", SCHEMA, "A JSON Schema that each row must fit."),
     ),
     later=("glob", "rows", "each", "where", "columns", "group", "join", "sort", "limit"),
     main="file",
@@ -165,7 +165,7 @@ _CACHE = Record(
     ),
     main="use",
 )
-_DURATION = Shapes(
+DURATION = Shapes(
     number=Number(above=0),
     text=Text(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$", says="a number with ms, s, m or h, such as 30s"),
 )
@@ -183,7 +183,7 @@ STEP_KEYS = (
         ListOf(Variants("for_each", _REPEATED, _MESSAGE), minimum=1),
         "What is asked, as a conversation of user and assistant.",
     ),
-    Key("schema", _SCHEMA, "The JSON Schema that the answer must fit: a path, or the schema itself."),
+    Key("schema", SCHEMA, "The JSON Schema that the answer must fit: a path, or the schema itself."),
     Key(
         "fields",
         AnyMapping(is_schema=True, is_filled=True),
@@ -209,7 +209,7 @@ STEP_KEYS = (
     Key("min_success", Number(minimum=0, maximum=1), "The share of items that must be good, with on_error: skip."),
     Key("max_parallel", Number(is_whole=True, minimum=1, maximum=100_000), "How many calls of this step run at once."),
     Key("samples", Number(is_whole=True, minimum=1, maximum=1000), "How many answers to take, each stored on its own."),
-    Key("timeout", _DURATION, "How long an answer may take: seconds, or text such as 30s or 5m."),
+    Key("timeout", DURATION, "How long an answer may take: seconds, or text such as 30s or 5m."),
     Key("retries", Number(is_whole=True, minimum=0, maximum=100), "How often a request that failed is sent again."),
     Key("cache", _CACHE, "How stored answers are used."),
     Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),

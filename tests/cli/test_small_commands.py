@@ -22,8 +22,7 @@ Cli = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def editor_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("runner.config.editor_schema")
-    module.workflow_schema = lambda: {"title": "workflow"}  # type: ignore[attr-defined]
-    module.settings_schema = lambda: {"title": "settings"}  # type: ignore[attr-defined]
+    module.schema_of = lambda kind: {"title": kind}  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(runner.config, "editor_schema", module, raising=False)
 
@@ -34,11 +33,33 @@ def test_schema_prints_the_schema_indented(cli: Cli) -> None:
     assert cli("schema", "settings", "--json").document == {"title": "settings"}
 
 
+def test_schemas_are_installed_where_editors_look(cli: Cli, app: Any, tmp_path: Path) -> None:
+    assert cli("schema", "--install").out == (
+        "written  .runner/workflow.schema.json   .runner/suite.schema.json   .runner/settings.schema.json\n"
+    )
+    assert json.loads(tmp_path.joinpath(".runner/suite.schema.json").read_text("utf-8")) == {"title": "suite"}
+    document = cli("schema", "suite", "--install", "--json").document
+    assert document == {"format": 1, "root": ".", "written": [".runner/suite.schema.json"]}
+
+
+def test_a_schema_that_cannot_be_written_is_exit_2(cli: Cli, app: Any, tmp_path: Path) -> None:
+    (tmp_path / ".runner").write_text("", encoding="utf-8")
+    said = cli("schema", "--install")
+    assert said.code == 2
+    assert said.err == "unwritable-file: .runner cannot be written: file exists\n"
+
+
+def test_schema_without_a_kind_is_exit_2(cli: Cli) -> None:
+    said = cli("schema")
+    assert (said.code, said.err) == (2, "usage: 'runner schema' needs KIND\n  fix:      runner schema --help\n")
+
+
 def test_init_writes_a_first_project(cli: Cli, tmp_path: Path) -> None:
     said = cli("init", "demo")
     assert (said.code, said.err) == (0, "")
     assert said.out == (
-        "created  hello.yaml   schemas/   .runner/workflow.schema.json   .gitignore\n"
+        "created  hello.yaml   schemas/   .runner/workflow.schema.json   .runner/suite.schema.json   "
+        ".runner/settings.schema.json   .gitignore\n"
         "next     cd demo && runner run hello.yaml\n"
     )
     demo = tmp_path / "demo"
@@ -57,12 +78,13 @@ def test_init_never_overwrites(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*.pyc\n/.runner/", encoding="utf-8")
     said = cli("init")
     assert said.out == (
-        "created  schemas/   .runner/workflow.schema.json   .gitignore\nkept     hello.yaml\nnext     runner run hello.yaml\n"
+        "created  schemas/   .runner/workflow.schema.json   .runner/suite.schema.json   .runner/settings.schema.json"
+        "   .gitignore\nkept     hello.yaml\nnext     runner run hello.yaml\n"
     )
     assert (tmp_path / "hello.yaml").read_text(encoding="utf-8") == "mine"
     assert (tmp_path / ".gitignore").read_text(encoding="utf-8") == "*.pyc\n/.runner/\ncache/local/\n"
     again = cli("init", "--json").document
-    assert (again["created"], len(again["kept"])) == ([], 4)
+    assert (again["created"], len(again["kept"])) == ([], 6)
     assert cli("init").out.startswith("kept ")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.load import Loaded, load_settings, load_workflow
+from runner.config.load import Loaded, LoadedSuite, load_settings, load_suite, load_workflow
 from runner.config.nodes import Node
 from runner.config.yaml_nodes import parse_yaml
 from runner.core.problem import render_all
@@ -59,6 +59,16 @@ def settings_complaints(write: WriteFiles) -> Callable[[str], str]:
         return render_all(loaded.problems, loaded.sources)
 
     return complain
+
+
+@pytest.fixture
+def load_as_suite(write: WriteFiles) -> Callable[..., LoadedSuite]:
+    """Loads a text as `a.suite.yaml`, with further files beside it."""
+
+    def load_text(text: str, files: Mapping[str, str | bytes] | None = None) -> LoadedSuite:
+        return load_suite(write({"a.suite.yaml": text, **(files or {})}) / "a.suite.yaml")
+
+    return load_text
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.config.editor_schema import settings_schema, workflow_schema
+from runner.config.editor_schema import settings_schema, suite_schema, workflow_schema
 from runner.config.fields import Record
 from runner.config.settings_file import SETTINGS
+from runner.config.suite_grammar import SUITE
 from runner.config.verify import Findings, verify
 from runner.config.wording import Place
 from runner.config.workflow_grammar import WORKFLOW
@@ -70,6 +71,48 @@ providers:
 models: {m: {use: box/x}}
 prices: {box/x: free, gemini/g: {input: 1, output: 2, batch: 0.5, date: 2026-11-22, long: {over: 1, input: 2, output: 3}}}
 """
+SUITE_TEXT = """\
+format: 1
+name: whole
+x-free: [1]
+workflow: w.yaml
+include: [a.yaml]
+with: {ticket: {file: t.txt}, n: 1, m: {from: case.m}, l: [{literal: {from: "{{"}}, {a: {b: [null]}}]}
+assert:
+  - {that: a > 1, label: sure}
+  - {of: steps.a.text, contains: x}
+  - {of: steps.a.text, lacks: [x, y]}
+  - {of: steps.a.text, starts_with: x}
+  - {of: steps.a.text, regex: "^x"}
+  - {of: steps.a.text, json_path: "$.a[0]", is: 1}
+  - {of: steps.a.text, length: 5}
+  - {of: steps.a.text, length: {min: 1, max: 2.5}}
+  - {of: steps.a.text, similar: {to: {from: case.t}, at_least: 0.9, by: m}}
+  - {judge: fair}
+  - {usd: 0.01, step: a}
+  - {tokens: 100}
+  - {latency: 3s, step: a}
+  - {snapshot: steps.a.output}
+cases:
+  one: {with: {ticket: x}, expect: {steps.a: {q: b}, "steps.t[r 1]": [1], outputs.o: null, status: {steps.b: skipped}}, tags: [x]}
+  two: {expect: recorded, assert: [{that: true}], xfail: not yet}
+cases_from: {file: rows.jsonl, key: id, schema: {type: object}, with: {t: {from: case.t}}, expect: {steps.a: 1}, assert: [], tags: []}
+judges: {fair: {model: m, prompt: p, fields: {verdict: boolean}}}
+matrix:
+  a.model: [fast, strong]
+  a.thinking: [none, default]
+  a.prompt: [p, {file: p.md}]
+  inputs.depth: [1, {file: x}]
+  variant: {plain: {}, terse: {a.prompt: {file: t.md}, a.temperature: 0.3, inputs.depth: 2}}
+  exclude: [{a.model: fast, a.thinking: [none]}]
+  include: [{a.model: strong, variant: plain}]
+samples: 3
+metrics: {acc: {accuracy: {of: x, against: case.y}}, m: {mean: {of: x}}}
+compare: {baseline: {a.model: fast}, fail_if: acc < baseline.acc, significance: 0.05}
+thresholds: {pass_rate: 0.9, usd: 1, acc: 0.8, m: {min: 1, max: 2}}
+budget: {usd: 1, calls: 2, tokens: 3}
+tags: [smoke]
+"""
 ODD_VALUES: list[Json] = [
     *(None, True, False, 0, 1, -1, 1.0, 0.5, 2.5, 11, 1001, 10**12, "", " ", "x", "a b", "{{ x }}", "{% if %}", "none"),
     *("off", "default", "30s", "5 m", "free", "user", "skip", "item", "x.csv", "x.jsonl", "x.parquet", "*.csv", "-"),
@@ -93,6 +136,23 @@ ODD_VALUES: list[Json] = [
         {"for_each": "x"},
         {"input": 1, "output": 1},
         {"rows": "a", "file": "b.csv", "columns": {"c": "d"}},
+        {"from": "x"},
+        {"from": "{{ x }}"},
+        {"from": [1]},
+        {"literal": "{{ x }}"},
+        {"literal": 1, "from": 2},
+        {"that": "x"},
+        {"that": "x", "of": "y"},
+        {"of": "x"},
+        {"contains": "x"},
+        {"usd": 1, "tokens": 2},
+        {"mean": {"of": "x"}},
+        {"of": "x", "against": "y"},
+        {"a.model": "fast"},
+        {"a.model": ["fast"]},
+        {"plain": {"inputs.x": 1}},
+        {"status": {"steps.a": "failed"}},
+        {"min": 1},
     ),
 ]
 ODD_KEYS = [
@@ -111,6 +171,23 @@ ODD_KEYS = [
         "loop",
         "tools",
     ),
+    *(
+        "that",
+        "of",
+        "contains",
+        "judge",
+        "is",
+        "step",
+        "mean",
+        "accuracy",
+        "xfail",
+        "from",
+        "literal",
+        "x-that",
+        "status",
+    ),
+    *("a.model", "a.modle", "inputs.n", "inputs.model", "steps.a", "steps.a[b]", "outputs.x", "exclude", "include"),
+    *("variant", "baseline", "pass_rate", "a:b", "cases_from", "significance", "max"),
     *("budget", "glob", "limits", "as", "when", "role", "text", "use", "thinking", "default", "name", ""),
 ]
 
@@ -124,6 +201,7 @@ class FileKind:
 
 KINDS = {
     "workflow": FileKind(WORKFLOW, workflow_schema(), WORKFLOW_TEXT),
+    "suite": FileKind(SUITE, suite_schema(), SUITE_TEXT),
     "settings": FileKind(SETTINGS, settings_schema(), SETTINGS_TEXT),
 }
 VALIDATORS = {kind.text: jsonschema_rs.validator_for(kind.schema) for kind in KINDS.values()}

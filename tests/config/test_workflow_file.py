@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from runner.config.load import Loaded
+from runner.config.load import Loaded, load_workflow
 from runner.core.span import Origin, Span
 from runner.core.workflow import (
     CachePolicy,
@@ -293,13 +294,17 @@ def test_a_list_is_no_workflow(complaints: Complaints) -> None:
     )
 
 
-def test_a_suite_is_named_as_one(complaints: Complaints) -> None:
+def test_a_suite_is_named_as_one(complaints: Complaints, write: Callable[..., Path]) -> None:
     assert complaints("workflow: x.yaml\ncases: {}\n") == (
-        "flow.yaml:2:1: not-in-this-version: this is a suite, and suites are not in this version\n"
+        "flow.yaml:2:1: suite-name: this is a suite, and the name of a suite's file ends in .suite.yaml\n"
         "    2 | cases: {}\n"
         "      | ^^^^^\n"
-        "  expected: a workflow, which has the key 'steps'"
+        "  expected: a workflow, which has the key 'steps'\n"
+        "  fix:      rename the file to flow.suite.yaml"
     )
+    root = write({"a.suite.yaml": "cases: {}\n"})
+    (problem,) = load_workflow(root / "a.suite.yaml").problems
+    assert problem.message == "this is a suite, and 'runner test', which runs suites, is not in this version"
 
 
 # --- mistakes

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from runner.cli import exit_codes
+from runner.cli.commands.schema import KINDS, path_of, text_of
 from runner.cli.console import Console
 from runner.core.errors import FileError
 from runner.core.problem import Problem
@@ -73,16 +75,10 @@ def _fill(folder: Path) -> tuple[list[str], list[str]]:
     (folder / "schemas").mkdir(exist_ok=True)
     note("schemas/", is_new=not has_schemas)
     (folder / ".runner").mkdir(exist_ok=True)
-    schema = ".runner/workflow.schema.json"
-    note(schema, is_new=_write_new(folder / schema, _schema_text))
+    for kind in KINDS:
+        note(path_of(kind), is_new=_write_new(folder / path_of(kind), partial(text_of, kind)))
     note(".gitignore", is_new=_add_lines(folder / ".gitignore"))
     return created, kept
-
-
-def _schema_text() -> str:
-    from runner.cli.commands.schema import text_of
-
-    return text_of("workflow")
 
 
 def _write_new(path: Path, text: Callable[[], str]) -> bool:

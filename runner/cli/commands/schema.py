@@ -4,27 +4,60 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from runner.cli import exit_codes
 from runner.cli.console import Console
 from runner.cli.parser import one_of
+from runner.core.errors import FileError, UsageError
+from runner.core.problem import Problem
 
-KINDS = ("workflow", "settings")
+KINDS = ("workflow", "suite", "settings")
+FOLDER = ".runner"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("kind", metavar="KIND", type=one_of(*KINDS),
-        help="workflow (workflows/*.yaml) or settings (runner.yaml)")  # fmt: skip
+    parser.add_argument("kind", metavar="KIND", nargs="?", type=one_of(*KINDS),
+        help="workflow (workflows/*.yaml), suite (*.suite.yaml) or settings (runner.yaml)")  # fmt: skip
+    parser.add_argument("--install", action="store_true",
+        help=f"write it to {FOLDER}/KIND.schema.json of the project; without KIND, all of them")  # fmt: skip
 
 
 def execute(args: Namespace, console: Console) -> int:
+    if args.install:
+        return _install((args.kind,) if args.kind else KINDS, console)
+    if not args.kind:
+        raise UsageError(Problem("usage", "'runner schema' needs KIND", fix="runner schema --help"))
     console.result_json(text_of(args.kind).rstrip("\n"))
     return exit_codes.DONE
 
 
+def _install(kinds: tuple[str, ...], console: Console) -> int:
+    from runner.app import api
+
+    root = api.find_project_root(Path())
+    names = [path_of(kind) for kind in kinds]
+    try:
+        (root / FOLDER).mkdir(exist_ok=True)
+        for kind, name in zip(kinds, names, strict=True):
+            (root / name).write_text(text_of(kind), encoding="utf-8", newline="\n")
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise FileError(Problem("unwritable-file", f"{error.filename} cannot be written: {reason}")) from None
+    if console.look.is_json:
+        console.result({"format": 1, "root": str(root), "written": names})
+    else:
+        console.report(f"written  {'   '.join(names)}")
+    return exit_codes.DONE
+
+
+def path_of(kind: str) -> str:
+    """Where a project keeps the schema of a file kind."""
+    return f"{FOLDER}/{kind}.schema.json"
+
+
 def text_of(kind: str) -> str:
     """The schema as an indented document: it is kept in a file and read by people."""
-    from runner.config import editor_schema
+    from runner.config.editor_schema import schema_of
 
-    schema = editor_schema.workflow_schema() if kind == "workflow" else editor_schema.settings_schema()
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema_of(kind), indent=2, ensure_ascii=False) + "\n"
