@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from runner.config.fields import (
@@ -44,24 +44,17 @@ _DEFS: Json = {
 }
 
 
-def workflow_schema() -> Json:
-    """The JSON Schema (2020-12) of workflow files."""
-    return _document("A workflow", WORKFLOW, _DEFS)
-
-
-def suite_schema() -> Json:
-    """The JSON Schema (2020-12) of suite files."""
-    return _document("A suite", SUITE, {**_DEFS, "value": _value()})
-
-
-def settings_schema() -> Json:
-    """The JSON Schema (2020-12) of runner.yaml."""
-    return _document("Settings of a project", SETTINGS, _DEFS)
+_DOCUMENTS: Mapping[str, tuple[str, Record]] = {
+    "workflow": ("A workflow", WORKFLOW),
+    "suite": ("A suite", SUITE),
+    "settings": ("Settings of a project", SETTINGS),
+}
 
 
 def schema_of(kind: str) -> Json:
-    """The JSON Schema of a file kind by its name."""
-    return {"workflow": workflow_schema, "suite": suite_schema, "settings": settings_schema}[kind]()
+    """The JSON Schema (2020-12) of a file kind: workflow, suite or settings."""
+    title, record = _DOCUMENTS[kind]
+    return _document(title, record, {**_DEFS, "value": _value()} if kind == "suite" else _DEFS)
 
 
 def _document(title: str, record: Record, definitions: Json) -> Json:

@@ -70,21 +70,17 @@ def leaves(value: Value) -> Iterator[Plain | Computed | FromFile]:
 
 def literal(value: Value) -> tuple[Json] | None:
     """The value in a tuple where the file itself says all of it, else None."""
-    if not all(isinstance(leaf, Plain) for leaf in leaves(value)):
-        return None
-    return (_json(value),)
-
-
-def _json(value: Value) -> Json:
     match value:
-        case ListOfValues():
-            return [_json(item) for item in value.items]
-        case Fields():
-            return {name: _json(inner) for name, inner in value.entries.items()}
         case Plain():
-            return value.json
+            return (value.json,)
+        case ListOfValues():
+            items = [literal(item) for item in value.items]
+            return None if None in items else ([item[0] for item in items if item],)
+        case Fields():
+            found = {name: literal(inner) for name, inner in value.entries.items()}
+            return None if None in found.values() else ({name: one[0] for name, one in found.items() if one},)
         case _:
-            raise AssertionError("only literal values have a JSON value before a case runs")
+            return None
 
 
 # --- what must hold

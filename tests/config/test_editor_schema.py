@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.config.editor_schema import settings_schema, suite_schema, workflow_schema
+from runner.config.editor_schema import schema_of
 from runner.config.fields import Record
 from runner.config.settings_file import SETTINGS
 from runner.config.suite_grammar import SUITE
@@ -200,9 +200,9 @@ class FileKind:
 
 
 KINDS = {
-    "workflow": FileKind(WORKFLOW, workflow_schema(), WORKFLOW_TEXT),
-    "suite": FileKind(SUITE, suite_schema(), SUITE_TEXT),
-    "settings": FileKind(SETTINGS, settings_schema(), SETTINGS_TEXT),
+    "workflow": FileKind(WORKFLOW, schema_of("workflow"), WORKFLOW_TEXT),
+    "suite": FileKind(SUITE, schema_of("suite"), SUITE_TEXT),
+    "settings": FileKind(SETTINGS, schema_of("settings"), SETTINGS_TEXT),
 }
 VALIDATORS = {kind.text: jsonschema_rs.validator_for(kind.schema) for kind in KINDS.values()}
 
@@ -298,6 +298,6 @@ def test_odd_values_in_every_place_are_judged_alike() -> None:
 
 
 def test_every_key_is_described() -> None:
-    steps = workflow_schema()["properties"]["steps"]["additionalProperties"]["properties"]
+    steps = schema_of("workflow")["properties"]["steps"]["additionalProperties"]["properties"]
     assert steps["thinking"]["description"] == "How hard the model thinks; `default` is the model's own level."
     assert all(key["description"] for key in steps.values())
