@@ -16,6 +16,7 @@ from runner.core.problem import Problem
 from runner.execute.replay import NeedsCalls, Walk, replay_chunk
 from runner.plan.advance import Ask, is_absorbed
 from runner.plan.failures import reason_line
+from runner.plan.selection import selection_problems
 from runner.plan.stages import Chunk, Receipt, RunState
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Drive:
 
     def _note(self, outcome: Outcome) -> None:
         if outcome.failure is None or outcome.status is not Status.FAILED:
+            return
+        if not self.state.program.steps[outcome.step].is_wanted:
             return
         step = self.state.program.steps[outcome.step].linked.step
         if is_absorbed(outcome, step):
@@ -201,12 +204,12 @@ def exit_code(drive: Drive, *, has_bad_output: bool, has_storage_trouble: bool) 
     kinds = drive.kinds
     if drive.is_interrupted:
         return 130
-    if FailureKind.NEEDS_CALL in kinds:
+    if FailureKind.NEEDS_CALL in kinds or selection_problems(drive.state):
         return CallNeeded.exit_code
     if kinds & TROUBLE or has_storage_trouble:
         return StorageError.exit_code
-    is_short = any(_is_short(name, drive.state) for name in drive.state.tallies)
-    return 1 if kinds or has_bad_output or drive.state.lane_failures or is_short else 0
+    is_short = any(_is_short(name, drive.state) for name in drive.state.tallies if _is_wanted(name, drive.state))
+    return 1 if kinds or has_bad_output or _has_bad_list(drive.state) or is_short else 0
 
 
 TROUBLE = frozenset(
@@ -221,6 +224,23 @@ TROUBLE = frozenset(
         FailureKind.STORAGE,
     }
 )
+
+
+def _is_wanted(name: str, state: RunState) -> bool:
+    """A step that no selected one needs cannot fail the run: it was not its business."""
+    return state.program.steps[name].is_wanted
+
+
+def _has_bad_list(state: RunState) -> bool:
+    lanes = {
+        is_wanted: {step.linked.lane for step in state.program.steps.values() if step.is_wanted is is_wanted}
+        for is_wanted in (True, False)
+    }
+    unwanted = lanes[False] - lanes[True]
+    return any(
+        lane not in unwanted and failure.kind is not FailureKind.NOT_SELECTED
+        for lane, failure in state.lane_failures.items()
+    )
 
 
 def _is_short(name: str, state: RunState) -> bool:

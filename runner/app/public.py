@@ -40,6 +40,7 @@ def run(
     models: Mapping[str, str] | None = None,
     offline: bool = False,
     refresh: Collection[str] = (),
+    select: Sequence[str] = (),
     record: bool = False,
     use_cache: bool = True,
     fail_fast: bool = False,
@@ -50,7 +51,7 @@ def run(
     """Run a workflow and give its outputs, exit code and summary.
 
     `inputs` are JSON values; `models` maps an alias to `provider/model`; `data` maps a source to a file; `refresh`
-    names steps to ask again ("*" for all); `sinks` are called with every event. Mistakes that are found before the
+    names steps to ask again ("*" for all), `select` the steps that may be asked; `sinks` are called with every event. Mistakes that are found before the
     first call raise RunnerError; what goes wrong later is in the result (`is_good`, `exit_code`, `problems`).
     """
     return api.run(Path(path), _options(locals()), sinks)
@@ -64,6 +65,7 @@ async def arun(
     models: Mapping[str, str] | None = None,
     offline: bool = False,
     refresh: Collection[str] = (),
+    select: Sequence[str] = (),
     record: bool = False,
     use_cache: bool = True,
     fail_fast: bool = False,
@@ -83,6 +85,7 @@ def _options(given: Mapping[str, Json]) -> RunOptions:
         models=given["models"] or {},
         is_offline=given["offline"],
         refresh=frozenset(given["refresh"]),
+        select=tuple(given["select"]),
         is_recording=given["record"],
         use_cache=given["use_cache"],
         is_fail_fast=given["fail_fast"],

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from runner.app.drive import Drive, DriveSettings, exit_code
 from runner.app.explaining import Explainer
 from runner.app.keeping import Recorder, recordings_of
-from runner.app.preparing import prepare_program, protected
+from runner.app.looking import LOCAL_CACHE, RUNS
+from runner.app.preparing import protected
 from runner.app.project import Project
+from runner.app.selecting import ensure_selected_can_run, prepare_selected
 from runner.app.types import RunOptions, RunResult
 from runner.app.writing import Outputs, write_outputs, write_saved
 from runner.core.errors import StorageError, UsageError
@@ -26,6 +28,7 @@ from runner.plan.advance import Ask
 from runner.plan.failures import failure_problems, list_problems, shortage_problems
 from runner.plan.items import Item
 from runner.plan.program import Program
+from runner.plan.selection import selection_problems
 from runner.plan.stages import RunState
 from runner.record.folders import new_run_folder
 from runner.record.journal import Journal
@@ -36,9 +39,6 @@ from runner.store.memory import MemoryStore
 
 if TYPE_CHECKING:
     from runner.transport.secrets import Secrets
-
-LOCAL_CACHE = Path("cache/local")
-RUNS = Path(".runner/runs")
 
 
 class Session:
@@ -114,6 +114,7 @@ class Session:
         asked = {ask.step for ask in asks}
         for stage in self.program.linked.stages:
             asked |= {name for name in stage.steps if self._needs_of(name) & asked}
+        asked = {name for name in asked if self.program.steps[name].may_ask}
         routes = {self.program.steps[name].route.name: self.program.steps[name].route for name in sorted(asked)}
         problems = [problem for route in routes.values() if (problem := self._not_ready(route)) is not None]
         if problems:
@@ -163,8 +164,11 @@ class Session:
     def _finish(self) -> RunResult:
         drive = self.drive
         # What is missing without a call says nothing about the answers: files of earlier runs stay as they are.
-        is_partial = drive.is_interrupted or FailureKind.NEEDS_CALL in drive.kinds
+        held_up = selection_problems(drive.state)
+        is_partial = drive.is_interrupted or FailureKind.NEEDS_CALL in drive.kinds or bool(held_up)
         outputs = Outputs() if is_partial else self._write()
+        for sentence in outputs.left_out:
+            self.emit(Noted("not-selected", sentence))
         trouble = [*([drive.unkept] if drive.unkept else []), *outputs.unwritten]
         if self.options.is_recording and not drive.is_interrupted:
             trouble += self._record()
@@ -175,6 +179,7 @@ class Session:
         problems = (
             *failure_problems(drive.state, drive.failures, self.run),
             *list_problems(drive.state),
+            *held_up,
             *(() if drive.is_interrupted else shortage_problems(drive.state)),
             *outputs.problems,
             *trouble,
@@ -193,7 +198,9 @@ class Session:
         root = self.project.files.root
         saved = write_saved(self.drive.state, root, protected(self.project))
         made = write_outputs(self.drive.state, root)
-        return Outputs(made.value, (*saved.problems, *made.problems), (*saved.unwritten, *made.unwritten))
+        return Outputs(
+            made.value, (*saved.problems, *made.problems), (*saved.unwritten, *made.unwritten), made.left_out
+        )
 
     def _record(self) -> tuple[Problem, ...]:
         """Write the recordings; what kept them from being written."""
@@ -251,5 +258,6 @@ def _open_store(root: Path, options: RunOptions) -> Store:
 
 def prepare(path: Path, options: RunOptions, sinks: Sequence[EventSink]) -> Session:
     """Everything before the first look into the store. Raises RunnerError; nothing has been called then."""
-    prepared = prepare_program(path, options)
+    prepared = prepare_selected(path, options)
+    ensure_selected_can_run(prepared, options)
     return Session(prepared.project, prepared.program, prepared.data, options, sinks)

@@ -22,6 +22,7 @@ class RunOptions:
     `inputs` are values already (`-i n=v` gives text, which is read as JSON where the input's schema asks for
     something else; see `input_texts`). `data` maps a source's name to a path typed by the user, which is trusted.
     `models` maps an alias to `provider/model`. `refresh` names steps to ask again, or holds "*" for all.
+    `select` names the steps that may be asked (`step`, `step+`, `+step`, `tag:x`, `changed`); none means all.
     `use_cache=False` neither reads nor writes stored answers. `trust` names providers whose key may go to their
     host. `stdin` holds what was read from standard input for data sources, `stdin_reader` says what has read it
     already (such as "-i text=-"): it can be read once. `environ` replaces the process's environment (tests).
@@ -33,6 +34,7 @@ class RunOptions:
     models: Mapping[str, str] = field(default_factory=dict)
     is_offline: bool = False
     refresh: frozenset[str] = frozenset()
+    select: tuple[str, ...] = ()
     is_recording: bool = False
     use_cache: bool = True
     is_fail_fast: bool = False

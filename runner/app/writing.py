@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from runner.plan.advance import Scope, view_of
 from runner.plan.items import ROOT_ITEM, Item
 from runner.plan.outputs import TableRow, answers, output_value, table_rows
 from runner.plan.program import StepProgram
+from runner.plan.selection import unstored_steps
 from runner.plan.stages import RunState
 from runner.rows.write import TableWriter, write_text
 from runner.templates.problems import RenderFailed
@@ -31,18 +32,25 @@ class Outputs:
     value: Json = None
     problems: tuple[Problem, ...] = ()
     unwritten: tuple[Problem, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def write_outputs(state: RunState, root: Path) -> Outputs:
     """Evaluate the outputs and write the tables. One that cannot be written does not take the others with it."""
     scope = state.scope()
     linked = state.program.linked.outputs
+    unstored = unstored_steps(state)
     if not linked:
-        return Outputs(answers(state, scope))
+        return Outputs(answers(state, scope, unstored), left_out=_without(state, unstored))
     problems: list[Problem] = []
     unwritten: list[Problem] = []
+    left_out: list[str] = []
     found: dict[str, Json] = {}
     for output in linked:
+        missing = sorted(_reads(output, state) & unstored.keys())
+        if missing:
+            left_out.append(f"output '{output.output.name}' is left out: {unstored[missing[0]]}")
+            continue
         found[output.output.name] = None
         try:
             if isinstance(output.output, OutputTable):
@@ -53,7 +61,19 @@ def write_outputs(state: RunState, root: Path) -> Outputs:
             problems.append(error.problem)
         except StorageError as error:
             unwritten += error.problems
-    return Outputs(found, tuple(problems), tuple(unwritten))
+    return Outputs(found, tuple(problems), tuple(unwritten), tuple(left_out))
+
+
+def _reads(output: LinkedOutput, state: RunState) -> frozenset[str]:
+    """The steps that an output reads, also for its rows."""
+    lane = state.program.linked.lanes.get(output.lane)
+    return frozenset(use.step for use in output.uses) | (lane.needs if lane else frozenset())
+
+
+def _without(state: RunState, unstored: Mapping[str, str]) -> tuple[str, ...]:
+    """What a workflow without `outputs` does not print."""
+    final = state.program.linked.final_steps
+    return tuple(f"the answer of '{name}' is left out: {unstored[name]}" for name in final if name in unstored)
 
 
 def _write_table(output: LinkedOutput, table: OutputTable, state: RunState, scope: Scope, root: Path) -> Json:

@@ -31,6 +31,8 @@ def add_flow_arguments(parser: ArgumentParser) -> None:
         help="what a model alias stands for in this run")  # fmt: skip
     add("--refresh", nargs="?", const=ALL_STEPS, action="append", default=[], metavar="STEP",
         help="ask again: all steps, or this one (repeatable)")  # fmt: skip
+    add("-s", "--select", action="append", default=[], metavar="STEPS",
+        help="ask only these: STEP, STEP+, +STEP, tag:NAME or changed (repeatable)")  # fmt: skip
     add("--no-cache", action="store_true", help="neither read nor keep stored answers")
 
 
@@ -58,6 +60,7 @@ def flow_options(args: Namespace, console: Console) -> RunOptions:
         data={name: Path(path) for name, path in data.items() if path != "-"},
         models=_unique(args.model, "--model"),
         refresh=frozenset(args.refresh),
+        select=tuple(args.select),
         use_cache=not args.no_cache,
         verbosity=console.look.verbosity,
         stdin=piped,

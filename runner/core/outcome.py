@@ -26,6 +26,7 @@ class FailureKind(StrEnum):
     ROW = "row"  # the data row itself is bad
     UPSTREAM = "upstream"  # a step that this one reads failed
     NEEDS_CALL = "needs-call"  # not stored, and no call is allowed
+    NOT_SELECTED = "not-selected"  # not stored, and -s does not select the step
     STORAGE = "storage"  # the answer could not be kept
     INTERRUPTED = "interrupted"
 

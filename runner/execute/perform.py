@@ -19,6 +19,7 @@ from runner.execute.limits import InFlight
 from runner.execute.retry import DEFAULT_RETRIES, GiveUp, Wait, decide
 from runner.plan.advance import Answered, Ask
 from runner.plan.program import Program, StepProgram
+from runner.plan.selection import refusal
 
 DEFAULT_TIMEOUT_S = 600.0
 FINAL_BY_FINISH = {
@@ -87,7 +88,8 @@ class Performer:
             stored = await self._gate.lookup(ask.key)
             if stored is not None:
                 return Answered(stored, reason=ask.reason, is_todays=True)
-        return await self._once(ask)
+        refused = refusal(self._program.steps[ask.step])
+        return Answered(failure=refused) if refused is not None else await self._once(ask)
 
     async def keep(self, answer: StoredAnswer) -> None:
         """Store a failure mark. A storage failure stops the run and is told once."""

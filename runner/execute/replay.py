@@ -11,6 +11,7 @@ from runner.core.outcome import Failure
 from runner.core.ports import EventSink
 from runner.plan.advance import Answered, Ask, ItemState, Move, Scope, advance, begin
 from runner.plan.program import Program
+from runner.plan.selection import refusal
 from runner.plan.stages import Chunk, Receipt
 
 Lookup = Callable[[Sequence[str]], Mapping[str, StoredAnswer]]
@@ -45,7 +46,7 @@ def replay_chunk(
 ) -> Receipt | NeedsCalls:
     """Walk a chunk with stored answers only, looked up in waves.
 
-    Without `refuse`, the first wave with a miss ends it and nothing is told; with it (offline), a miss is a failure
+    A step that is not selected is not asked. Without `refuse`, the first wave with a miss ends it and nothing is told; with it (offline), a miss is a failure
     of its item and the chunk goes on.
     """
     told: list[tuple[Move, Ask | None]] = []
@@ -58,13 +59,13 @@ def replay_chunk(
         wave += [(index, ask) for ask in move.asks]
     while wave:
         stored = lookup([ask.key for _, ask in wave if not ask.must_ask])
-        missed = tuple(ask for _, ask in wave if ask.must_ask or ask.key not in stored)
-        if missed and refuse is None:
+        answers = [_answered(walk.program, ask, stored, refuse) for _, ask in wave]
+        missed = tuple(ask for (_, ask), answered in zip(wave, answers, strict=True) if answered is None)
+        if missed:
             return NeedsCalls(missed)
         later: list[tuple[int, Ask]] = []
-        for index, ask in wave:
-            answer = None if ask.must_ask else stored.get(ask.key)
-            answered = Answered(answer) if answer is not None or refuse is None else Answered(failure=refuse(ask))
+        for (index, ask), answered in zip(wave, answers, strict=True):
+            assert answered is not None
             move = advance(walk.program, walk.steps, states[index], walk.scope, ask, answered)
             told.append((move, ask))
             states[index] = move.state
@@ -73,3 +74,14 @@ def replay_chunk(
     for move, asked in told:
         tell(move, asked, emit)
     return Receipt(chunk.stage, chunk.number, tuple(state.outcomes for state in states))
+
+
+def _answered(
+    program: Program, ask: Ask, stored: Mapping[str, StoredAnswer], refuse: Callable[[Ask], Failure] | None
+) -> Answered | None:
+    """The stored answer, or why there will be none; None for what must be asked."""
+    answer = None if ask.must_ask else stored.get(ask.key)
+    if answer is not None:
+        return Answered(answer)
+    failure = refusal(program.steps[ask.step]) or (refuse(ask) if refuse else None)
+    return Answered(failure=failure) if failure is not None else None

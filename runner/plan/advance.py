@@ -30,6 +30,7 @@ __all__ = [
     "hole_in_words",
     "is_absorbed",
     "is_hole",
+    "upstream_failure",
     "view_of",
 ]
 
@@ -37,6 +38,7 @@ __all__ = [
 NEVER_ABSORBED = frozenset(
     {
         FailureKind.NEEDS_CALL,
+        FailureKind.NOT_SELECTED,
         FailureKind.INTERRUPTED,
         FailureKind.STORAGE,
         FailureKind.AUTH,
@@ -185,8 +187,8 @@ def _early_end(program: Program, step: StepProgram, state: ItemState, scope: Sco
             if ended is None or ended.status is Status.GOOD:
                 continue
             if not is_hole(ended, program.steps[need].linked.step):
-                because = f"step '{need}' failed"
-                return Outcome(step.name, item.id, Status.BLOCKED, because=because, failure=_upstream(need, ended))
+                failure = upstream_failure(need, ended)
+                return Outcome(step.name, item.id, Status.BLOCKED, because=failure.message, failure=failure)
             if is_hard and not skipped:
                 skipped = hole_in_words(ended)
     if skipped:
@@ -225,8 +227,11 @@ def is_absorbed(outcome: Outcome, step: Step) -> bool:
     return step.on_error == "skip" and outcome.failure.kind not in NEVER_ABSORBED
 
 
-def _upstream(need: str, ended: Outcome) -> Failure:
+def upstream_failure(need: str, ended: Outcome) -> Failure:
+    """What the end of a step is for those that read it."""
     kind = FailureKind.UPSTREAM
+    if ended.failure is not None and ended.failure.kind is FailureKind.NOT_SELECTED:
+        return ended.failure
     if ended.failure is not None and ended.failure.kind in (FailureKind.NEEDS_CALL, FailureKind.INTERRUPTED):
         kind = ended.failure.kind
     return Failure(kind, f"step '{need}' failed")
@@ -283,8 +288,8 @@ def _outcome(step: StepProgram, item: Item, opened: OpenStep) -> Outcome:
 
 
 def _failed(step: StepProgram, item: Item, failure: Failure) -> Outcome:
-    """A failure; what was never asked because the run was stopped did not run, rather than fail."""
-    if failure.kind is FailureKind.INTERRUPTED:
+    """A failure; what was never asked because the run was stopped, or was not to be, did not run."""
+    if failure.kind in (FailureKind.INTERRUPTED, FailureKind.NOT_SELECTED):
         return Outcome(step.name, item.id, Status.BLOCKED, failure=failure, because=failure.message)
     return Outcome(step.name, item.id, Status.FAILED, failure=failure)
 

@@ -21,6 +21,9 @@ MOST_REPAIRS = 10
 _PLACE = re.compile(r"(?P<file>[^\n:]+):(?P<line>[0-9]+):(?P<column>[0-9]+): (?P<rest>.*)", re.DOTALL)
 _QUOTED_FIRST = re.compile(r"'([^'\n]+)' (is undefined|gives )")
 _ANSWERED = frozenset({None, FailureKind.RENDER, *ANSWER_KINDS})
+_TOLD_ELSEWHERE = frozenset(
+    {FailureKind.UPSTREAM, FailureKind.NEEDS_CALL, FailureKind.NOT_SELECTED, FailureKind.INTERRUPTED}
+)
 _CODES: dict[str, str] = {
     FailureKind.INVALID: "invalid-output",
     FailureKind.RENDER: "cannot-evaluate",
@@ -49,7 +52,7 @@ def failure_problems(state: RunState, outcomes: Iterable[Outcome], run: str = ""
 
 def list_problems(state: RunState) -> tuple[Problem, ...]:
     """Lists that could not be evaluated, so that their steps did not run."""
-    failures = [failure for failure in state.lane_failures.values() if failure.kind is not FailureKind.UPSTREAM]
+    failures = [failure for failure in state.lane_failures.values() if failure.kind not in _TOLD_ELSEWHERE]
     return tuple(_placed("bad-list", failure.message, None) for failure in failures)
 
 

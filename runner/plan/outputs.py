@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from runner.core.canonical import Json
@@ -37,12 +37,12 @@ def _is_hole(use: Use, scope: Scope) -> bool:
     return ended is None or ended.status is not Status.GOOD
 
 
-def answers(state: RunState, scope: Scope) -> Json:
+def answers(state: RunState, scope: Scope, left_out: Container[str] = ()) -> Json:
     """The output of a workflow without `outputs`: the answer of its one last step, else name → answer."""
     final = state.program.linked.final_steps
-    if len(final) == 1:
+    if len(final) == 1 and final[0] not in left_out:
         return _answer(final[0], scope)
-    return {name: _answer(name, scope) for name in final}
+    return {name: _answer(name, scope) for name in final if name not in left_out}
 
 
 def _answer(name: str, scope: Scope) -> Json:

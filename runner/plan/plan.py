@@ -19,6 +19,7 @@ from runner.plan.advance import ItemState, Scope, advance, begin
 from runner.plan.chain import Answered, Ask
 from runner.plan.estimate import History, price_of, tokens_in, tokens_of, tokens_out
 from runner.plan.program import StepProgram
+from runner.plan.selection import refusal
 from runner.plan.stages import Chunk, ItemPlan, Receipt, RunState
 
 Lookup = Callable[[Sequence[str]], Mapping[str, StoredAnswer]]
@@ -34,6 +35,7 @@ class Fate(StrEnum):
     MAY_CALL = "may call"
     SKIPPED = "skipped"
     CANNOT_RUN = "cannot run"
+    NOT_SELECTED = "not selected"
     NOTHING = "no items"
 
 
@@ -72,6 +74,7 @@ class StepPlan:
     is_measured: bool = False
     cost_usd: float | None = 0.0
     worst_usd: float | None = 0.0
+    is_selected: bool = True
 
     @property
     def fate(self) -> Fate:
@@ -83,6 +86,8 @@ class StepPlan:
             return Fate.NOTHING
         if self.cached:
             return Fate.CACHED
+        if not self.is_selected and not self.skipped:
+            return Fate.NOT_SELECTED
         return Fate.CANNOT_RUN if self.failed else Fate.SKIPPED
 
 
@@ -225,12 +230,14 @@ class _Planner:
             later: list[tuple[int, Ask]] = []
             for index, ask in wave:
                 answer = None if ask.must_ask else stored.get(ask.key)
-                if answer is None:
+                failure = refusal(self.state.program.steps[ask.step]) if answer is None else None
+                if answer is None and failure is None:
                     self._miss(ask)
                     continue
-                self.counts[ask.step].cached += 1
+                self.counts[ask.step].cached += answer is not None
                 steps = self._known_steps(stage, chunk.items[index])
-                move = advance(self.state.program, steps, states[index], scope, ask, Answered(answer))
+                answered = Answered(answer, failure)
+                move = advance(self.state.program, steps, states[index], scope, ask, answered)
                 states[index] = move.state
                 later += [(index, again) for again in move.asks]
             wave = later
@@ -303,6 +310,8 @@ def _summed(step: StepProgram, count: _Count, history: History, bound_in: int | 
     out = tokens_out(settings.max_output_tokens, facts, history)
     per_item = (settings.samples or 1) * (1 + settings.repair)
     may_calls = None if count.items is None else count.unknown * per_item + count.repairs
+    if not step.may_ask:
+        may_calls = 0
     likely_in = -(-history.input_tokens // history.calls) if history.calls else bound_in
     mean_in = -(-count.input_tokens // count.calls) if count.calls else likely_in
     most_in = mean_in if count.calls and not count.unknown else bound_in
@@ -326,6 +335,7 @@ def _summed(step: StepProgram, count: _Count, history: History, bound_in: int | 
         is_measured=out.is_measured,
         cost_usd=certain,
         worst_usd=worst,
+        is_selected=step.may_ask,
     )
 
 

@@ -40,7 +40,8 @@ class StepProgram:
     """One step, ready to walk.
 
     `use` is what may be done with stored answers, `is_settled` whether failures replay. `awaited` are the steps that
-    an item of a lane waits for before this one: all needs but those that are read for all items together.
+    an item of a lane waits for before this one: all needs but those that are read for all items together. `may_ask`
+    is false for a step that is not selected, `is_wanted` for one that no selected step needs.
     """
 
     linked: LinkedStep
@@ -55,6 +56,8 @@ class StepProgram:
     use: CacheUse = "auto"
     is_settled: bool = False
     awaited: frozenset[str] = frozenset()
+    may_ask: bool = True
+    is_wanted: bool = True
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from runner.core.outcome import Failure, FailureKind, Outcome, Status
 from runner.core.workflow import Step
 from runner.link.linked import Lane
 from runner.link.stages import Stage
-from runner.plan.advance import Scope, hole_in_words, is_absorbed, is_hole, view_of
+from runner.plan.advance import Scope, hole_in_words, is_absorbed, is_hole, upstream_failure, view_of
 from runner.plan.items import ROOT_ITEM, Item, Row, identify
 from runner.plan.program import Program, listed
 from runner.templates.problems import RenderFailed
@@ -119,7 +119,7 @@ class RunState:
             if ended.status is Status.GOOD:
                 continue
             if not is_hole(ended, self.program.steps[need].linked.step):
-                self.lane_failures[lane.name] = Failure(FailureKind.UPSTREAM, f"step '{need}' failed")
+                self.lane_failures[lane.name] = upstream_failure(need, ended)
                 return False
             if any(use.step == need and not use.is_soft for use in lane.uses):
                 self.lane_skips.setdefault(lane.name, hole_in_words(ended))
@@ -193,6 +193,9 @@ class RunState:
         reason = ""
         if lane in self.lane_skips:
             return Outcome(name, "", Status.SKIPPED, because=self.lane_skips[lane])
+        unselected = self._unselected(name) if tally.blocked or lane in self.lane_failures else None
+        if unselected is not None:
+            return Outcome(name, "", Status.BLOCKED, because=unselected.message, failure=unselected)
         if lane in self.lane_failures:
             reason = self.lane_failures[lane].message
         elif tally.failed or tally.blocked:
@@ -203,6 +206,13 @@ class RunState:
         if reason:
             return Outcome(name, "", Status.BLOCKED, because=reason, failure=Failure(FailureKind.UPSTREAM, reason))
         return Outcome(name, "", Status.GOOD)
+
+    def _unselected(self, name: str) -> Failure | None:
+        """Why the first item that is neither selected nor stored was not asked."""
+        lane = self.program.steps[name].linked.lane
+        ends = (outcomes[name].failure for outcomes in self.results.get(lane, ()) if name in outcomes)
+        failures = (self.lane_failures.get(lane), *ends)
+        return next((one for one in failures if one is not None and one.kind is FailureKind.NOT_SELECTED), None)
 
     def is_enough(self, name: str) -> bool:
         """Whether enough items are good: the share of `min_success`, by default at least one of a fan-out."""

@@ -54,6 +54,8 @@ def _listed(step: Mapping[str, Json]) -> tuple[str, ...]:
 def state_in_words(step: Mapping[str, Json]) -> str:
     """`cached`, `call`, or the numbers where there are many items."""
     items = step["items"]
+    if step["fate"] == "not selected":
+        return "not selected"
     if items is None:
         return "may call (the list is not known yet)"
     if items <= 1 and step["calls"] <= 1:
