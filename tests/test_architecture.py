@@ -38,6 +38,7 @@ HOMES = {
     "jsonschema_rs": {"output"},
     "referencing": {"output"},
     "httpx": {"transport"},
+    "google": {"transport"},
     "xllamacpp": {"transport"},
     "diskcache": {"store"},
     "rich": {"cli"},

@@ -18,6 +18,10 @@ def complete_route(route: Route, files: ProjectFiles, environ: Mapping[str, str]
     provider = route.provider
     if provider.dialect == "scripted":
         return _scripted(route, files)
+    if provider.dialect == "vertex":
+        from runner.transport.vertex import locate
+
+        return replace(route, provider=locate(provider, environ))
     if provider.dialect == "llama" and not provider.is_builtin:
         return _own_weights(route, files, environ)
     return route

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from runner.app.types import RunOptions
 from runner.config.load import ProjectFiles
@@ -47,7 +48,8 @@ def secrets_of(options: RunOptions) -> Secrets:
 def not_ready(route: Route, secrets: Secrets, options: RunOptions) -> Problem | None:
     """Why a route cannot be asked: no key, no consent, no weights, no engine."""
     if route.provider.dialect != "llama":
-        return secrets.check(route.provider)
+        problem = secrets.check(route.provider)
+        return problem if route.provider.dialect != "vertex" else _vertex_not_ready(route, problem, options)
     from runner.transport.llama_process import check_engine
     from runner.transport.weights import find_weights
 
@@ -58,13 +60,24 @@ def not_ready(route: Route, secrets: Secrets, options: RunOptions) -> Problem | 
     return found if isinstance(found, Problem) else None
 
 
+def _vertex_not_ready(route: Route, problem: Problem | None, options: RunOptions) -> Problem | None:
+    from runner.transport.vertex import check_vertex, takes_tokens
+
+    if problem is None and takes_tokens(route.provider):
+        return check_vertex(route.provider, environ_of(options))
+    if problem is not None and problem.code == "missing-key":
+        return replace(problem, fix=f"{problem.fix}, or GOOGLE_CLOUD_PROJECT=YOUR_PROJECT with credentials of its own")
+    return problem
+
+
 def make_transport(secrets: Secrets, options: RunOptions, files: ProjectFiles) -> Transport:
     """One transport for all dialects; each is made when it is first needed."""
 
     def http() -> Transport:
         from runner.transport.port import HttpTransport
+        from runner.transport.tokens import Tokens
 
-        return HttpTransport(secrets, failure_of)
+        return HttpTransport(secrets, failure_of, tokens=Tokens(environ_of(options)))
 
     def llama() -> Transport:
         from runner.transport.llama_process import LlamaTransport

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
@@ -19,6 +19,8 @@ from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.request import Request
 from runner.transport.secrets import Secret, Secrets, check_address, host_of, is_loopback, redact
+from runner.transport.tokens import Tokens
+from runner.transport.vertex import place, takes_tokens
 from runner.transport.wire import Delivery, TooLarge, UnknownEncoding, read_body, read_error, translate
 
 CONNECT_S: Final = 10.0
@@ -33,17 +35,33 @@ _KEY_HEADERS: Final = {"gemini": "x-goog-api-key", "vertex": "x-goog-api-key", "
 FailureOf = Callable[[Request, int, Mapping[str, str], bytes], Failure]
 
 
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """A request, where it goes, and the headers that say who asks."""
+
+    url: httpx.URL
+    request: Request
+    credentials: list[tuple[str, str]]
+
+
 class HttpTransport:
     """Fills `Transport` for every provider that is reached over HTTP; one connection pool for all of them.
 
     `failure_of` is the dialect's reading of a status other than 200. `inner` replaces the network (tests, and
-    users who bring their own httpx transport). The bound on requests at once is not here but in `execute`.
+    users who bring their own httpx transport), `tokens` gives access tokens to the providers that
+    take them. The bound on requests at once is not here but in `execute`.
     """
 
     def __init__(
-        self, secrets: Secrets, failure_of: FailureOf, *, inner: httpx.AsyncBaseTransport | None = None
+        self,
+        secrets: Secrets,
+        failure_of: FailureOf,
+        *,
+        inner: httpx.AsyncBaseTransport | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self._secrets = secrets
+        self._tokens = tokens
         self._failure_of = failure_of
         self._inner = inner
         self._clients: dict[bool, httpx.AsyncClient] = {}
@@ -54,9 +72,13 @@ class HttpTransport:
         url = _address(provider, request)
         secret = self._key(provider)
         delivery = Delivery(provider.name, timeout_s, is_sent=self._inner is not None)
+        outgoing = _Outgoing(url, request, [*_credentials(request, secret), *self._secrets.headers_for(provider)])
         try:
             async with asyncio.timeout(timeout_s):
-                status, headers, body = await self._exchange(provider, url, request, secret, delivery)
+                if takes_tokens(provider):
+                    status, headers, body, secret = await self._exchange_with_token(outgoing, delivery)
+                else:
+                    status, headers, body = await self._exchange(outgoing, delivery)
         except TimeoutError:
             raise CallFailed(delivery.late()) from None
         except (httpx.HTTPError, httpx.InvalidURL, TooLarge, UnknownEncoding) as error:
@@ -67,7 +89,7 @@ class HttpTransport:
         failure = _moved(provider, status, headers) or self._failure_of(request, status, headers, body)
         if failure.kind is FailureKind.NOT_FOUND:
             failure = replace(failure, message=f"{failure.message} ({_asked(route, url)})")
-        message = redact(failure.message, self._secrets.known(provider))
+        message = redact(failure.message, [*self._secrets.known(provider), *([secret] if secret else [])])
         raise CallFailed(replace(failure, message=message, status=failure.status or status))
 
     async def aclose(self) -> None:
@@ -76,18 +98,30 @@ class HttpTransport:
             for client in clients:
                 await client.aclose()
 
-    async def _exchange(
-        self, provider: Provider, url: httpx.URL, request: Request, secret: Secret | None, delivery: Delivery
-    ) -> tuple[int, dict[str, str], bytes]:
-        client = self._client_for(url)
-        outgoing = client.build_request(
+    async def _exchange_with_token(
+        self, outgoing: _Outgoing, delivery: Delivery
+    ) -> tuple[int, dict[str, str], bytes, Secret]:
+        """A token may run out before its time: once, another one is fetched. What is refused so was never answered."""
+        tokens = self._tokens
+        assert tokens is not None, "a provider that takes tokens needs a source of them"
+        bearer = await tokens.bearer()
+        answer = await self._exchange(replace(outgoing, credentials=bearer.headers()), delivery)
+        if answer[0] == 401:
+            tokens.forget(bearer)
+            bearer = await tokens.bearer()
+            answer = await self._exchange(replace(outgoing, credentials=bearer.headers()), delivery)
+        return *answer, bearer.secret
+
+    async def _exchange(self, outgoing: _Outgoing, delivery: Delivery) -> tuple[int, dict[str, str], bytes]:
+        client = self._client_for(outgoing.url)
+        message = client.build_request(
             "POST",
-            url,
-            content=request.body,
-            headers=[*_headers(request), *_credentials(request, secret), *self._secrets.headers_for(provider)],
+            outgoing.url,
+            content=outgoing.request.body,
+            headers=[*_headers(outgoing.request), *outgoing.credentials],
             extensions={"trace": delivery.trace},
         )
-        response = await client.send(outgoing, stream=True)
+        response = await client.send(message, stream=True)
         delivery.is_sent = True
         async with aclosing(response):
             headers = {name.lower(): value for name, value in response.headers.items()}
@@ -140,7 +174,7 @@ def _address(provider: Provider, request: Request) -> httpx.URL:
     if problem is not None:
         raise CallFailed(Failure(FailureKind.BAD_REQUEST, problem.message), requests=0)
     try:
-        url = httpx.URL(provider.base_url.rstrip("/") + request.endpoint)
+        url = httpx.URL(provider.base_url.rstrip("/") + place(provider, request.endpoint))
     except httpx.InvalidURL:
         raise CallFailed(_bad_url(provider), requests=0) from None
     if not request.endpoint.startswith("/") or url.host != host_of(provider.base_url):

@@ -61,6 +61,13 @@ def test_vertex_takes_the_same_body_at_its_own_path(route_to: RouteTo, full_call
     assert gemini.options - VertexDialect.options == {"enableEnhancedCivicAnswers", "serviceTier", "store"}
 
 
+def test_project_and_location_are_not_in_the_key(route_to: RouteTo, full_call: Call) -> None:
+    route = route_to("vertex")
+    settings = {"project": "shop", "location": "europe-west4"}
+    placed = replace(route, provider=replace(route.provider, base_url="https://x", key_env="", settings=settings))
+    assert VertexDialect().encode(full_call, placed) == VertexDialect().encode(full_call, route)
+
+
 def test_an_older_model_is_told_its_level_in_tokens(route_to: RouteTo, ask: Ask) -> None:
     route = route_to("gemini", model="gemini-2.5-flash")
     route = replace(route, facts=replace(route.facts, thinking_words={"none": 0, "low": 1024}))
