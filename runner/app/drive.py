@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from runner.core.errors import CallNeeded, RunnerError, StorageError
 from runner.core.events import Event, Noted, Settled, StepExpected
+from runner.core.frozen import dataclass
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
 from runner.core.ports import Answers, EventSink
 from runner.core.problem import Problem

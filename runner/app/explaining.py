@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from runner.core.frozen import dataclass
 from runner.plan.advance import Ask
 from runner.plan.explain import Change, changes, nearest_entry, reason
 from runner.record.places import Place, PlaceEntry, places_of

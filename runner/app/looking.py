@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from runner.app.explaining import Explainer
 from runner.app.keeping import recordings_of
 from runner.app.preparing import Prepared
 from runner.app.types import RunOptions
+from runner.core.frozen import dataclass
 from runner.plan.estimate import History
 from runner.plan.plan import Plan, make_plan
 from runner.plan.stages import RunState

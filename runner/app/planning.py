@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from runner.app.explaining import Difference
@@ -12,6 +11,7 @@ from runner.app.preparing import prepare_project
 from runner.app.selecting import prepare_selected
 from runner.app.types import RunOptions
 from runner.core.errors import NothingSelected
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
 from runner.plan.plan import Plan, PlannedCall
 from runner.plan.shape import StepShape, shape_of

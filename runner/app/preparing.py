@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +18,7 @@ from runner.catalog.cost import cost_usd
 from runner.catalog.thinking import thinking_for
 from runner.config.load import load_values
 from runner.core.errors import FileError, RunnerError, UsageError
+from runner.core.frozen import dataclass
 from runner.core.model import Route
 from runner.core.problem import Problem, listed, nearest
 from runner.core.response import Usage

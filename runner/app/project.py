@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
+import runner.catalog
 from runner.catalog.facts import Catalog, parse_catalog
 from runner.catalog.resolve import resolve, warnings_for
 from runner.checks import check as run_checks
 from runner.checks.context import CheckContext
 from runner.config.load import ProjectFiles, load_settings, load_values, load_workflow
 from runner.core.errors import FileError
+from runner.core.frozen import dataclass
 from runner.core.model import Provider, Route
 from runner.core.ports import Dialect
 from runner.core.problem import Problem, in_order
@@ -47,7 +48,7 @@ class Project:
 @cache
 def catalogue() -> Catalog:
     """The model facts that the package ships."""
-    source = resources.files("runner.catalog") / "models.yaml"
+    source = Path(runner.catalog.__file__).with_name("models.yaml")
     value, problems = load_values(source.read_bytes(), "models.yaml")
     assert not problems, problems
     return parse_catalog(value)

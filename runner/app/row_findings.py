@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import BinaryIO
 
 from runner.app.data import open_rows
 from runner.config.load import ProjectFiles
 from runner.core.errors import FileError
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 from runner.core.workflow import DataSource, Workflow

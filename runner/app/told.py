@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.outcome import Status
 from runner.core.problem import Problem, listed, nearest
 from runner.plan.failures import reason

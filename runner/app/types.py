@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome
 from runner.core.problem import Problem
 from runner.record.summary import RunSummary

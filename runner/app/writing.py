@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.canonical import Json
 from runner.core.errors import StorageError
+from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome, Status
 from runner.core.problem import Problem
 from runner.core.span import Span

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.model import THINKING_LEVELS, LongPrice, ModelFacts, Price, Provider, StructuredMode
 
 

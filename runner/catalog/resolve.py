@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from runner.catalog.cost import cost_usd
 from runner.catalog.facts import Catalog, facts_for, parse_catalog
 from runner.catalog.thinking import thinking_for
+from runner.core.frozen import dataclass
 from runner.core.model import Price, Provider, Route
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from runner.core.frozen import dataclass
 from runner.core.model import Route
 from runner.core.ports import Dialect, ReadFile
 from runner.core.problem import Problem

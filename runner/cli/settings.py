@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from runner.core.errors import UsageError
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
 
 COLORS = ("auto", "always", "never")

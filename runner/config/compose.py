@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import yaml
 
@@ -17,6 +17,7 @@ from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNo
 from runner.config.scalars import NotANumber, resolve_plain
 from runner.config.yaml_mistakes import explain_syntax, unquoted_template
 from runner.core.canonical import MAX_DEPTH, Json
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem
 from runner.core.span import Origin, Span
 

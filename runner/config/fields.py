@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TypeAlias
+
+from runner.core.frozen import dataclass
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 NAME_IN_WORDS = "a letter or _, then letters, digits, _ and -"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNode, mapping_of, to_value
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.span import Span
 from runner.core.workflow import Expression
 

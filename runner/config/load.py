@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 
 from runner.config.nodes import Node, to_value
@@ -16,6 +16,7 @@ from runner.config.workflow_file import read_workflow
 from runner.config.yaml_nodes import MAX_BYTES, parse_yaml
 from runner.core.canonical import Json
 from runner.core.errors import FileError
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem, nearest
 from runner.core.span import Span
 from runner.core.suite import Suite

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from runner.config.keys import Keys
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNode, to_value
@@ -11,6 +10,7 @@ from runner.config.step_file import StepReader
 from runner.config.suite_grammar import AXIS_WORDS
 from runner.config.suite_values import ValueReader
 from runner.core.canonical import Json, canonical
+from runner.core.frozen import dataclass
 from runner.core.span import Span
 from runner.core.suite import Axis, CellPattern, Change, Comparison, InputChange, Matrix, Option, StepChange
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from runner.core.canonical import Json, escape_pointer
+from runner.core.frozen import dataclass
 from runner.core.span import Origin, Span
 
 Style = Literal["plain", "single", "double", "literal", "folded"]

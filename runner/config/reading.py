@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from runner.config.nodes import MappingNode, Node, pointer_spans, to_value
 from runner.config.yaml_nodes import decode, parse_yaml
 from runner.core.errors import FileError
+from runner.core.frozen import dataclass
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem
 from runner.core.span import Origin, Span

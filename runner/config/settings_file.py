@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from runner.config.fields import NAME_IN_WORDS, PATH, VARIABLE, Key, Names, Number, Record, Shapes, Text
@@ -15,6 +14,7 @@ from runner.config.verify import Findings, verify
 from runner.config.wording import Place
 from runner.config.workflow_file import read_models
 from runner.config.workflow_grammar import FORMAT_NUMBER, MODELS
+from runner.core.frozen import dataclass
 from runner.core.model import LongPrice, Price, Provider
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import cast
 
 from runner.config.keys import Keys, as_expression
@@ -13,6 +13,7 @@ from runner.config.reading import Reading, base_of
 from runner.config.verify import is_misspelt
 from runner.config.workflow_grammar import STEP
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem
 from runner.core.span import Span
 from runner.core.workflow import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Literal, cast
 
 from runner.config.keys import Keys, as_expression, as_text
@@ -12,6 +11,7 @@ from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNo
 from runner.config.reading import Reading
 from runner.config.step_file import seconds_of
 from runner.config.verify import value_form
+from runner.core.frozen import dataclass
 from runner.core.span import Span
 from runner.core.suite import (
     Assertion,

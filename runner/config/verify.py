@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import combinations
 
 from runner.config.fields import (
@@ -43,6 +43,7 @@ from runner.config.wording import (
     with_article,
     wrong_type,
 )
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
 
 # Keywords of a JSON Schema under which text is data or a pattern, so that braces may be meant.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from runner.config.fields import (
     Expr,
@@ -21,6 +20,7 @@ from runner.config.fields import (
     kind_in_words,
 )
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNode
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 

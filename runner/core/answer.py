@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.outcome import FailureKind, Source
 
 

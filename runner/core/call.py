@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 
 Role = Literal["user", "assistant"]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.outcome import Attempt, Outcome
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.response import Usage
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from runner.core.answer import StoredAnswer
 from runner.core.call import Call
 from runner.core.canonical import Json
 from runner.core.events import Event
+from runner.core.frozen import dataclass
 from runner.core.model import ModelFacts, Route
 from runner.core.outcome import Failure
 from runner.core.request import Request

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from runner.core.frozen import dataclass
 from runner.core.span import Span
 
 Severity = Literal["error", "warning"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 from runner.core.canonical import ordered
+from runner.core.frozen import dataclass
 
 # Version of the key format itself. Raising it invalidates every stored answer: a major release.
 KEY_FORMAT = 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from runner.core.frozen import dataclass
 
 TAB_STOP = " "
 

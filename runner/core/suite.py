@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.span import Span
 from runner.core.workflow import DataFormat, Expression, Located, SchemaSource, Step
 

@@ -8,10 +8,11 @@ object's own place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.model import Price, Provider
 from runner.core.span import Origin, Span
 

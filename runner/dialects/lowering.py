@@ -7,9 +7,10 @@ changing what the model would answer is listed as refused. The author's order is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runner.core.canonical import Json, escape_pointer
+from runner.core.frozen import dataclass
 from runner.core.ports import LoweredSchema
 from runner.dialects.keywords import ASSERTIONS, FORMATS, MANY, NAMED, ONE, type_of_value
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.ports import LoweredSchema
 from runner.dialects.keywords import allows_null, is_object_schema, subschemas, target_of, types_of
 from runner.dialects.lowering import Found, Node, Place, Subset, finish_reference, infer_type, lower_node, modernise

@@ -6,9 +6,9 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from runner.core.answer import StoredAnswer
+from runner.core.frozen import dataclass
 from runner.core.ports import Answers
 
 MAX_BATCH = 256

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from runner.core.answer import StoredAnswer
 from runner.core.events import AttemptMade, Settled
+from runner.core.frozen import dataclass
 from runner.core.outcome import Failure
 from runner.core.ports import EventSink
 from runner.plan.advance import Answered, Ask, ItemState, Move, Scope, advance, begin

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
+from runner.core.frozen import dataclass
 from runner.core.outcome import RETRIED_KINDS, Failure
 
 DEFAULT_RETRIES: Final = 4

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runner.core.call import Role
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem
 from runner.core.workflow import OutputTable, OutputValue, Step, Workflow
 from runner.link.readings import Typing

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.span import Span
 from runner.core.workflow import Expression, Template
 from runner.link.paths import Gap, Typed, type_at, words_at

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 from runner.core.workflow import Step, Workflow

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.outcome import FailureKind
 from runner.core.ports import ReadFile
 from runner.core.workflow import SchemaSource, Step, Workflow

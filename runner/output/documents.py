@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from urllib.parse import quote, unquote
 
 from runner.core.canonical import Json, NotJson, ensure_json, ordered
 from runner.core.errors import RunnerError
+from runner.core.frozen import dataclass
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runner.core.canonical import MAX_DEPTH, Json, escape_pointer
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem, nearest
 from runner.core.span import Span
 from runner.output.problems import SchemaProblems

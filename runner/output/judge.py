@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 import orjson
 
 from runner.core.call import Call, Message
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.outcome import Failure, FailureKind, Violation
 from runner.core.response import Finish, Response
 from runner.output.parse import NotParsed, parse_json

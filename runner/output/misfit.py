@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from runner.core.canonical import Json, escape_pointer
+from runner.core.frozen import dataclass
 
 Path: TypeAlias = tuple[str | int, ...]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from urllib.parse import unquote
 
 from runner.core.canonical import MAX_DEPTH, Json, NotJson, digest, ensure_json, escape_pointer, ordered
+from runner.core.frozen import dataclass
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem
 from runner.core.span import Span

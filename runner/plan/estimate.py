@@ -6,10 +6,9 @@ took on average, else the cap of the step or the model, as an upper bound.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from runner.core.call import Call
 from runner.core.canonical import ordered
+from runner.core.frozen import dataclass
 from runner.core.model import ModelFacts, Price
 
 BYTES_PER_TOKEN = 4

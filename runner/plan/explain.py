@@ -7,9 +7,9 @@ upstream:STEP, system, schema, sample, salt, key-format; `execute/` adds forced,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 
 _MISSING = object()
 MAX_SHOWN = 40

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from runner.core.canonical import Json, NotJson, digest_of, ensure_json
+from runner.core.frozen import dataclass
 
 ID_DIGITS = 10
 

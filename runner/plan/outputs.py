@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome, Status
 from runner.link.linked import LinkedOutput
 from runner.link.scope import Use

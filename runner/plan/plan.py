@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from runner.core.answer import StoredAnswer
 from runner.core.canonical import ordered
+from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome, Status
 from runner.link.stages import Stage
 from runner.plan.advance import ItemState, Scope, advance, begin

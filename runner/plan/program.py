@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runner.core.call import Call, Message
 from runner.core.canonical import Json, canonical, digest, digest_of
+from runner.core.frozen import dataclass
 from runner.core.model import Route
 from runner.core.ports import Dialect
 from runner.core.problem import Problem

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from runner.core.errors import NothingSelected, UsageError
+from runner.core.frozen import dataclass
 from runner.core.outcome import Failure, FailureKind, Outcome
 from runner.core.problem import Problem, listed, nearest
 from runner.plan.program import Program, StepProgram

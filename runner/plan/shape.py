@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from runner.core.frozen import dataclass
 from runner.core.model import Route
 from runner.link.linked import Linked
 from runner.link.stages import needs_of

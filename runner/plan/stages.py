@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
 from runner.core.workflow import Step
 from runner.link.linked import Lane

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.outcome import ANSWER_KINDS
 from runner.record.folders import JOURNAL, list_runs
 from runner.record.journal import read_journal

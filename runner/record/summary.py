@@ -7,7 +7,7 @@ makes the sum unknown (None), never 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -15,6 +15,7 @@ import orjson
 
 from runner.core.canonical import Json
 from runner.core.events import AttemptMade, Event, RunFinished, RunStarted, Settled, StepExpected
+from runner.core.frozen import dataclass
 from runner.core.outcome import ANSWER_KINDS, Attempt, FailureKind, Outcome, Source, Status
 from runner.record.folders import SUMMARY, write_record_file
 

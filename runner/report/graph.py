@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.report.plan_text import SYMBOLS, state_in_words
 
 NO_STATE: Final = "no items"

@@ -8,8 +8,9 @@ far as the order allows. All sums are of integers and rounded halves, so that eq
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from runner.core.frozen import dataclass
 
 SWEEPS = 8
 PULLS = 6

@@ -9,12 +9,12 @@ import codecs
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import orjson
 
 from runner.core.canonical import MAX_DEPTH, Json, NotJson, ensure_json
+from runner.core.frozen import dataclass
 
 MAX_ROW_BYTES = 64 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024

@@ -6,7 +6,8 @@ import heapq
 import tempfile
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from runner.core.frozen import dataclass
 
 RUN = 65_536
 MOST_KEPT = 10_000

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from runner.core.answer import StoredAnswer
+from runner.core.frozen import dataclass
 from runner.core.outcome import Source
 from runner.core.ports import Store
 from runner.store.entry import DamagedEntry, decode_entry, encode_entry

@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -20,6 +20,7 @@ import orjson
 
 from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json, canonical, digest
+from runner.core.frozen import dataclass
 from runner.store.entry import DamagedEntry, safe_ingredients
 from runner.store.lock import one_at_a_time
 from runner.store.recording_text import format_recording, parse_recording

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 
 # How much work passes between two looks at the clock.
 _LOOK_EVERY = 1_000_000

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import TracebackType
 
 from jinja2 import Template as JinjaTemplate
 from jinja2 import nodes
 from jinja2.lexer import newline_re
 
+from runner.core.frozen import dataclass
 from runner.core.span import Origin, Span
 from runner.templates.environment import Environment
 from runner.templates.places import place_of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from jinja2 import nodes
 
+from runner.core.frozen import dataclass
 from runner.core.span import Span
 
 ELEMENT = "[]"

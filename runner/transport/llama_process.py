@@ -17,12 +17,13 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
 from runner.core.canonical import Json
 from runner.core.errors import RunnerError
+from runner.core.frozen import dataclass
 from runner.core.model import Provider, Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed

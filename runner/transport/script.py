@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from runner.core.canonical import Json, NotJson, ensure_json, ordered
 from runner.core.errors import FileError
+from runner.core.frozen import dataclass
 from runner.core.outcome import Failure, FailureKind
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import quote, urlsplit
 
 from runner.core.errors import FileError
+from runner.core.frozen import dataclass
 from runner.core.model import Provider
 from runner.core.problem import Problem, listed
 

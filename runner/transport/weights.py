@@ -8,11 +8,11 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from runner.core.errors import FileError
+from runner.core.frozen import dataclass
 from runner.core.model import Provider
 from runner.core.problem import Problem
 

@@ -8,11 +8,11 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from runner.core.frozen import dataclass
 from runner.core.outcome import Failure, FailureKind
 
 _GZIP_OR_ZLIB = 47  # zlib's own number for "look at the header"
