@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from runner.app.planning import PlanReport, StepList
     from runner.app.project import Project
     from runner.app.session import Session
+    from runner.config.load import ProjectFiles
     from runner.core.answer import StoredAnswer
+    from runner.core.model import Route
 
 INTERRUPTED = 130
 DEFECT = 70
@@ -29,17 +31,30 @@ def check(paths: Sequence[Path], *, models: Mapping[str, str] | None = None) -> 
     """All findings of some workflow files, without any call, network or key."""
     from runner.app.project import open_project
     from runner.app.routes import complete_route
+    from runner.config.including import is_suite_name
 
     problems: list[Problem] = []
     sources: dict[str, str] = {}
     names: list[str] = []
     walked: set[tuple[Path, Span]] = set()
+
+    def complete(route: Route, files: ProjectFiles) -> Route | Problem:
+        return complete_route(route, files, os.environ)
+
     for path in paths:
-        project = open_project(path, models or {}, lambda route, files: complete_route(route, files, os.environ))
-        problems += project.problems
-        problems += _row_problems(project, walked)
-        sources |= project.sources
-        names.append(project.files.display(path))
+        project: Project | None
+        if is_suite_name(path.name):
+            from runner.app.suites import open_suite
+
+            opened = open_suite(path, models or {}, complete)
+            files, project, found, read = opened.files, opened.project, opened.problems, opened.sources
+        else:
+            project = open_project(path, models or {}, complete)
+            files, found, read = project.files, project.problems, project.sources
+        problems += found
+        problems += _row_problems(project, walked) if project is not None else ()
+        sources |= read
+        names.append(files.display(path))
     return CheckReport(tuple(in_order(problems)), sources, tuple(names))
 
 

@@ -76,17 +76,17 @@ def open_project(
     linked = None
     routes: dict[str, Route] = {}
     if loaded.workflow is not None:
-        reader = _Recorder(files, sources)
+        reader = Recorder(files, sources)
         environment = make_environment(reader.read)
         linked = link(loaded.workflow, environment, reader.read)
         problems += linked.problems
-        routes, wrong = _routes(loaded.workflow, settings.settings, models, files, complete)
+        routes, wrong = routes_of(loaded.workflow, settings.settings, models, files, complete)
         problems += wrong
         context = CheckContext(
             linked,
             routes,
             dialect_of,
-            find=lambda name: _find(files, name),
+            find=lambda name: find_file(files, name),
             files=frozenset(loaded.files),
             given=given,
             read=reader.read,
@@ -106,7 +106,7 @@ def open_project(
     )
 
 
-def _find(files: ProjectFiles, path: str) -> Problem | None:
+def find_file(files: ProjectFiles, path: str) -> Problem | None:
     try:
         files.locate(path)
     except FileError as error:
@@ -114,7 +114,7 @@ def _find(files: ProjectFiles, path: str) -> Problem | None:
     return None
 
 
-class _Recorder:
+class Recorder:
     """Reads files for templates and schemas, keeping texts so that problems can show their lines."""
 
     def __init__(self, files: ProjectFiles, sources: dict[str, str]) -> None:
@@ -131,7 +131,7 @@ def dialect_of(route: Route) -> Dialect:
     return DIALECTS[route.provider.dialect]
 
 
-def _routes(
+def routes_of(
     workflow: Workflow,
     settings: Settings,
     models: Mapping[str, str],

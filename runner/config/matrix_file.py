@@ -45,25 +45,25 @@ class MatrixReader:
         node = entry.value
         if isinstance(node, SequenceNode):
             for item in node.items:
-                change = self._change(entry.key, item)
+                change = self._change(entry.key, item, item.span)
                 if change is not None:
                     yield Option(_name(item), to_value(item), (change,), item.span)
         elif isinstance(node, MappingNode) and "." not in entry.key:
             for variant in node.entries:
                 inner = variant.value.entries if isinstance(variant.value, MappingNode) else ()
-                changes = (self._change(one.key, one.value) for one in inner)
+                changes = (self._change(one.key, one.value, one.key_span) for one in inner)
                 found = tuple(change for change in changes if change is not None)
                 yield Option(variant.key, variant.key, found, variant.key_span)
 
-    def _change(self, target: str, node: Node) -> Change | None:
+    def _change(self, target: str, node: Node, span: Span) -> Change | None:
         if id(node) in self.values.rejected:
             return None
         if target.startswith(_INPUTS):
             value = self.values.value(node)
-            return None if value is None else InputChange(target.removeprefix(_INPUTS), value, node.span)
+            return None if value is None else InputChange(target.removeprefix(_INPUTS), value, span)
         step, _, key = target.partition(".")
         part = self.steps.part(step, Entry(key, node.span, node))
-        return StepChange(step, key, part, node.span)
+        return StepChange(step, key, part, span)
 
     def comparison(self, keys: Keys) -> Comparison | None:
         inner = keys.below("compare")

@@ -41,7 +41,7 @@ def read_suite(node: Node, file: str, reading: Reading) -> Suite | None:
         reading.problems.append(Problem("missing-key", message, keys.place("include"), "cases, or cases_from"))
     return Suite(
         span=Span(file, 1, 1),
-        spans={entry.key: entry.value.span for entry in top.entries},
+        spans={**{entry.key: entry.value.span for entry in top.entries}, **_given_spans(keys)},
         file=file,
         name=keys.text("name") or stem(file),
         workflow=reader.path(keys, "workflow"),
@@ -58,6 +58,10 @@ def read_suite(node: Node, file: str, reading: Reading) -> Suite | None:
         budget=reader.budget(keys),
         tags=keys.texts("tags"),
     )
+
+
+def _given_spans(keys: Keys) -> dict[str, Span]:
+    return {f"with.{entry.key}": entry.key_span for entry in keys.entries("with")}
 
 
 class _Reader:
@@ -80,7 +84,7 @@ class _Reader:
         keys = self._keys(entry)
         return Case(
             span=entry.key_span,
-            spans={f"with.{one.key}": one.key_span for one in keys.entries("with")},
+            spans=_given_spans(keys),
             name=entry.key,
             values=self.values.values(keys.entries("with")),
             expect=self.values.expectation(keys),
@@ -97,7 +101,7 @@ class _Reader:
         own = {entry.key: entry.value.span for entry in inner.node.entries}
         return CaseSource(
             span=keys.place("cases_from"),
-            spans={**own, **{f"with.{one.key}": one.key_span for one in inner.entries("with")}},
+            spans={**own, **_given_spans(inner)},
             file=file,
             glob=self.path(inner, "glob"),
             format=FORMATS.get(posixpath.splitext(file)[1], "jsonl"),

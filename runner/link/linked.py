@@ -19,7 +19,7 @@ from runner.core.workflow import (
     Template,
     Workflow,
 )
-from runner.link.parts import Lane, Linked, LinkedMessage, LinkedOutput, LinkedStep
+from runner.link.parts import BESIDE, Lane, Linked, LinkedMessage, LinkedOutput, LinkedStep, TextBeside
 from runner.link.readings import ReadText, Typing, type_readings
 from runner.link.scope import Place, Use, name_problem, use_of
 from runner.link.stages import Stage, cut_stages, find_circle
@@ -38,11 +38,23 @@ _S = TypeVar("_S")
 _C = TypeVar("_C")
 
 
-def link(workflow: Workflow, environment: Environment, read: ReadFile) -> Linked:
-    """Resolve every reference once. Problems are gathered, never raised."""
-    linker = _Linker(workflow, environment, read)
+def link(
+    workflow: Workflow,
+    environment: Environment,
+    read: ReadFile,
+    *,
+    texts: Sequence[TextBeside] = (),
+    names: frozenset[str] = frozenset(),
+) -> Linked:
+    """Resolve every reference once. Problems are gathered, never raised.
+
+    `texts` stand beside the workflow (in a suite) and are typed with it; `names` are known to its steps beyond their own.
+    """
+    linker = _Linker(workflow, environment, read, names)
     steps = {name: linker.step(step) for name, step in workflow.steps.items()}
     outputs = tuple(linker.output(output) for output in workflow.outputs.values())
+    for text in texts:
+        linker.beside(text)
     lanes = {name: lane for name, lane in linker.lanes.items() if name}
     problems = linker.problems
     circle = find_circle(steps, lanes)
@@ -63,8 +75,9 @@ def _without_echoes(problems: Sequence[Problem]) -> tuple[Problem, ...]:
 class _Linker:
     """Walks the texts of one workflow and gathers what they read."""
 
-    def __init__(self, workflow: Workflow, environment: Environment, read: ReadFile) -> None:
+    def __init__(self, workflow: Workflow, environment: Environment, read: ReadFile, names: frozenset[str]) -> None:
         self.workflow = workflow
+        self.names = names
         self.environment = environment
         self.read = read
         self.problems: list[Problem] = []
@@ -136,7 +149,7 @@ class _Linker:
     def step(self, step: Step) -> LinkedStep:
         lane = self.lane_of[step.name]
         names = frozenset({"item", step.for_each.name}) if step.for_each else frozenset()
-        place = Place(f"step '{step.name}'", lane=lane, item_names=names, owner=step.name)
+        place = Place(f"step '{step.name}'", lane=lane, item_names=names, owner=step.name, others=self.names)
         own = replace(place, answer="output" if step.schema else "text")
         texts: list[tuple[Template | Expression, Place, str]] = []
         if step.system:
@@ -243,6 +256,10 @@ class _Linker:
         return LinkedOutput(output, lane=lane, columns=kept, column_uses=column_uses)
 
     # Texts
+
+    def beside(self, text: TextBeside) -> None:
+        self._compile(compile_expression, text.expression)
+        self._uses(text.expression, Place(text.title, others=text.names), BESIDE)
 
     def _compile(self, compile_text: Callable[[Environment, _S], _C], source: _S | None) -> _C | None:
         if source is None:

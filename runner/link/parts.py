@@ -8,13 +8,27 @@ from dataclasses import field
 from runner.core.call import Role
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem
-from runner.core.workflow import OutputTable, OutputValue, Step, Workflow
+from runner.core.workflow import Expression, OutputTable, OutputValue, Step, Workflow
 from runner.link.readings import Typing
 from runner.link.scope import Use
 from runner.link.stages import Stage
 from runner.output.schema import CompiledSchema
 from runner.templates.expression import CompiledExpression
 from runner.templates.text import CompiledTemplate
+
+BESIDE = "beside"
+
+
+@dataclass(frozen=True, slots=True)
+class TextBeside:
+    """An expression beside a workflow, such as an assertion of a suite. Its readings have the role BESIDE.
+
+    `title` is what it is called in a message, `names` are known to it besides `inputs` and `steps`.
+    """
+
+    title: str
+    expression: Expression
+    names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

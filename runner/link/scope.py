@@ -24,6 +24,7 @@ class Place:
     `lane` is "" at the root; `item_names` are the names of the fan-out's element; `answer` is "output" or "text"
     where a step's own answer can be read (ensure). `reads_data` is true for `for_each` and the rows of a table.
     `elements` has the names of repeated messages, each with the path of its element, () where that is not plain.
+    `others` are names that exist here and of which nothing is known (those of a suite).
     """
 
     title: str
@@ -33,6 +34,7 @@ class Place:
     reads_data: bool = False
     owner: str = ""
     elements: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    others: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def name_problem(reference: Reference, place: Place, workflow: Workflow) -> Prob
         return _input_problem(reference, place, workflow)
     if root == "data":
         return _data_problem(reference, place, workflow)
-    if root in place.item_names:
+    if root in place.item_names or root in place.others:
         return None
     if root == "item":
         return Problem(
@@ -160,7 +162,7 @@ def name_problem(reference: Reference, place: Place, workflow: Workflow) -> Prob
         )
     if root in ("output", "text"):
         return _own_answer_problem(root, place, span)
-    names = {"inputs", "steps", *place.item_names, *([place.answer] if place.answer else [])}
+    names = {"inputs", "steps", *place.item_names, *place.others, *([place.answer] if place.answer else [])}
     far = {**{name: f"steps.{name}" for name in workflow.steps}, **{name: f"inputs.{name}" for name in workflow.inputs}}
     far |= {name: f"data.{name}" for name in workflow.data} if place.reads_data else {}
     close = nearest(root, (*names, *far))
@@ -179,7 +181,7 @@ def name_problem(reference: Reference, place: Place, workflow: Workflow) -> Prob
 def _names_here(place: Place) -> str:
     own = {place.answer} if place.answer else set()
     data = {"data.NAME"} if place.reads_data else set()
-    return listed({"inputs.NAME", "steps.NAME.…", *place.item_names, *own, *data})
+    return listed({"inputs.NAME", "steps.NAME.…", *place.item_names, *place.others, *own, *data})
 
 
 def _input_problem(reference: Reference, place: Place, workflow: Workflow) -> Problem | None:

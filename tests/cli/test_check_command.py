@@ -115,13 +115,18 @@ def test_a_file_that_is_missing_is_exit_2_with_the_nearest(cli: Cli, app: Any) -
     assert cli("check", "nowhere/x.yaml").err == "missing-file: there is no file nowhere/x.yaml\n"
 
 
-def test_folders_give_workflows_and_leave_the_rest(cli: Cli, app: Any, project: Path, tmp_path: Path) -> None:
+def test_folders_give_workflows_and_suites_and_leave_the_rest(
+    cli: Cli, app: Any, project: Path, tmp_path: Path
+) -> None:
     files = {
         "workflows/deep/b.yml": "name: b\n'steps':\n  x: {}\n",
         "workflows/misspelt.yaml": "stpes: {}\n",
         "workflows/broken.yaml": ":\n",
         "workflows/shared.yaml": "models: {}\nx-anchor: 1\n",
         "workflows/a.suite.yaml": "cases: {}\n",
+        "workflows/more-cases.yaml": "cases: {}\njudges: {}\n",
+        "other/b.suite.yml": "workflow: x.yaml\n",
+        "other/foreign.suite.yaml": "tests: []\n",
         "other/compose.yaml": "services: {}\n",
         "other/flow.yaml": "# a comment\nsteps: {}\n",
         "other/binary.yaml": "\0\0",
@@ -137,9 +142,12 @@ def test_folders_give_workflows_and_leave_the_rest(cli: Cli, app: Any, project: 
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "linked").symlink_to(tmp_path / "other")
     (project / "gone.yaml").symlink_to(tmp_path / "nowhere.yaml")
+    (tmp_path / "other/gone.suite.yaml").symlink_to(tmp_path / "nowhere.yaml")
     assert cli("check", ".", "workflows/a.yaml").code == 0
     assert [path.as_posix() for path in app.checked] == [
+        "other/b.suite.yml",
         "other/flow.yaml",
+        "workflows/a.suite.yaml",
         "workflows/a.yaml",
         "workflows/broken.yaml",
         "workflows/deep/b.yml",

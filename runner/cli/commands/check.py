@@ -23,7 +23,7 @@ DEFAULT_FOLDER = "workflows"
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("paths", metavar="PATHS", nargs="*", type=Path,
-        help="workflow files or folders (default: workflows/, else the current folder)")  # fmt: skip
+        help="workflow and suite files, or folders (default: workflows/, else the current folder)")  # fmt: skip
     parser.add_argument("--format", type=one_of("text", "json", "github"), metavar="FORMAT",
         help="text (default), json or github (annotations)")  # fmt: skip
     parser.add_argument("--model", action="append", default=[], type=pair("ALIAS=PROVIDER/MODEL"),

@@ -1,0 +1,99 @@
+"""A suite file loaded, its workflow opened, and both checked together: everything that is known before a case runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runner.app.project import Project, Recorder, dialect_of, find_file, open_project, routes_of
+from runner.checks import check as run_checks
+from runner.checks.context import CheckContext
+from runner.checks.references import check_references
+from runner.checks.suite_texts import CASE_NAMES, texts_of
+from runner.checks.suites import SuiteContext, check_suite
+from runner.config.load import LoadedSuite, ProjectFiles, load_suite
+from runner.core.model import Route
+from runner.core.problem import Problem, in_order
+from runner.core.suite import Suite
+from runner.core.workflow import Workflow
+from runner.link.linked import Linked, link
+from runner.link.parts import BESIDE
+from runner.templates.environment import make_environment
+
+Complete = Callable[[Route, ProjectFiles], Route | Problem]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSuite:
+    """What a command knows of one suite. `project` is that of its workflow, None where that cannot be found."""
+
+    files: ProjectFiles
+    suite: Suite | None
+    project: Project | None
+    problems: tuple[Problem, ...]
+    sources: Mapping[str, str]
+
+
+def open_suite(path: Path, models: Mapping[str, str], complete: Complete) -> OpenedSuite:
+    """Load and check one suite file with its workflow. Problems are gathered, not raised."""
+    loaded = load_suite(path)
+    files = ProjectFiles(loaded.root)
+    suite = loaded.suite
+    if suite is None or not suite.workflow:
+        return OpenedSuite(files, suite, None, tuple(in_order(loaded.problems)), loaded.sources)
+    missing = find_file(files, suite.workflow)
+    if missing is not None:
+        problems = (*loaded.problems, replace(missing, span=suite.at("workflow")))
+        return OpenedSuite(files, suite, None, tuple(in_order(problems)), loaded.sources)
+    project = open_project(loaded.root / suite.workflow, models, complete)
+    sources = {**project.sources, **loaded.sources}
+    problems = (*loaded.problems, *project.problems)
+    if project.workflow is not None and project.linked is not None:
+        problems += _findings(loaded, suite, project.workflow, project, models, complete, sources)
+    return OpenedSuite(files, suite, project, tuple(in_order(problems)), sources)
+
+
+def _findings(
+    loaded: LoadedSuite,
+    suite: Suite,
+    workflow: Workflow,
+    project: Project,
+    models: Mapping[str, str],
+    complete: Complete,
+    sources: dict[str, str],
+) -> tuple[Problem, ...]:
+    """What is wrong with the suite itself, in the light of its workflow."""
+    reader = Recorder(project.files, sources)
+    judges = {name: judge for name, judge in suite.judges.items() if name not in workflow.steps}
+    judged = replace(workflow, steps={**workflow.steps, **judges})
+    linked = link(judged, make_environment(reader.read), reader.read, texts=texts_of(suite), names=CASE_NAMES)
+    routes, wrong = routes_of(replace(workflow, steps=judges), project.settings, models, project.files, complete)
+    context = CheckContext(
+        _typed(linked, is_beside=False),
+        routes,
+        dialect_of,
+        find=lambda name: find_file(project.files, name),
+        read=reader.read,
+        is_whole=False,
+    )
+    own = [*linked.problems, *wrong, *run_checks(context)]
+    found = [problem for problem in own if problem.span is not None and problem.span.file in loaded.files]
+    beside = check_references(replace(context, linked=_typed(linked, is_beside=True)))
+    # What may be absent is what an assertion is there to find out.
+    found += [problem for problem in beside if problem.code != "may-be-absent"]
+    return (*found, *check_suite(SuiteContext(suite, workflow, linked, context.find, reader.read)))
+
+
+def _typed(linked: Linked, *, is_beside: bool) -> Linked:
+    """With the readings of the suite's texts only, or without them."""
+    typing = linked.typing
+    return replace(
+        linked,
+        typing=replace(
+            typing,
+            texts=tuple(text for text in typing.texts if (text.role == BESIDE) is is_beside),
+            readings=tuple(one for one in typing.readings if (one.text.role == BESIDE) is is_beside),
+            unequal=tuple(one for one in typing.unequal if (one.text.role == BESIDE) is is_beside),
+        ),
+    )
