@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 from runner.checks.context import CheckContext
+from runner.checks.schemas import look_into, told
 from runner.core.canonical import Json
 from runner.core.problem import Problem
 from runner.core.span import Span
@@ -33,10 +34,13 @@ def _compiled(source: SchemaSource, context: CheckContext) -> Generator[Problem,
     if context.read is None:
         return None
     try:
-        return compile_schema(source, context.read)
+        schema = compile_schema(source, context.read)
     except SchemaProblems as error:
         yield from error.problems
         return None
+    if not source.is_fields:
+        yield from (told(finding, schema) for finding in look_into(schema.bundled))
+    return schema
 
 
 def misfit(title: str, value: Json, schema: CompiledSchema, span: Span) -> Problem | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import field
 from graphlib import CycleError, TopologicalSorter
 from urllib.parse import unquote
 
@@ -27,11 +29,15 @@ _MOST_STEPS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class CompiledSchema:
-    """`bundled` needs no file and keeps the author's order; `digest` is that of its bytes in this order."""
+    """`bundled` needs no file and keeps the author's order; `digest` is that of its bytes in this order.
+
+    `at` gives the place of a pointer in `bundled`, in whichever file it stands.
+    """
 
     bundled: Json
     digest: str
     source: SchemaSource
+    at: Callable[[str], Span] = field(compare=False, repr=False)
 
 
 def compile_schema(source: SchemaSource, read: ReadFile) -> CompiledSchema:
@@ -40,7 +46,7 @@ def compile_schema(source: SchemaSource, read: ReadFile) -> CompiledSchema:
     `read` is asked for files relative to the project root, and refuses those outside it.
     """
     if source.is_fields:
-        return _compiled(fields_schema(source.value, source.at), source)
+        return _compiled(fields_schema(source.value, source.at), source, lambda pointer: source.at(_in_fields(pointer)))
     if not isinstance(source.value, (dict, bool)):
         raise SchemaProblems(
             Problem("invalid-schema", "the schema is no mapping", source.at(""), expected="a JSON Schema")
@@ -52,11 +58,21 @@ def compile_schema(source: SchemaSource, read: ReadFile) -> CompiledSchema:
     problem = _oversize(bundled, documents) or _circle(bundled, documents) or _unusable(bundled, documents)
     if problem is not None:
         raise SchemaProblems(problem, documents.sources)
-    return _compiled(bundled, source)
+    return _compiled(bundled, source, lambda pointer: _place(pointer, documents))
 
 
-def _compiled(bundled: Json, source: SchemaSource) -> CompiledSchema:
-    return CompiledSchema(bundled, digest(ordered(bundled)), source)
+def _compiled(bundled: Json, source: SchemaSource, at: Callable[[str], Span]) -> CompiledSchema:
+    return CompiledSchema(bundled, digest(ordered(bundled)), source, at)
+
+
+def _in_fields(pointer: str) -> str:
+    """The pointer in the short form of what stands at a pointer in the schema that it means."""
+    found, parts = "", iter(pointer.split("/")[1:])
+    for part in parts:
+        if part not in ("properties", "items"):
+            break
+        found += "/0" if part == "items" else f"/{next(parts, '')}".rstrip("/")
+    return found
 
 
 def _oversize(bundled: Json, documents: Documents) -> Problem | None:

@@ -432,3 +432,30 @@ def test_render_needs_no_sources_for_inline_schemas() -> None:
         compiled(at_a(5))
     assert caught.value.sources == {}
     assert render(caught.value.problems[0], {}).startswith(PLACE)
+
+
+def test_every_pointer_of_a_bundle_has_its_place(files: Files) -> None:
+    read = files({"schemas/b.json": '{"type":\n"string"}'})
+    found = compiled({"properties": {"a": {"$ref": "b.json"}}}, read)
+    assert found.at("/$defs/b/type") == Span("schemas/b.json", 2, 1, 8)
+    assert found.at("/properties/a/$ref") == Span("workflows/w.yaml", 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "place"),
+    [
+        ("", 3),
+        ("/required/0", 3),
+        ("/properties", 3),
+        ("/properties/a/minimum", 4),
+        ("/properties/b/items/properties/c~1d/type", 6),
+        ("/properties/b/items/type", 5),
+    ],
+)
+def test_a_pointer_into_what_fields_mean_has_the_place_of_the_word(pointer: str, place: int) -> None:
+    spans = {
+        path: Span("w.yaml", line, 1) for path, line in {"": 3, "/a": 4, "/b": 7, "/b/0": 5, "/b/0/c~1d": 6}.items()
+    }
+    fields = {"a": "integer 1..5", "b": [{"c/d": "string"}]}
+    found = compile_schema(SchemaSource(fields, HERE, is_fields=True, spans=spans), no_files)
+    assert found.at(pointer).line == place
