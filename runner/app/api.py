@@ -12,64 +12,28 @@ from runner.app.types import CheckReport, RunOptions, RunResult
 from runner.core.canonical import Json
 from runner.core.errors import RunnerError, UsageError
 from runner.core.ports import EventSink
-from runner.core.problem import Problem, in_order
-from runner.core.span import Span
+from runner.core.problem import Problem
 
 if TYPE_CHECKING:
     from runner.app.planning import PlanReport, StepList
-    from runner.app.project import Project
     from runner.app.session import Session
-    from runner.config.load import ProjectFiles
     from runner.core.answer import StoredAnswer
-    from runner.core.model import Route
 
 INTERRUPTED = 130
 DEFECT = 70
 
 
-def check(paths: Sequence[Path], *, models: Mapping[str, str] | None = None) -> CheckReport:
-    """All findings of some workflow files, without any call, network or key."""
-    from runner.app.project import open_project
-    from runner.app.routes import complete_route
-    from runner.config.including import is_suite_name
+def check(
+    paths: Sequence[Path], *, models: Mapping[str, str] | None = None, folders: Sequence[Path] = ()
+) -> CheckReport:
+    """All findings of some workflow files, without any call, network or key.
 
-    problems: list[Problem] = []
-    sources: dict[str, str] = {}
-    names: list[str] = []
-    walked: set[tuple[Path, Span]] = set()
+    `folders` are those that were searched for the files: where one holds a whole project, files that nothing uses are
+    found too.
+    """
+    from runner.app.checking import check_files
 
-    def complete(route: Route, files: ProjectFiles) -> Route | Problem:
-        return complete_route(route, files, os.environ)
-
-    for path in paths:
-        project: Project | None
-        if is_suite_name(path.name):
-            from runner.app.suites import open_suite
-
-            opened = open_suite(path, models or {}, complete)
-            files, project, found, read = opened.files, opened.project, opened.problems, opened.sources
-        else:
-            project = open_project(path, models or {}, complete)
-            files, found, read = project.files, project.problems, project.sources
-        problems += found
-        problems += _row_problems(project, walked) if project is not None else ()
-        sources |= read
-        names.append(files.display(path))
-    return CheckReport(tuple(in_order(problems)), sources, tuple(names))
-
-
-def _row_problems(project: Project, walked: set[tuple[Path, Span]]) -> Iterator[Problem]:
-    """What is wrong with the rows that a workflow reads; what an included file declares is walked once."""
-    from runner.app.row_findings import check_rows
-
-    if project.workflow is None or project.linked is None:
-        return
-    places = {lane.data: (project.files.root, project.workflow.data[lane.data].span)
-              for lane in project.linked.lanes.values() if lane.data in project.workflow.data}  # fmt: skip
-    yield from check_rows(
-        project.workflow, [name for name, place in places.items() if place not in walked], project.files
-    )
-    walked.update(places.values())
+    return check_files(paths, models or {}, folders)
 
 
 def run(path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> RunResult:

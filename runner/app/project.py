@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import runner.catalog
+from runner.app.surroundings import Surroundings
 from runner.catalog.facts import Catalog, parse_catalog
 from runner.catalog.resolve import resolve, warnings_for
 from runner.checks import check as run_checks
@@ -39,6 +40,7 @@ class Project:
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
     read_files: tuple[str, ...]
+    context: CheckContext | None = None
 
     @property
     def has_errors(self) -> bool:
@@ -73,7 +75,7 @@ def open_project(
     settings = load_settings(loaded.root)
     problems = [*loaded.problems, *settings.problems]
     sources = {**settings.sources, **loaded.sources}
-    linked = None
+    linked, context = None, None
     routes: dict[str, Route] = {}
     if loaded.workflow is not None:
         reader = Recorder(files, sources)
@@ -91,6 +93,7 @@ def open_project(
             given=given,
             read=reader.read,
             is_whole=not any(problem.is_error for problem in loaded.problems),
+            is_named_elsewhere=Surroundings(loaded.root).is_in_suite,
         )
         problems += run_checks(context)
     return Project(
@@ -103,6 +106,7 @@ def open_project(
         problems=tuple(in_order(problems)),
         sources=sources,
         read_files=loaded.files,
+        context=context,
     )
 
 

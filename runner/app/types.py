@@ -49,11 +49,15 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """All findings of some workflow files, and the texts their places point into. `files` were checked."""
+    """All findings of some workflow files, and the texts their places point into. `files` were checked.
+
+    `notes` are worth a look and nothing more: most are as their author wants them.
+    """
 
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
     files: tuple[str, ...]
+    notes: tuple[Problem, ...] = ()
 
     @property
     def errors(self) -> int:

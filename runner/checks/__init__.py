@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from runner.checks.context import CheckContext
+from runner.checks.effects import check_effects
 from runner.checks.files import check_files
 from runner.checks.inputs import check_inputs
 from runner.checks.models import check_models
@@ -22,6 +23,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_inputs,
     check_references,
     check_unused,
+    check_effects,
 )
 
 

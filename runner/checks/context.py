@@ -17,7 +17,8 @@ class CheckContext:
     """A linked workflow, the route of each step whose model is known, and the files that the project reads.
 
     `find` says what is wrong with a file to be read, or None; `read` reads one, for schemas (None: not looked into); `given` names the data sources and inputs that the
-    command line replaces. `is_whole` is false where parts of the file could not be read.
+    command line replaces. `is_whole` is false where parts of the file could not be read. `is_named_elsewhere` says
+    whether a name of the workflow may be used by files that are no workflows, such as suites.
     """
 
     linked: Linked
@@ -28,3 +29,4 @@ class CheckContext:
     given: frozenset[str] = field(default_factory=frozenset)
     read: ReadFile | None = None
     is_whole: bool = True
+    is_named_elsewhere: Callable[[str], bool] = lambda name: False  # noqa: ARG005

@@ -12,6 +12,7 @@ from runner.config.reading import Reading
 from runner.config.verify import Findings, verify
 from runner.config.wording import Place
 from runner.core.problem import Problem
+from runner.core.span import Span
 
 SUITE_ENDINGS = (".suite.yaml", ".suite.yml")
 
@@ -43,8 +44,11 @@ def verified(node: Node, record: Record, called: str, findings: Findings) -> Map
 
 def included(
     keys: Keys, record: Record, own: tuple[str, str], reading: Reading, findings: Findings
-) -> Iterator[MappingNode]:
-    """The mappings of the included files; they may include nothing themselves. `own` is the file and what it is."""
+) -> Iterator[tuple[Span, MappingNode]]:
+    """The included files: where each is named, and its mapping. They may include nothing themselves.
+
+    `own` is the file that includes and what it is.
+    """
     file, title = own
     seen = {file}
     for item in keys.scalars("include"):
@@ -56,7 +60,7 @@ def included(
         seen.add(path)
         top = None if node is None else verified(node, record, f"the included file {path}", findings)
         if top is not None:
-            yield top
+            yield item.span, top
 
 
 def merged(

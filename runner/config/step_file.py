@@ -91,6 +91,7 @@ class StepReader:
             cache=_cache(keys),
             options=keys.value("options") or {},
             save=self._template(keys.get("save")),
+            own=frozenset(node.index),
         )
 
     def _merged(self, node: MappingNode) -> MappingNode:

@@ -32,7 +32,8 @@ def read_suite(node: Node, file: str, reading: Reading) -> Suite | None:
         reading.problems += findings.problems
         return None
     keys = Keys(top, findings.rejected)
-    tops = [top, *included(keys, INCLUDED_SUITE, (file, "the suite"), reading, findings)]
+    others = included(keys, INCLUDED_SUITE, (file, "the suite"), reading, findings)
+    tops = [top, *(other for _, other in others)]
     reading.problems += without_echoes(findings.problems, reading.problems)
     sections = {name: merged(name, noun, tops, findings, reading) for name, noun in _SECTIONS.items()}
     reader = _Reader(reading, findings)

@@ -54,7 +54,8 @@ def read_workflow(node: Node, file: str, reading: Reading) -> Workflow | None:
         reading.problems += findings.problems
         return None
     keys = Keys(top, findings.rejected)
-    tops = [top, *included(keys, INCLUDED, (file, "the workflow"), reading, findings)]
+    others = tuple(included(keys, INCLUDED, (file, "the workflow"), reading, findings))
+    tops = [top, *(other for _, other in others)]
     reading.problems += without_echoes(findings.problems, reading.problems)
     sections = {name: merged(name, noun, tops, findings, reading) for name, noun in _SECTIONS.items()}
     reader = _Reader(reading, findings)
@@ -70,6 +71,7 @@ def read_workflow(node: Node, file: str, reading: Reading) -> Workflow | None:
         data={entry.key: reader.data(entry) for entry in sections["data"]},
         steps=_steps(sections["steps"], steps),
         outputs={entry.key: output for entry in keys.entries("outputs") if (output := reader.output(entry))},
+        includes={other.span.file: span for span, other in others},
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from runner.core.frozen import dataclass
 from runner.core.span import Span
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Problem:
 def render(problem: Problem, sources: Mapping[str, str]) -> str:
     """`file:line:column: code: message`, the line with a caret, then the rows that help."""
     place = f"{problem.span}: " if problem.span else ""
-    word = "" if problem.is_error else "warning: "
+    word = "" if problem.is_error else f"{problem.severity}: "
     lines = [f"{place}{word}{problem.code}: {problem.message}"]
     excerpt = problem.span.excerpt(sources) if problem.span else ""
     if excerpt:

@@ -110,7 +110,10 @@ class CachePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Located):
-    """One named use of a model, with the defaults filled in. `prompt` is `messages` with one user entry."""
+    """One named use of a model, with the defaults filled in. `prompt` is `messages` with one user entry.
+
+    `own` are the keys that the step itself sets.
+    """
 
     name: str
     description: str = ""
@@ -140,6 +143,7 @@ class Step(Located):
     cache: CachePolicy = CachePolicy()
     options: Mapping[str, Json] = field(default_factory=dict)
     save: Template | None = None
+    own: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +203,10 @@ Output = OutputValue | OutputTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow(Located):
-    """One workflow file with its includes merged and its defaults filled in."""
+    """One workflow file with its includes merged and its defaults filled in.
+
+    `includes` has the places where the included files (relative to the root) are named.
+    """
 
     file: str
     name: str
@@ -209,6 +216,7 @@ class Workflow(Located):
     models: Mapping[str, ModelAlias] = field(default_factory=dict)
     steps: Mapping[str, Step] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
+    includes: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

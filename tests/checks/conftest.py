@@ -9,6 +9,7 @@ import pytest
 
 from runner.checks import check
 from runner.checks.context import CheckContext
+from runner.checks.unread import unread_fields
 from runner.config.load import ProjectFiles, load_workflow
 from runner.core.errors import FileError
 from runner.core.model import ModelFacts, Price, Provider, Route
@@ -47,6 +48,8 @@ def findings(tmp_path: Path) -> Callable[..., str]:
         files: Mapping[str, str] | None = None,
         given: frozenset[str] = frozenset(),
         is_reading: bool = True,
+        with_notes: bool = False,
+        named_elsewhere: frozenset[str] = frozenset(),
     ) -> str:
         for name, content in {"pyproject.toml": "", "flow.yaml": textwrap.dedent(text), **(files or {})}.items():
             path = tmp_path / name
@@ -66,7 +69,9 @@ def findings(tmp_path: Path) -> Callable[..., str]:
                 return error.problems[0]
             return None
 
-        routes = {step.name: _route(step.model) for step in loaded.workflow.steps.values() if step.model != "lost/one"}
+        models = {name: alias.use for name, alias in loaded.workflow.models.items()}
+        named = {step.name: _end_of(step.model, models) for step in loaded.workflow.steps.values()}
+        routes = {name: _route(model) for name, model in named.items() if model != "lost/one"}
         context = CheckContext(
             linked,
             routes,
@@ -75,10 +80,15 @@ def findings(tmp_path: Path) -> Callable[..., str]:
             files=frozenset(loaded.files),
             given=given,
             read=project.read if is_reading else None,
+            is_named_elsewhere=named_elsewhere.__contains__,
         )
-        return str(Told(check(context), loaded.sources))
+        return str(Told((*check(context), *unread_fields(context)) if with_notes else check(context), loaded.sources))
 
     return find
+
+
+def _end_of(name: str, aliases: Mapping[str, str]) -> str:
+    return _end_of(aliases[name], aliases) if name in aliases else name
 
 
 def _route(name: str) -> Route:

@@ -31,7 +31,7 @@ def test_nothing_is_said_of_a_correct_workflow(path: Path, findings: Findings) -
 
 
 FLOW = """\
-defaults: {model: me/any}
+defaults: {model: me/any, tags: [read-or-not]}
 inputs:
   order: {type: object, properties: {id: {type: string}, lines: {type: array, items: {type: object, properties: {sku: {type: string}}, required: [sku], additionalProperties: false}}, note: {type: string}}, required: [id, lines], additionalProperties: false}
   size: {type: integer}
@@ -185,8 +185,8 @@ def test_a_mistaken_reference_leaves_open_what_is_unused(tmp_path: Path) -> None
 
 
 def test_what_an_included_file_declares_may_be_meant_for_others(findings: Findings) -> None:
-    shared = "inputs: {spare: {type: string}}\ndata: {rows: {file: '-'}}\n"
-    flow = "include: [shared.yaml]\nsteps: {a: {model: me/any, prompt: x}}\n"
+    shared = "models: {any: me/any, spare: me/other}\ninputs: {spare: {type: string}}\ndata: {rows: {file: '-'}}\n"
+    flow = "include: [shared.yaml]\nsteps: {a: {model: any, prompt: x}}\n"
     assert findings(flow, files={"shared.yaml": shared}) == ""
 
 

@@ -61,6 +61,7 @@ class FakeApp:
     exit_code: int = 0
     status: str = "done"
     problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     error: BaseException | None = None
     rows: Sequence[object] = ()
@@ -79,10 +80,12 @@ class FakeApp:
         if self.error:
             raise self.error
 
-    def check(self, paths: Sequence[Path], *, models: Mapping[str, str] | None = None) -> CheckReport:
+    def check(
+        self, paths: Sequence[Path], *, models: Mapping[str, str] | None = None, folders: Sequence[Path] = ()
+    ) -> CheckReport:
         self._fail()
         self.checked, self.asked = list(paths), (dict(models or {}),)
-        return CheckReport(self.problems, self.sources, tuple(map(str, paths)))
+        return CheckReport(self.problems, self.sources, tuple(map(str, paths)), self.notes)
 
     def run(self, path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> RunResult:
         self.options = options

@@ -72,6 +72,19 @@ def test_json_is_one_document(cli: Cli, app: Any, words: list[str]) -> None:
     }
 
 
+NOTE = Problem("unread-field", "nothing reads 'x'", Span("workflows/a.yaml", 2, 1), severity="note")
+
+
+def test_notes_are_shown_where_more_is_asked_for(cli: Cli, app: Any) -> None:
+    app.notes, app.sources = (NOTE,), SOURCES
+    assert cli("check").out == ""
+    said = cli("check", "-v")
+    assert said.code == 0
+    assert said.out == ("workflows/a.yaml:2:1: note: unread-field: nothing reads 'x'\n    2 | x: 2\n      | ^\n")
+    assert said.err.endswith("no mistakes in 1 file · nothing was called\n")
+    assert [note["severity"] for note in cli("check", "--json").document["notes"]] == ["note"]
+
+
 def test_github_format_is_annotations(cli: Cli, app: Any) -> None:
     app.problems, app.sources = (ERROR,), SOURCES
     said = cli("check", "--format", "github")

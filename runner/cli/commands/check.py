@@ -40,7 +40,7 @@ def execute(args: Namespace, console: Console) -> int:
         )
     from runner.app import api
 
-    report = api.check(found, models=dict(args.model))
+    report = api.check(found, models=dict(args.model), folders=[path for path in paths if path.is_dir()])
     _show(report, args.format, console)
     console.story(closing_line(report))
     return exit_codes.BAD_ANSWER if report.errors else exit_codes.DONE
@@ -53,7 +53,8 @@ def _show(report: CheckReport, form: str | None, console: Console) -> None:
     if form == "github":
         console.commands(annotation_lines(report.problems, most=len(report.problems)), is_result=True)
         return
-    console.report(render_all(report.problems, report.sources))
+    notes = report.notes if console.look.verbosity else ()
+    console.report(render_all([*report.problems, *notes], report.sources))
     if console.is_ci:
         console.commands(annotation_lines(report.problems))
 
@@ -68,6 +69,7 @@ def _document(report: CheckReport) -> dict[str, object]:
         "errors": report.errors,
         "warnings": len(report.problems) - report.errors,
         "problems": problem_documents(report.problems),
+        "notes": problem_documents(report.notes),
     }
 
 

@@ -1,0 +1,83 @@
+"""All findings of some workflow and suite files: structure, references and facts, rows, and what nothing uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from runner.app.project import Project, open_project
+from runner.app.routes import complete_route
+from runner.app.row_findings import check_rows
+from runner.app.types import CheckReport
+from runner.app.unused_files import is_whole, unused_files
+from runner.checks.unread import unread_fields
+from runner.config.including import is_suite_name
+from runner.config.load import ProjectFiles
+from runner.core.model import Route
+from runner.core.problem import Problem, in_order
+from runner.core.span import Span
+
+
+def check_files(paths: Sequence[Path], models: Mapping[str, str], folders: Sequence[Path]) -> CheckReport:
+    """`folders` are those that were searched for the files."""
+    checking = _Checking(models)
+    for path in paths:
+        checking.take(path)
+    checking.problems += checking.unused(folders)
+    return CheckReport(
+        tuple(in_order(checking.problems)), checking.sources, tuple(checking.names), tuple(in_order(checking.notes))
+    )
+
+
+class _Checking:
+    """What was found so far. `used` are the files that were read, by the root of their project."""
+
+    def __init__(self, models: Mapping[str, str]) -> None:
+        self.models = models
+        self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
+        self.sources: dict[str, str] = {}
+        self.names: list[str] = []
+        self.used: dict[Path, set[str]] = {}
+        self.walked: set[tuple[Path, Span]] = set()
+
+    def take(self, path: Path) -> None:
+        project: Project | None
+        if is_suite_name(path.name):
+            from runner.app.suites import open_suite
+
+            opened = open_suite(path, self.models, _complete)
+            files, project, found, read = opened.files, opened.project, opened.problems, opened.sources
+        else:
+            project = open_project(path, self.models, _complete)
+            files, found, read = project.files, project.problems, project.sources
+        self.problems += found
+        self.sources |= read
+        self.names.append(files.display(path))
+        self.used.setdefault(files.root, set()).update(read)
+        if project is not None:
+            self.used[files.root].update(project.read_files, project.sources)
+            self.problems += self._rows(project)
+            self.notes += unread_fields(project.context) if project.context is not None else ()
+
+    def _rows(self, project: Project) -> Iterator[Problem]:
+        """What is wrong with the rows that a workflow reads; what an included file declares is walked once."""
+        if project.workflow is None or project.linked is None:
+            return
+        data = project.workflow.data
+        used = {lane.data for lane in project.linked.lanes.values()} & data.keys()
+        places = {name: (project.files.root, data[name].span) for name in used}
+        fresh = [name for name, place in places.items() if place not in self.walked]
+        self.walked.update(places.values())
+        yield from check_rows(project.workflow, fresh, project.files)
+
+    def unused(self, folders: Sequence[Path]) -> Iterator[Problem]:
+        """Files that nothing uses, where the folders hold a whole project."""
+        for root, files in self.used.items():
+            if any(is_whole(folder, root) for folder in folders):
+                yield from unused_files(root, files)
+
+
+def _complete(route: Route, files: ProjectFiles) -> Route | Problem:
+    return complete_route(route, files, os.environ)

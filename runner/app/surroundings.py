@@ -1,0 +1,66 @@
+"""What lies about in a project beside the workflows that are checked, looked at only to be sure that nothing uses a thing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+FOREIGN = frozenset({"node_modules", "cache", "__pycache__", "site-packages"})
+READ_AS_TEXT = (".yaml", ".yml", ".json", ".toml", ".py", ".md", ".txt", ".j2", ".jinja")
+MOST_FILES = 20_000
+MOST_BYTES = 50_000_000
+_SUITE = re.compile(r"\.suite\.ya?ml$")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The files below a root. Where there are too many of them to be looked at, everything counts as used."""
+
+    root: Path
+
+    @cached_property
+    def texts(self) -> Mapping[str, str] | None:
+        """Text by path relative to the root, None where there is too much of it. Documents of prose say nothing of use."""
+        found: dict[str, str] = {}
+        size = 0
+        for count, path in enumerate(self._files()):
+            name = path.relative_to(self.root).as_posix()
+            if count >= MOST_FILES or size > MOST_BYTES:
+                return None
+            if path.suffix in READ_AS_TEXT and not _is_prose(name):
+                found[name] = _text(path)
+                size += len(found[name])
+        return found
+
+    def _files(self) -> Iterator[Path]:
+        for folder, folders, names in os.walk(self.root):
+            folders[:] = sorted(
+                one for one in folders
+                if not one.startswith(".") and one not in FOREIGN and not Path(folder, one, "pyvenv.cfg").exists()
+            )  # fmt: skip
+            yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+
+    def is_in_suite(self, name: str) -> bool:
+        """Whether a suite may use a name of a workflow."""
+        word = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+        return self.texts is None or any(word.search(text) for file, text in self.texts.items() if _SUITE.search(file))
+
+    def is_named(self, file: str) -> bool:
+        """Whether some other file may name this one."""
+        name = file.rpartition("/")[2]
+        return self.texts is None or any(name in text for other, text in self.texts.items() if other != file)
+
+
+def _is_prose(name: str) -> bool:
+    return name.endswith(".md") and (name.startswith("docs/") or "/" not in name)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace") if path.is_file() else ""
+    except OSError:
+        return ""
