@@ -52,13 +52,14 @@ class StepReader:
         own = Keys(node, self.rejected)
         keys = Keys(self._merged(node), self.rejected)
         self._require(name, own, keys, name_span)
-        return self._step(name, name_span, keys)
+        return self._step(name, name_span, keys, frozenset(node.index))
 
     def part(self, name: str, entry: Entry) -> Step:
         """A step of which one key is written, to replace that key of another."""
-        return self._step(name, entry.key_span, Keys(mapping_of(entry.value.span, (entry,)), self.rejected))
+        keys = Keys(mapping_of(entry.value.span, (entry,)), self.rejected)
+        return self._step(name, entry.key_span, keys, frozenset({entry.key}))
 
-    def _step(self, name: str, name_span: Span, keys: Keys) -> Step:
+    def _step(self, name: str, name_span: Span, keys: Keys, own: frozenset[str]) -> Step:
         temperature, top_p = keys.number("temperature"), keys.number("top_p")
         return Step(
             span=name_span,
@@ -91,7 +92,7 @@ class StepReader:
             cache=_cache(keys),
             options=keys.value("options") or {},
             save=self._template(keys.get("save")),
-            own=frozenset(node.index),
+            own=own,
         )
 
     def _merged(self, node: MappingNode) -> MappingNode:
