@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.checks.context import CheckContext
+from runner.checks.spelling import ELEMENT
 from runner.core.canonical import escape_pointer
 from runner.core.problem import Problem
 from runner.core.workflow import SchemaSource
 from runner.link.linked import Linked
-from runner.templates.trail import ELEMENT
 
 
 def unread_fields(context: CheckContext) -> Iterator[Problem]:
