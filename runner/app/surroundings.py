@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,11 +15,11 @@ MOST_BYTES = 50_000_000
 _SUITE = re.compile(r"\.suite\.ya?ml$")
 
 
-@dataclass(frozen=True)
 class Surroundings:
     """The files below a root. Where there are too many of them to be looked at, everything counts as used."""
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        self.root = root
 
     @cached_property
     def texts(self) -> Mapping[str, str] | None:
