@@ -15,7 +15,7 @@ from runner.core.ports import EventSink
 from runner.core.problem import Problem
 
 if TYPE_CHECKING:
-    from runner.app.planning import PlanReport, StepList
+    from runner.app.planning import OnCall, PlanReport, StepList
     from runner.app.session import Session
     from runner.core.answer import StoredAnswer
 
@@ -126,11 +126,11 @@ async def _ask_interruptibly(session: Session) -> None:
             loop.remove_signal_handler(number)
 
 
-def plan(path: Path, options: RunOptions, why: str | None = None) -> PlanReport:
+def plan(path: Path, options: RunOptions, why: str | None = None, on_call: OnCall | None = None) -> PlanReport:
     """What a run would call, why, and what it would cost. Calls and writes nothing. Raises RunnerError."""
     from runner.app.planning import plan_workflow
 
-    return plan_workflow(path, options, why)
+    return plan_workflow(path, options, why, on_call)
 
 
 def list_steps(path: Path, options: RunOptions) -> StepList:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from runner.app.preparing import Prepared
 from runner.app.types import RunOptions
 from runner.core.frozen import dataclass
 from runner.plan.estimate import History
-from runner.plan.plan import Plan, make_plan
+from runner.plan.plan import Plan, PlannedCall, make_plan
 from runner.plan.stages import RunState
 from runner.record.folders import list_runs, run_folder
 from runner.record.summary import RunSummary, read_summary
@@ -52,10 +52,12 @@ def look_around(prepared: Prepared, options: RunOptions) -> Iterator[Look]:
         store.close()
 
 
-def plan_of(prepared: Prepared, look: Look) -> tuple[Plan, RunState]:
+def plan_of(
+    prepared: Prepared, look: Look, on_call: Callable[[PlannedCall], None] | None = None
+) -> tuple[Plan, RunState]:
     """The plan, and the results that stored answers lead to."""
     state = RunState(prepared.program, prepared.data)
-    return make_plan(state, look.answers.lookup, look.explainer.reason, look.past), state
+    return make_plan(state, look.answers.lookup, look.explainer.reason, look.past, on_call), state
 
 
 def history(root: Path, workflow: str) -> dict[str, History]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from runner.app.explaining import Difference
+from runner.app.holding import depends_on
 from runner.app.looking import look_around, plan_of
 from runner.app.preparing import prepare_project
 from runner.app.selecting import prepare_selected
 from runner.app.types import RunOptions
+from runner.core.canonical import Json
 from runner.core.errors import NothingSelected
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
 from runner.plan.plan import Plan, PlannedCall
 from runner.plan.shape import StepShape, shape_of
+from runner.record.plan_file import SavedPlace
+
+OnCall = Callable[[SavedPlace, str, Mapping[str, Json]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +34,43 @@ class PlanReport:
     shape: tuple[StepShape, ...] = ()
     why: tuple[Difference, ...] = ()
     warnings: tuple[str, ...] = ()
+    depends_on: Mapping[str, Json] = field(default_factory=dict)
 
 
-def plan_workflow(path: Path, options: RunOptions, why: str | None = None) -> PlanReport:
+def plan_workflow(path: Path, options: RunOptions, why: str | None = None, on_call: OnCall | None = None) -> PlanReport:
     """Plan a workflow file. Calls nothing, writes nothing. Raises RunnerError.
 
-    `why` is "" for all certain calls, or `STEP` or `STEP[item]`.
+    `why` is "" for all certain calls, or `STEP` or `STEP[item]`. `on_call` is told every call that is certain: its
+    place (step, item, sample, repair), its key and its ingredients; then the report says what the plan depends on.
     """
     prepared = prepare_selected(path, options)
     workflow = prepared.project.workflow
     assert workflow is not None
     with look_around(prepared, options) as look:
-        plan, _ = plan_of(prepared, look)
+        plan, _ = plan_of(prepared, look, _telling(on_call) if on_call else None)
         chosen = _chosen(plan, why) if why is not None else []
         differences = tuple(look.explainer.difference(call.ask, call.reason) for call in chosen)
     prices = {step.route.facts.price for step in prepared.program.steps.values()}
     dates = tuple(sorted({price.date for price in prices if price is not None and price.date}))
     shape = shape_of(prepared.program.linked, prepared.project.routes)
-    return PlanReport(workflow.name, workflow.file, plan, dates, shape, differences, tuple(look.warnings))
+    return PlanReport(
+        workflow.name,
+        workflow.file,
+        plan,
+        dates,
+        shape,
+        differences,
+        tuple(look.warnings),
+        depends_on(prepared) if on_call else {},
+    )
+
+
+def _telling(on_call: OnCall) -> Callable[[PlannedCall], None]:
+    def tell(call: PlannedCall) -> None:
+        ask = call.ask
+        on_call((ask.step, ask.item, ask.sample, ask.repair), ask.key, ask.ingredients)
+
+    return tell
 
 
 @dataclass(frozen=True, slots=True)

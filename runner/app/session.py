@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.app.drive import Drive, DriveSettings, exit_code
 from runner.app.explaining import Explainer
+from runner.app.holding import ensure_plan_holds
 from runner.app.keeping import Recorder, recordings_of
 from runner.app.looking import LOCAL_CACHE, RUNS
 from runner.app.preparing import protected
@@ -260,4 +261,5 @@ def prepare(path: Path, options: RunOptions, sinks: Sequence[EventSink]) -> Sess
     """Everything before the first look into the store. Raises RunnerError; nothing has been called then."""
     prepared = prepare_selected(path, options)
     ensure_selected_can_run(prepared, options)
+    ensure_plan_holds(prepared, options)
     return Session(prepared.project, prepared.program, prepared.data, options, sinks)

@@ -144,10 +144,15 @@ class _Count:
 
 
 def make_plan(
-    state: RunState, lookup: Lookup, explain: Callable[[Ask], str], history: Mapping[str, History] | None = None
+    state: RunState,
+    lookup: Lookup,
+    explain: Callable[[Ask], str],
+    history: Mapping[str, History] | None = None,
+    on_call: Callable[[PlannedCall], None] | None = None,
 ) -> Plan:
-    """Walk a fresh RunState as far as stored answers lead."""
+    """Walk a fresh RunState as far as stored answers lead. `on_call` is told every call that is certain."""
     planner = _Planner(state, lookup, explain)
+    planner.on_call = on_call
     for number in range(len(state.stages)):
         planner.walk(number)
     order = [name for stage in state.stages for name in stage.steps]
@@ -166,6 +171,7 @@ class _Planner:
         self.explain = explain
         self.counts = {name: _Count() for name in state.program.steps}
         self.asked: list[PlannedCall] = []
+        self.on_call: Callable[[PlannedCall], None] | None = None
         self._keys: set[str] = set()
 
     def bound_in(self, name: str) -> int | None:
@@ -277,8 +283,11 @@ class _Planner:
         count.repairs += repairs_left
         count.input_tokens += tokens_in(ask.call)
         count.reasons[reason.partition(":")[0] if len(count.reasons) >= KEPT_CALLS else reason] += 1
+        call = PlannedCall(ask, reason)
         if len(self.asked) < KEPT_CALLS:
-            self.asked.append(PlannedCall(ask, reason))
+            self.asked.append(call)
+        if self.on_call is not None:
+            self.on_call(call)
 
     def _note(self, stage: Stage, item: ItemState) -> None:
         """What became of one item's steps."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cli import exit_codes
+from runner.cli import exit_codes, files
 from runner.cli.console import Console, columns
 from runner.cli.flow_options import add_flow_arguments, flow_options, prepare
 from runner.cli.parser import one_of
 from runner.core.canonical import Json
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
+from runner.record.plan_file import writing_plan
 from runner.report.plan_text import PLAN_FORMAT, basis_line, list_rows, plan_rows, total_line, why_lines
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="print the steps as a graph instead: mermaid, dot or svg")  # fmt: skip
     parser.add_argument("--list", dest="is_list", action="store_true",
         help="only list the steps: model, tags, description")  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="save the plan, for run --plan")
     parser.add_argument("--exit-code", action="store_true", help="exit 6 when a call would be made")
 
 
@@ -44,12 +47,17 @@ def execute(args: Namespace, console: Console) -> int:
     _refuse_contradictions(args, console)
     if args.is_list:
         return _list(args, console)
-    report = api.plan(Path(args.flow), flow_options(args, console), args.why)
+    if args.output:
+        files.ensure_writable(args.output)
+    with writing_plan(args.output) if args.output else nullcontext() as writer:
+        report = api.plan(Path(args.flow), flow_options(args, console), args.why, writer.add if writer else None)
+        would_call = report.plan.worst_calls != 0
+        code = exit_codes.CALL_NEEDED if args.exit_code and would_call else exit_codes.DONE
+        document = plan_document(report, code)
+        if writer:
+            writer.finish({**document, "depends_on": report.depends_on})
     for warning in report.warnings:
         console.story(f"warning: {warning}", "warning")
-    would_call = report.plan.worst_calls != 0
-    code = exit_codes.CALL_NEEDED if args.exit_code and would_call else exit_codes.DONE
-    document = plan_document(report, code)
     if args.graph:
         console.report(_drawn(document, args.graph))
     elif console.look.is_json:
@@ -62,7 +70,13 @@ def execute(args: Namespace, console: Console) -> int:
 def _refuse_contradictions(args: Namespace, console: Console) -> None:
     """Each of these decides alone what standard output is."""
     is_json = console.look.is_json and not args.is_list
-    wanted = {"--graph": args.graph, "--list": args.is_list, "--why": args.why is not None, "--json": is_json}
+    wanted = {
+        "--graph": args.graph,
+        "--list": args.is_list,
+        "--why": args.why is not None,
+        "--json": is_json,
+        "-o": args.output is not None and args.is_list,
+    }
     given = [option for option, is_given in wanted.items() if is_given]
     if len(given) > 1 and {"--graph", "--list"} & set(given):
         raise UsageError(Problem("usage", f"{given[0]} and {given[1]} exclude each other", fix="leave one out"))

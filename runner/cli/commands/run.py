@@ -26,6 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("--offline", action="store_true", help="no network and no model: stored answers only, a miss is exit 6")
     add("--record", action="store_true", help="write the answers to cache/recordings, to be kept in git")
+    add("--plan", type=Path, metavar="FILE", help="exit 6, before any call, when this saved plan does not hold")
     add("--fail-fast", action="store_true", help="start no further call after the first failure")
     add("-j", "--parallel", type=at_least_one, metavar="N", help="calls at once (default 8; RUNNER_PARALLEL)")
     add("--trust", action="append", default=[], metavar="NAME", help="let this provider's key go to its host")
@@ -69,6 +70,7 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         flow_options(args, console),
         is_offline=is_offline,
         is_recording=args.record,
+        saved_plan=args.plan,
         is_fail_fast=args.fail_fast,
         max_parallel=args.parallel or _parallel(console),
         trust=frozenset(args.trust),
