@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.config.editor_schema import schema_of
-from runner.config.fields import Record
+from runner.config.fields import (
+    AnyMapping,
+    AnyValue,
+    Expr,
+    Kind,
+    ListOf,
+    Names,
+    Number,
+    Prompt,
+    Record,
+    Text,
+    Value,
+    Variants,
+    holds,
+)
 from runner.config.settings_file import SETTINGS
 from runner.config.suite_grammar import SUITE
 from runner.config.verify import Findings, verify
@@ -301,3 +316,157 @@ def test_every_key_is_described() -> None:
     steps = schema_of("workflow")["properties"]["steps"]["additionalProperties"]["properties"]
     assert steps["thinking"]["description"] == "How hard the model thinks; `default` is the model's own level."
     assert all(key["description"] for key in steps.values())
+
+
+# Texts for every pattern of the grammars; a kind takes those that it allows.
+TEXTS = [
+    "x",
+    "a b",
+    "fast",
+    "a/b",
+    "T",
+    "a.csv",
+    "b.jsonl",
+    "30s",
+    "1.5m",
+    "https://a.example/v1",
+    "$.a[0].b",
+    "2026-11-22",
+    "-",
+    "é\n",
+]
+NAMES = ["a", "b_1", "c-d", "steps.a", "steps.t[r 1]", "outputs.o", "a.model", "b.thinking", "a.prompt", "a.samples",
+         "inputs.n", "inputs.model", "variant", "one case", "m", "x/y"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Author:
+    """Writes files that the grammar allows, at random."""
+
+    rng: random.Random
+
+    def write(self, kind: Kind, depth: int = 0) -> Json:
+        match kind:
+            case Text():
+                return self.rng.choice(kind.choices or [text for text in TEXTS if _is_allowed(kind, text)])
+            case Number():
+                return self.number(kind)
+            case Expr():
+                return self.rng.choice(["x > 1", True, 5, "a.b | first"])
+            case Prompt():
+                return self.rng.choice(["{{ x }}", "plain", {"file": "p.md"}])
+            case AnyValue():
+                return self.rng.choice([1, None, "x", ["a", {"b": 1}], *(["{{ x }}"] if kind.may_hold_braces else [])])
+            case AnyMapping():
+                return self.rng.choice([{"a": "string"}, {"type": "object", "properties": {"a": {"type": "integer"}}}])
+            case Value():
+                return self.value(depth)
+            case ListOf():
+                return [self.write(kind.item, depth + 1) for _ in range(kind.minimum + self.rng.randrange(3))]
+            case Names():
+                return self.names(kind, depth)
+            case Record():
+                return self.record(kind, depth)
+            case Variants():
+                record = self.rng.choice([kind.special, kind.usual])
+                return self.record(record, depth)
+            case _:
+                parts = [part for part in (kind.text, kind.number, kind.sequence, kind.mapping) if part is not None]
+                return self.write(self.rng.choice(parts), depth + 1)
+
+    def number(self, kind: Number) -> Json:
+        low = kind.minimum if kind.minimum is not None else kind.above if kind.above is not None else -5
+        high = min(kind.maximum if kind.maximum is not None else low + 10, low + 1000)
+        if kind.is_whole:
+            return int(low) if low == high else self.rng.randrange(int(low), int(high))
+        return high - (high - low) * self.rng.random() / 2
+
+    def value(self, depth: int) -> Json:
+        plain = [
+            1,
+            None,
+            True,
+            "x",
+            {"from": "a", "file": "b"},
+            {"from": "case.x"},
+            {"file": "a.txt"},
+            {"literal": "{{ x }}"},
+        ]
+        if depth > 4 or self.rng.random() < 0.6:
+            return self.rng.choice(plain)
+        return self.rng.choice([[self.value(depth + 1)], {"a": self.value(depth + 1), "b": self.value(depth + 1)}])
+
+    def names(self, kind: Names, depth: int) -> Json:
+        allowed = [name for name in NAMES if holds(kind.pattern, name) and name not in kind.taken]
+        names = self.rng.sample(allowed, min(len(allowed), kind.minimum + self.rng.randrange(2)))
+        return {name: self.write(kind.item, depth + 1) for name in names}
+
+    def record(self, kind: Record, depth: int) -> Json:
+        share = 0.5 if depth == 0 else 2.5 / (len(kind.keys) + 2)
+        chosen = {key.name for key in kind.keys if key.is_required or self.rng.random() < share}
+        for pair in kind.either:
+            chosen -= {pair[1]} if set(pair) <= chosen else set()
+        if kind.exactly_one:
+            chosen -= set(kind.exactly_one)
+            chosen.add(self.rng.choice(kind.exactly_one))
+        if kind.at_least_one and not chosen & set(kind.at_least_one):
+            chosen.add(self.rng.choice(kind.at_least_one))
+        for key in sorted(chosen & set(kind.needs)):
+            if not chosen & set(kind.needs[key]):
+                chosen ^= {key} if kind.needs[key][0] in kind.exactly_one else {kind.needs[key][0]}
+        written = {
+            name: self.write(kind.by_name[name].kind, depth + 1)
+            for name in self.rng.sample(sorted(chosen), len(chosen))
+        }
+        for name in self.rng.sample(NAMES, 3) if kind.others else []:
+            names = None if name in kind.by_name else kind.other(name)
+            written |= {name: self.write(names.item, depth + 1)} if names else {}
+        return written | ({"x-free": ["{{ x }}"]} if kind.has_free_keys and self.rng.random() < 0.2 else {})
+
+    def damage(self, value: Json) -> Json:
+        """One value replaced, one key removed or renamed, or one added, anywhere."""
+        value = copy.deepcopy(value)
+        path = self.rng.choice([path for path in _places(value) if path] or [()])
+        around = value
+        for part in path[:-1]:
+            around = around[part]
+        if not path or self.rng.random() < 0.4:
+            return self.insert(value, around)
+        if self.rng.random() < 0.3:
+            del around[path[-1]]
+        elif isinstance(around, dict) and self.rng.random() < 0.2:
+            around[self.rng.choice(ODD_KEYS)] = around.pop(path[-1])
+        else:
+            around[path[-1]] = self.rng.choice(ODD_VALUES)
+        return value
+
+    def insert(self, value: Json, around: Json) -> Json:
+        if isinstance(around, dict):
+            around[self.rng.choice([*ODD_KEYS, *NAMES])] = self.rng.choice(ODD_VALUES)
+        else:
+            around.append(self.rng.choice(ODD_VALUES))
+        return value
+
+
+def _is_allowed(kind: Text, text: str) -> bool:
+    is_later = any(holds(pattern, text) for pattern, _ in kind.later)
+    return text not in kind.taken and not is_later and (not kind.pattern or holds(kind.pattern, text))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_parser_and_schema_agree_on_thousands_of_files(name: str) -> None:
+    """Outside of this lie what no schema can say: double keys, anchors, files that are named, names of other places."""
+    kind, author = KINDS[name], Author(random.Random(20261122))
+    verdicts = {True: 0, False: 0}
+    for _ in range(2000):
+        whole = author.write(kind.record)
+        assert _parser_accepts(kind, whole), whole
+        assert VALIDATORS[kind.text].is_valid(whole), whole
+        damaged = author.damage(whole)
+        if author.rng.random() < 0.3:
+            damaged = author.damage(damaged)
+        is_accepted = _parser_accepts(kind, damaged)
+        assert is_accepted == VALIDATORS[kind.text].is_valid(damaged), damaged
+        verdicts[is_accepted] += 1
+    assert min(verdicts.values()) > 150, verdicts
