@@ -17,6 +17,7 @@ from runner.checks.context import CheckContext
 from runner.config.load import ProjectFiles, load_settings, load_values, load_workflow
 from runner.core.errors import FileError
 from runner.core.frozen import dataclass
+from runner.core.letters import with_letters
 from runner.core.model import Provider, Route
 from runner.core.ports import Dialect
 from runner.core.problem import Problem, in_order
@@ -103,7 +104,7 @@ def open_project(
         settings=settings.settings,
         linked=linked,
         routes=routes,
-        problems=tuple(in_order(problems)),
+        problems=tuple(with_letters(in_order(problems), sources)),
         sources=sources,
         read_files=loaded.files,
         context=context,

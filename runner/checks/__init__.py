@@ -8,6 +8,7 @@ from runner.checks.context import CheckContext
 from runner.checks.effects import check_effects
 from runner.checks.files import check_files
 from runner.checks.inputs import check_inputs
+from runner.checks.letters import check_letters
 from runner.checks.models import check_models
 from runner.checks.references import check_references
 from runner.checks.schemas import check_schemas
@@ -24,6 +25,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_references,
     check_unused,
     check_effects,
+    check_letters,
 )
 
 
