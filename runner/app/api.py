@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.app.types import CheckReport, RunOptions, RunResult
 from runner.core.canonical import Json
-from runner.core.errors import RunnerError, UsageError
+from runner.core.errors import FileError, RunnerError, UsageError
 from runner.core.ports import EventSink
 from runner.core.problem import Problem
 
@@ -150,10 +150,17 @@ def find_project_root(start: Path) -> Path:
 
 
 def models() -> tuple[dict[str, Json], ...]:
-    """The models that the catalogue lists, each as a plain mapping."""
-    from runner.app.listing import model_rows
+    """The models that the catalogue and the project around the current folder list, each as a plain mapping.
 
-    return model_rows(os.environ)
+    Raises FileError for a `runner.yaml` that is wrong.
+    """
+    from runner.app.listing import model_rows
+    from runner.config.load import find_root, load_settings
+
+    loaded = load_settings(find_root(Path.cwd()))
+    if any(problem.is_error for problem in loaded.problems):
+        raise FileError(loaded.problems, loaded.sources)
+    return model_rows(os.environ, loaded.settings)
 
 
 def pull_weights(name: str, progress: Callable[[str], None]) -> Path:

@@ -7,22 +7,31 @@ from dataclasses import asdict
 from pathlib import Path
 
 from runner.app import project
+from runner.catalog.resolve import known_facts
 from runner.core.canonical import Json
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
+from runner.core.workflow import Settings
 
 
-def model_rows(environ: Mapping[str, str]) -> tuple[dict[str, Json], ...]:
-    """One row per listed model, sorted by name: facts, price, and whether the key is set (never the key),
-    the vendor has switched it off.
+def model_rows(environ: Mapping[str, str], settings: Settings) -> tuple[dict[str, Json], ...]:
+    """One row per model that the catalogue or the project knows, sorted by name: facts, price, whether the key is set
+    (never the key) and whether the vendor has switched it off.
     """
     rows = []
     known, today = project.catalogue(), project.today()
-    for (provider, model), facts in sorted(known.models.items()):
-        key_env = known.providers[provider].key_env
+    providers = {**known.providers, **settings.providers}
+    names = {*(f"{owner}/{model}" for owner, model in known.models), *settings.facts, *settings.prices}
+    for name in sorted(names):
+        owner, _, model = name.partition("/")
+        if owner not in providers:
+            continue  # told as a mistake of runner.yaml
+        provider = settings.providers.get(owner) or known.provider_for(owner, model) or providers[owner]
+        facts = known_facts(provider, model, known, settings.facts, settings.prices)
+        key_env = provider.key_env
         rows.append(
             {
-                "name": f"{provider}/{model}",
+                "name": name,
                 **asdict(facts),
                 "key_env": key_env,
                 "has_key": bool(key_env and environ.get(key_env)),

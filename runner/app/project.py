@@ -159,6 +159,7 @@ def routes_of(
             providers=providers,
             catalog=catalogue(),
             span=step.at("model"),
+            given=settings.facts,
             prices=settings.prices,
         )
         named_at = _named_at(step, aliases, models)

@@ -9,7 +9,7 @@ from runner.catalog.cost import cost_usd
 from runner.catalog.facts import Catalog, facts_for, parse_catalog
 from runner.catalog.thinking import thinking_for
 from runner.core.frozen import dataclass
-from runner.core.model import Price, Provider, Route
+from runner.core.model import FactsGiven, ModelFacts, Price, Provider, Route
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 from runner.core.workflow import ModelAlias
@@ -41,12 +41,13 @@ def resolve(
     providers: Mapping[str, Provider],
     catalog: Catalog,
     span: Span,
+    given: Mapping[str, FactsGiven] | None = None,
     prices: Mapping[str, Price] | None = None,
 ) -> Route | Problem:
     """The route of a model name that is written at `span`.
 
     `overrides` (`--model alias=provider/model`) go before `aliases`, and take the place of an alias with its thinking
-    level; `providers` are the project's own, and so are `prices`, by provider/model.
+    level; `providers` are the project's own, and so are the facts that are `given` and `prices`, by provider/model.
     """
     named = _follow(name, aliases, overrides, span)
     if isinstance(named, Problem):
@@ -67,10 +68,22 @@ def resolve(
         near = nearest(model, known)
         message = f"provider '{owner}' has no model '{model}'" if model else f"'{named.name}' names no model"
         return named.problem("unknown-model", message, expected=listed(known), near=near and f"{owner}/{near}")
-    name, facts = f"{owner}/{model}", facts_for(provider, model, catalog)
-    price = (prices or {}).get(name)
-    route = Route(name, provider, model, facts if price is None else replace(facts, price=price))
+    facts = known_facts(provider, model, catalog, given or {}, prices or {})
+    route = Route(f"{owner}/{model}", provider, model, facts)
     return _with_thinking(route, named.thinking_by)
+
+
+def known_facts(
+    provider: Provider,
+    model: str,
+    catalog: Catalog,
+    given: Mapping[str, FactsGiven],
+    prices: Mapping[str, Price],
+) -> ModelFacts:
+    """What the catalogue says of a model, and over it what the project says, by provider/model."""
+    name, facts = f"{provider.name}/{model}", facts_for(provider, model, catalog)
+    facts = given[name].over(facts) if name in given else facts
+    return replace(facts, price=prices[name]) if name in prices else facts
 
 
 def _follow(name: str, aliases: Mapping[str, ModelAlias], overrides: Mapping[str, str], span: Span) -> _Named | Problem:

@@ -8,14 +8,15 @@ from urllib.parse import SplitResult, urlsplit
 
 from runner.config.fields import NAME_IN_WORDS, PATH, VARIABLE, Key, Names, Number, Record, Shapes, Text
 from runner.config.keys import Keys
-from runner.config.nodes import MappingNode, Node, ScalarNode
+from runner.config.model_facts import DATE, MODELS_HERE, PRICED, aliases_of, facts_of, read_facts
+from runner.config.nodes import Entry, MappingNode, Node, ScalarNode
 from runner.config.reading import Reading
 from runner.config.verify import Findings, verify
 from runner.config.wording import Place
 from runner.config.workflow_file import read_models
-from runner.config.workflow_grammar import FORMAT_NUMBER, MODELS
+from runner.config.workflow_grammar import FORMAT_NUMBER
 from runner.core.frozen import dataclass
-from runner.core.model import LongPrice, Price, Provider
+from runner.core.model import FactsGiven, LongPrice, Price, Provider
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 from runner.core.workflow import Settings
@@ -24,7 +25,7 @@ BUILTIN_PROVIDERS = ("gemini", "vertex", "cometapi", "openai", "openai-chat", "a
 # Which keys each dialect takes; the first of them it cannot do without.
 _DIALECT_KEYS: Mapping[str, tuple[str, ...]] = {
     "gemini": ("base_url", "key_env", "identity"),
-    "openai-chat": ("base_url", "key_env", "identity"),
+    "openai-chat": ("base_url", "key_env", "identity", "server"),
     "openai-responses": ("base_url", "key_env", "identity"),
     "anthropic": ("base_url", "key_env", "identity"),
     "llama": ("model_path", "identity"),
@@ -55,13 +56,10 @@ _PRICE = Record(
         Key(
             "batch", Number(minimum=0, maximum=1), "The share of the price that an answer by batch costs, such as 0.5."
         ),
-        Key(
-            "date", Text(pattern=r"^\d{4}-\d{2}-\d{2}$", says="a date such as 2026-11-22"), "The day of the price list."
-        ),
+        Key("date", DATE, "The day of the price list."),
     ),
 )
 _ANY_PRICE = Shapes(text=Text(choices=("free",)), mapping=_PRICE)
-_PRICED = r"^[^/\s]+/\S+$"
 _PROVIDER = Record(
     "a provider",
     (
@@ -85,6 +83,11 @@ _PROVIDER = Record(
         Key("identity", _FILLED, "What stands for the provider in the cache key; the base URL when left out."),
         Key("model_path", PATH, "The GGUF file of a llama provider."),
         Key("file", PATH, "The answers of a scripted provider."),
+        Key(
+            "server",
+            Text(choices=("llama.cpp", "vllm", "ollama"), hints={"llama": "llama.cpp", "llamacpp": "llama.cpp"}),
+            "What runs there, where thinking is to be switched.",
+        ),
     ),
     hints=dict.fromkeys(
         ("api_key", "apikey", "key", "token", "secret", "password"),
@@ -100,10 +103,10 @@ SETTINGS = Record(
             Names("provider", _PROVIDER, says=f"{NAME_IN_WORDS}, and no slash"),
             "Own servers and gateways, by the name that models start with.",
         ),
-        Key("models", MODELS, "Names for models."),
+        Key("models", MODELS_HERE, "Names for models, and what is known of models, by provider/model."),
         Key(
             "prices",
-            Names("price", _ANY_PRICE, pattern=_PRICED, says="provider/model"),
+            Names("price", _ANY_PRICE, pattern=PRICED, says="provider/model"),
             "What models cost here, by provider/model; goes before the built-in list.",
         ),
     ),
@@ -130,7 +133,8 @@ def read_settings(node: Node, file: str, reading: Reading) -> Settings | None:
             for entry in keys.entries("providers")
             if (provider := providers.read(entry.key, entry.key_span, entry.value))
         },
-        models=read_models(keys.entries("models"), findings),
+        models=read_models(aliases_of(keys), findings),
+        facts=_facts(keys, findings, reading),
         prices=_prices(keys, findings, reading),
     )
 
@@ -168,15 +172,17 @@ class _Providers:
         self._compare_keys(name, dialect, keys, span)
         url = self._base_url(name, keys)
         settings = {key: value for key in ("model_path", "file") if (value := self._path(key, keys))}
+        identity = keys.text("identity") or url or next(iter(settings.values()), "")
+        server = keys.text("server")
         return Provider(
             name=name,
             dialect=dialect,
             base_url=url,
             key_env=keys.text("key_env") or "",
-            identity=keys.text("identity") or url or next(iter(settings.values()), ""),
+            identity=identity,
             is_free=keys.text("price") == "free",
             price=_price(keys),
-            settings=settings,
+            settings=settings if server is None else {**settings, "server": server},
         )
 
     def _compare_keys(self, name: str, dialect: str, keys: Keys, span: Span) -> None:
@@ -266,20 +272,38 @@ def _long(price: Keys) -> LongPrice | None:
 
 def _prices(keys: Keys, findings: Findings, reading: Reading) -> dict[str, Price]:
     """The prices by provider/model; a provider that nobody has would be a price that is never used."""
-    known = {*BUILTIN_PROVIDERS, *(entry.key for entry in keys.entries("providers"))}
     prices: dict[str, Price] = {}
     for entry in keys.entries("prices"):
-        owner, slash, model = entry.key.partition("/")
-        if slash and owner not in known:
-            near = nearest(owner, known)
-            message = f"'prices' names '{entry.key}', but there is no provider '{owner}'"
-            expected = f"a provider: {listed(known)}"
-            reading.problems.append(
-                Problem("unknown-provider", message, entry.key_span, expected, near and f"{near}/{model}")
-            )
+        problem = _nobodys("prices", entry, keys)
+        if problem is not None:
+            reading.problems.append(problem)
         elif isinstance(entry.value, MappingNode):
             price = _dollars(Keys(entry.value, findings.rejected))
             prices |= {entry.key: price} if price is not None else {}
         elif id(entry.value) not in findings.rejected:
             prices[entry.key] = Price(0.0, 0.0)
     return prices
+
+
+def _facts(keys: Keys, findings: Findings, reading: Reading) -> dict[str, FactsGiven]:
+    """What is said of models, by provider/model."""
+    facts: dict[str, FactsGiven] = {}
+    for entry in facts_of(keys):
+        problem = _nobodys("models", entry, keys)
+        told = len(findings.problems)
+        given = read_facts(entry, findings)
+        reading.problems += [*findings.problems[told:], *([problem] if problem else [])]
+        if given is not None:
+            facts[entry.key] = given
+    return facts
+
+
+def _nobodys(section: str, entry: Entry, keys: Keys) -> Problem | None:
+    known = {*BUILTIN_PROVIDERS, *(provider.key for provider in keys.entries("providers"))}
+    owner, slash, model = entry.key.partition("/")
+    if not slash or owner in known:
+        return None
+    near = nearest(owner, known)
+    message = f"'{section}' names '{entry.key}', but there is no provider '{owner}'"
+    expected = f"a provider: {listed(known)}"
+    return Problem("unknown-provider", message, entry.key_span, expected, near and f"{near}/{model}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields, replace
 from typing import Literal, get_args
 
 from runner.core.frozen import dataclass
 
 ThinkingLevel = Literal["none", "minimal", "low", "medium", "high", "max"]
 THINKING_LEVELS: tuple[ThinkingLevel, ...] = get_args(ThinkingLevel)
+
+MODALITIES = ("text", "image", "audio", "video", "document")
 
 StructuredMode = Literal["json_schema", "grammar", "prompt", "none"]
 
@@ -70,6 +72,30 @@ class ModelFacts:
     replacement: str = ""
     note: str = ""
     is_listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FactsGiven:
+    """What a project says of a model; None leaves what the catalogue says."""
+
+    title: str | None = None
+    thinking_levels: tuple[ThinkingLevel, ...] | None = None
+    default_thinking: ThinkingLevel | None = None
+    accepts: tuple[str, ...] | None = None
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    refuses: tuple[str, ...] | None = None
+    retired: str | None = None
+    replacement: str | None = None
+    note: str | None = None
+
+    def over(self, facts: ModelFacts) -> ModelFacts:
+        """The facts as the project knows them; a level to send by default is always one that the model has."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        changed = replace(facts, is_listed=True, **{name: value for name, value in given.items() if value is not None})
+        if changed.default_thinking not in changed.thinking_levels:
+            return replace(changed, default_thinking=next(iter(changed.thinking_levels), None))
+        return changed
 
 
 @dataclass(frozen=True, slots=True)

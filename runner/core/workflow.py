@@ -13,7 +13,7 @@ from typing import Literal
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
-from runner.core.model import Price, Provider
+from runner.core.model import FactsGiven, Price, Provider
 from runner.core.span import Origin, Span
 
 OnError = Literal["fail", "skip"]
@@ -223,10 +223,11 @@ class Workflow(Located):
 class Settings(Located):
     """`runner.yaml`: providers and model aliases of the project. Empty when there is no such file.
 
-    `prices` maps `provider/model` to what it costs there, whatever the catalogue says.
+    `facts` maps `provider/model` to what the project says of a model, `prices` maps `provider/model` to what it costs there, whatever the catalogue says.
     """
 
     file: str = ""
     providers: Mapping[str, Provider] = field(default_factory=dict)
     models: Mapping[str, ModelAlias] = field(default_factory=dict)
+    facts: Mapping[str, FactsGiven] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)

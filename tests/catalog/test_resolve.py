@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from runner.catalog.resolve import Catalog, resolve, warnings_for
-from runner.core.model import Price, Provider, Route
+from runner.core.model import FactsGiven, Price, Provider, Route
 from runner.core.problem import Problem, render
 from runner.core.span import Span
 from runner.core.workflow import ModelAlias
@@ -72,6 +72,30 @@ def test_an_override_may_name_an_alias_and_need_not_replace_one(catalog: Catalog
 
 def test_an_unlisted_model_of_a_built_in_provider_works(catalog: Catalog) -> None:
     assert not route("gemini/gemini-9-ultra", catalog).facts.is_listed
+
+
+def test_the_project_knows_its_models_better(catalog: Catalog) -> None:
+    given = {"box/qwen3": FactsGiven(thinking_levels=("none", "high")), "gemini/gemini-9": FactsGiven(context_tokens=7)}
+    prices = {"box/qwen3": Price(1.0, 2.0)}
+
+    def found(name: str) -> Route:
+        route = resolve(
+            name,
+            aliases={},
+            overrides={},
+            providers={"box": BOX},
+            catalog=catalog,
+            span=HERE,
+            given=given,
+            prices=prices,
+        )
+        assert isinstance(route, Route)
+        return route
+
+    own = found("box/qwen3").facts
+    assert (own.thinking_levels, own.default_thinking, own.price) == (("none", "high"), "none", Price(1.0, 2.0))
+    assert (found("gemini/gemini-9").facts.context_tokens, found("gemini/gemini-9").facts.is_listed) == (7, True)
+    assert warnings_for(found("gemini/gemini-9"), catalog, "2026-11-22", None) == ()
 
 
 def test_an_own_provider_takes_any_model(catalog: Catalog) -> None:

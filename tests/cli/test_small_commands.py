@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 
+import runner
 import runner.config
+from runner.app import api
 from runner.app.listing import model_rows
 from runner.core.answer import StoredAnswer
 from runner.core.outcome import FailureKind, Source
+from runner.core.span import Span
+from runner.core.workflow import Settings
 
 Cli = Callable[..., Any]
 
@@ -95,8 +99,8 @@ def test_init_where_a_file_is_in_the_way_is_exit_2(cli: Cli, tmp_path: Path) -> 
 
 
 MODELS: list[dict[str, Any]] = [
-    {"name": "gemini/a", "thinking_levels": ["low", "high"], "default_thinking": "low", "structured": "json_schema",
-     "context_tokens": 1000000, "price": {"input": 0.25, "output": 1.5, "date": "2026-11-01"},
+    {"name": "gemini/a", "thinking_levels": ["low", "high"], "default_thinking": "low", "accepts": ["text", "image"],
+     "context_tokens": 1000000, "max_output_tokens": 65536, "price": {"input": 0.25, "output": 1.5, "date": "2026-11-01"},
      "key_env": "GEMINI_API_KEY", "has_key": True},
     {"name": "gemini/b", "price": None, "key_env": "OTHER_KEY", "has_key": False, "note": "slow", "retired": "2026-10-01",
      "replacement": "gemini/a", "has_ended": True},
@@ -117,11 +121,11 @@ def test_models_are_listed_with_what_is_known(cli: Cli, app: Any) -> None:
     said = cli("models")
     *table, gap, legend, keys = said.out.splitlines()
     assert [re.split(r" {3,}", line) for line in table] == [
-        ["model", "thinking", "schema", "context", "in/out", "note"],
-        ["gemini/a", "low* high", "json_schema", "1,000,000", "$0.25/$1.5"],
-        ["gemini/b", "-", "?", "?", "ended 2026-10-01, then gemini/a; slow"],
-        ["gemini/c", "-", "?", "$1/$2", "until 2026-10-01; over 200,000 in: $2/$3.5"],
-        ["local/d", "-", "?", "free", "for trying the tool"],
+        ["model", "thinking", "accepts", "context", "output", "in/out", "note"],
+        ["gemini/a", "low* high", "text image", "1,000,000", "65,536", "$0.25/$1.5"],
+        ["gemini/b", "-", "?", "?", "?", "ended 2026-10-01, then gemini/a; slow"],
+        ["gemini/c", "-", "?", "?", "$1/$2", "until 2026-10-01; over 200,000 in: $2/$3.5"],
+        ["local/d", "-", "?", "?", "free", "for trying the tool"],
     ]
     assert gap == ""
     assert legend == (
@@ -136,6 +140,44 @@ def test_models_are_listed_with_what_is_known(cli: Cli, app: Any) -> None:
     assert cli("models").out.splitlines()[-1].endswith("as listed 2026-11-02")
     app.rows = [ModelRow("a/b", "typed")]
     assert cli("models", "--json").document["models"] == [{"name": "a/b", "note": "typed"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (["--provider", "gemini"], ["gemini/a", "gemini/b", "gemini/c"]),
+        (["--accepts", "image"], ["gemini/a"]),
+        (["--accepts", "image", "--accepts", "video"], []),
+        (["--thinking", "high"], ["gemini/a"]),
+        (["--thinking", "none"], []),
+        (["--provider", "local", "--thinking", "high"], []),
+    ],
+)
+def test_models_are_chosen_by_what_they_can(cli: Cli, app: Any, options: list[str], names: list[str]) -> None:
+    app.rows = MODELS
+    said = cli("models", "--json", *options)
+    if names:
+        assert [row["name"] for row in said.document["models"]] == names
+    else:
+        assert (said.code, said.err) == (5, "no-models: no known model is like that\n  fix:      runner models\n")
+
+
+def test_models_of_the_project_are_listed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BOX_KEY", "k")
+    (tmp_path / "runner.yaml").write_text(
+        "providers: {box: {dialect: openai-chat, base_url: 'http://127.0.0.1:1/v1', key_env: BOX_KEY}}\n"
+        "models: {box/qwen3: {context: 32768, thinking: [none]}, gemini/gemini-9: {title: Nine}}\n"
+        "prices: {box/cheap: {input: 1, output: 2}}\n",
+        encoding="utf-8",
+    )
+    rows = {row["name"]: row for row in api.models()}
+    assert (rows["box/qwen3"]["context_tokens"], rows["box/qwen3"]["has_key"]) == (32768, True)
+    assert rows["box/cheap"]["price"]["output"] == 2
+    assert rows["gemini/gemini-9"]["title"] == "Nine"
+    (tmp_path / "runner.yaml").write_text("models: {gemni/x: {context: 1}}\n", encoding="utf-8")
+    with pytest.raises(runner.RunnerError, match="there is no provider 'gemni'"):
+        api.models()
 
 
 def test_models_pull_says_where_the_weights_are(cli: Cli, app: Any) -> None:
@@ -324,6 +366,6 @@ def test_show_tells_where_the_rest_of_many_is(cli: Cli, app: Any) -> None:
 
 def test_models_say_what_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.app.project.today", lambda: "9999-12-31")
-    rows = model_rows({})
+    rows = model_rows({}, Settings(span=Span("runner.yaml", 1, 1)))
     assert {row["has_ended"] for row in rows if row["retired"]} == {True}
     assert not any(row["has_ended"] for row in rows if not row["retired"])

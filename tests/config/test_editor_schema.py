@@ -81,9 +81,9 @@ outputs: {v: steps.b.output, t: {rows: data.rows, file: t.jsonl, columns: {a b: 
 """
 SETTINGS_TEXT = """\
 providers:
-  box: {dialect: openai-chat, base_url: "https://x.example", key_env: K, price: free, identity: i}
+  box: {dialect: openai-chat, base_url: "https://x.example", key_env: K, price: free, identity: i, server: vllm}
   l: {dialect: llama, model_path: m.gguf, price: {input: 1, output: 2, cached_input: 0}}
-models: {m: {use: box/x}}
+models: {m: {use: box/x}, box/y: {title: t, context: 1, max_output: 1, accepts: [text], thinking: [low], default_thinking: low, refuses: [stop], retired: 2026-11-22, replacement: z, note: n}}
 prices: {box/x: free, gemini/g: {input: 1, output: 2, batch: 0.5, date: 2026-11-22, long: {over: 1, input: 2, output: 3}}}
 """
 SUITE_TEXT = """\

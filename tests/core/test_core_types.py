@@ -3,14 +3,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from dataclasses import FrozenInstanceError, fields, is_dataclass
+from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 from typing import Any
 
 import pytest
 
 import runner.core
 from runner.core.call import Call, Message
-from runner.core.model import THINKING_LEVELS
+from runner.core.model import THINKING_LEVELS, FactsGiven, ModelFacts
 from runner.core.outcome import ANSWER_KINDS, RETRIED_KINDS, ROUTE_STOPPERS, Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.response import Usage
@@ -76,6 +76,15 @@ def test_kinds_of_failure_do_not_overlap() -> None:
 
 def test_what_is_not_known_is_not_zero() -> None:
     assert {getattr(Usage(), field.name) for field in fields(Usage)} == {None}
+
+
+def test_what_a_project_says_of_a_model_goes_before_the_catalogue() -> None:
+    listed = ModelFacts("p", "m", "Title", ("low", "high"), "high", context_tokens=10, is_listed=False)
+    said = FactsGiven(context_tokens=20, refuses=("seed",)).over(listed)
+    assert said == replace(listed, context_tokens=20, refuses=("seed",), is_listed=True)
+    assert FactsGiven(thinking_levels=("none", "high")).over(listed).default_thinking == "high"
+    assert FactsGiven(thinking_levels=("none", "low")).over(listed).default_thinking == "none"
+    assert FactsGiven(thinking_levels=()).over(listed).default_thinking is None
 
 
 def test_levels_go_from_none_to_max() -> None:

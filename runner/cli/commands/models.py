@@ -10,17 +10,23 @@ from runner.cli import exit_codes
 from runner.cli.console import Console, columns
 from runner.cli.parser import one_of
 from runner.core.canonical import Json
-from runner.core.errors import UsageError
+from runner.core.errors import NothingSelected, UsageError
+from runner.core.model import MODALITIES, THINKING_LEVELS
 from runner.core.problem import Problem
 from runner.report.format import number
 
-HEAD = ("model", "thinking", "schema", "context", "in/out", "note")
+HEAD = ("model", "thinking", "accepts", "context", "output", "in/out", "note")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("action", metavar="pull", nargs="?", type=one_of("pull"),
         help="fetch the weights of a local model")  # fmt: skip
     parser.add_argument("name", metavar="NAME", nargs="?", default="", help="the model, such as local/smollm2-135m")
+    parser.add_argument("--provider", metavar="NAME", default="", help="those of one provider")
+    parser.add_argument("--accepts", metavar="KIND", action="append", default=[], type=one_of(*MODALITIES),
+        help="those that read text, image, audio, video or document (repeatable)")  # fmt: skip
+    parser.add_argument("--thinking", metavar="LEVEL", default="", type=one_of(*THINKING_LEVELS),
+        help="those that have a thinking level, such as high")  # fmt: skip
 
 
 def execute(args: Namespace, console: Console) -> int:
@@ -37,7 +43,9 @@ def execute(args: Namespace, console: Console) -> int:
         else:
             console.report(str(path))
         return exit_codes.DONE
-    rows = [_as_mapping(row) for row in api.models()]
+    rows = [row for row in map(_as_mapping, api.models()) if _is_wanted(row, args)]
+    if not rows:
+        raise NothingSelected(Problem("no-models", "no known model is like that", fix="runner models"))
     if console.look.is_json:
         console.result({"format": 1, "models": rows})
     else:
@@ -53,19 +61,31 @@ def _as_mapping(row: object) -> dict[str, Json]:
     return dict(row)
 
 
+def _is_wanted(row: Mapping[str, Json], args: Namespace) -> bool:
+    return (
+        (not args.provider or str(row["name"]).partition("/")[0] == args.provider)
+        and set(args.accepts) <= set(row.get("accepts", ()))
+        and (not args.thinking or args.thinking in row.get("thinking_levels", ()))
+    )
+
+
 def _cells(row: Mapping[str, Json]) -> tuple[str, ...]:
     levels = [
         f"{level}*" if level == row.get("default_thinking") else str(level) for level in row.get("thinking_levels", ())
     ]
-    context = row.get("context_tokens")
     return (
         str(row["name"]),
         " ".join(levels) or "-",
-        str(row.get("structured", "")),
-        number(context) if context else "?",
+        " ".join(row.get("accepts", ())),
+        _count(row.get("context_tokens")),
+        _count(row.get("max_output_tokens")),
         _price(row.get("price")),
         _note(row),
     )
+
+
+def _count(tokens: Json) -> str:
+    return number(tokens) if tokens else "?"
 
 
 def _price(price: Json) -> str:
