@@ -43,32 +43,40 @@ def test_facts_stand_beside_aliases(write: Write) -> None:
     [
         (
             "gemni/x: {context: 1}",
-            "runner.yaml:1:10: unknown-provider: 'models' names 'gemni/x', but there is no provider 'gemni'\n"
-            "    1 | models: {gemni/x: {context: 1}}\n"
-            "      |          ^^^^^^^\n"
-            "  expected: a provider: anthropic, cometapi, gemini, local, openai, openai-chat, scripted, vertex\n"
-            "  nearest:  gemini/x",
+            (
+                "runner.yaml:1:10: unknown-provider: 'models' names 'gemni/x', but there is no provider 'gemni'\n"
+                "    1 | models: {gemni/x: {context: 1}}\n"
+                "      |          ^^^^^^^\n"
+                "  expected: a provider: anthropic, cometapi, gemini, local, openai, openai-chat, scripted, vertex\n"
+                "  nearest:  gemini/x"
+            ),
         ),
         (
             "gemini/x: {thinking: [low], default_thinking: high}",
-            "runner.yaml:1:56: thinking-level: 'default_thinking' of 'gemini/x' is 'high', which is not among its levels\n"
-            "    1 | models: {gemini/x: {thinking: [low], default_thinking: high}}\n"
-            "      |                                                        ^^^^\n"
-            "  expected: one of low",
+            (
+                "runner.yaml:1:56: thinking-level: 'default_thinking' of 'gemini/x' is 'high', which is not among its levels\n"
+                "    1 | models: {gemini/x: {thinking: [low], default_thinking: high}}\n"
+                "      |                                                        ^^^^\n"
+                "  expected: one of low"
+            ),
         ),
         (
             "gemini/x: {thinking: [], default_thinking: high}",
-            "runner.yaml:1:53: thinking-level: 'default_thinking' of 'gemini/x' is 'high', which is not among its levels\n"
-            "    1 | models: {gemini/x: {thinking: [], default_thinking: high}}\n"
-            "      |                                                     ^^^^\n"
-            "  expected: no such key",
+            (
+                "runner.yaml:1:53: thinking-level: 'default_thinking' of 'gemini/x' is 'high', which is not among its levels\n"
+                "    1 | models: {gemini/x: {thinking: [], default_thinking: high}}\n"
+                "      |                                                     ^^^^\n"
+                "  expected: no such key"
+            ),
         ),
         (
             "gemini/x: {accepts: [smell]}",
-            "runner.yaml:1:31: bad-value: 'accepts[0]' of model 'gemini/x' cannot be 'smell'\n"
-            "    1 | models: {gemini/x: {accepts: [smell]}}\n"
-            "      |                               ^^^^^\n"
-            "  expected: one of text, image, audio, video, document",
+            (
+                "runner.yaml:1:31: bad-value: 'accepts[0]' of model 'gemini/x' cannot be 'smell'\n"
+                "    1 | models: {gemini/x: {accepts: [smell]}}\n"
+                "      |                               ^^^^^\n"
+                "  expected: one of text, image, audio, video, document"
+            ),
         ),
     ],
 )
