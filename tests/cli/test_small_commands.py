@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-import runner
 import runner.config
-from runner.app import api
 from runner.app.listing import model_rows
 from runner.core.answer import StoredAnswer
 from runner.core.outcome import FailureKind, Source
@@ -160,24 +158,6 @@ def test_models_are_chosen_by_what_they_can(cli: Cli, app: Any, options: list[st
         assert [row["name"] for row in said.document["models"]] == names
     else:
         assert (said.code, said.err) == (5, "no-models: no known model is like that\n  fix:      runner models\n")
-
-
-def test_models_of_the_project_are_listed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BOX_KEY", "k")
-    (tmp_path / "runner.yaml").write_text(
-        "providers: {box: {dialect: openai-chat, base_url: 'http://127.0.0.1:1/v1', key_env: BOX_KEY}}\n"
-        "models: {box/qwen3: {context: 32768, thinking: [none]}, gemini/gemini-9: {title: Nine}}\n"
-        "prices: {box/cheap: {input: 1, output: 2}}\n",
-        encoding="utf-8",
-    )
-    rows = {row["name"]: row for row in api.models()}
-    assert (rows["box/qwen3"]["context_tokens"], rows["box/qwen3"]["has_key"]) == (32768, True)
-    assert rows["box/cheap"]["price"]["output"] == 2
-    assert rows["gemini/gemini-9"]["title"] == "Nine"
-    (tmp_path / "runner.yaml").write_text("models: {gemni/x: {context: 1}}\n", encoding="utf-8")
-    with pytest.raises(runner.RunnerError, match="there is no provider 'gemni'"):
-        api.models()
 
 
 def test_models_pull_says_where_the_weights_are(cli: Cli, app: Any) -> None:
