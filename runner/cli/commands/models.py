@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--provider", metavar="NAME", default="", help="those of one provider")
     parser.add_argument("--accepts", metavar="KIND", action="append", default=[], type=one_of(*MODALITIES),
         help="those that read text, image, audio, video or document (repeatable)")  # fmt: skip
-    parser.add_argument("--thinking", metavar="LEVEL", default="", type=one_of(*THINKING_LEVELS),
+    parser.add_argument("--thinking", metavar="LEVEL", type=one_of(*THINKING_LEVELS),
         help="those that have a thinking level, such as high")  # fmt: skip
 
 
