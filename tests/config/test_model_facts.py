@@ -72,7 +72,7 @@ def test_facts_stand_beside_aliases(write: Write) -> None:
         (
             "gemini/x: {accepts: [smell]}",
             (
-                "runner.yaml:1:31: bad-value: 'accepts[0]' of model 'gemini/x' cannot be 'smell'\n"
+                "runner.yaml:1:31: bad-value: entry 1 of 'accepts' of model 'gemini/x' cannot be 'smell'\n"
                 "    1 | models: {gemini/x: {accepts: [smell]}}\n"
                 "      |                               ^^^^^\n"
                 "  expected: one of text, image, audio, video, document"
