@@ -37,11 +37,12 @@ steps:
     prompt: "Answer {{ inputs.ticket }}"
   tag: {for_each: data.rows, prompt: "Tag {{ item.text }}", fields: {tag: string}}
   name: {for_each: data.rows, prompt: "Name {{ item.text }}"}
-  often: {prompt: x, samples: 3, fields: {a: integer}}
+  often: {model: strong, prompt: x, samples: 3, fields: {a: integer}, tags: [unsteady]}
 outputs:
   queue: steps.classify.output.queue
   reply: steps.reply.text | default("")
   tags: steps.tag.outputs
+  names: steps.name.texts
   far: steps.classify.output.unknown_but_open.name | default("")
   table: {rows: data.rows, file: out/t.jsonl, columns: {id: item.id}}
 """
