@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runner.app.explaining import Difference
 from runner.app.holding import depends_on
+from runner.app.locking import ensure_locked
 from runner.app.looking import look_around, plan_of
 from runner.app.preparing import prepare_project
 from runner.app.selecting import prepare_selected
@@ -44,6 +45,7 @@ def plan_workflow(path: Path, options: RunOptions, why: str | None = None, on_ca
     place (step, item, sample, repair), its key and its ingredients; then the report says what the plan depends on.
     """
     prepared = prepare_selected(path, options)
+    ensure_locked(prepared, options)
     workflow = prepared.project.workflow
     assert workflow is not None
     with look_around(prepared, options) as look:

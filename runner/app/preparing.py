@@ -113,7 +113,9 @@ def _program(
         data = scan(project.workflow, used, given, _StandardInput(options), files)
     except RunnerError as error:
         raise type(error)(error.problems, {**project.sources, **error.sources}) from None
-    policy = Policy(is_final=options.is_offline, refresh=options.refresh, use_cache=options.use_cache)
+    policy = Policy(
+        is_final=options.is_offline or options.is_locked, refresh=options.refresh, use_cache=options.use_cache
+    )
     steps = {}
     for name, linked in project.linked.steps.items():
         route = project.routes[name]

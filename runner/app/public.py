@@ -41,6 +41,7 @@ def run(
     offline: bool = False,
     refresh: Collection[str] = (),
     select: Sequence[str] = (),
+    locked: bool = False,
     record: bool = False,
     use_cache: bool = True,
     fail_fast: bool = False,
@@ -51,7 +52,8 @@ def run(
     """Run a workflow and give its outputs, exit code and summary.
 
     `inputs` are JSON values; `models` maps an alias to `provider/model`; `data` maps a source to a file; `refresh`
-    names steps to ask again ("*" for all), `select` the steps that may be asked; `sinks` are called with every event. Mistakes that are found before the
+    names steps to ask again ("*" for all), `select` the steps that may be asked; with `locked` all
+    must be as `runner.lock` says; `sinks` are called with every event. Mistakes that are found before the
     first call raise RunnerError; what goes wrong later is in the result (`is_good`, `exit_code`, `problems`).
     """
     return api.run(Path(path), _options(locals()), sinks)
@@ -66,6 +68,7 @@ async def arun(
     offline: bool = False,
     refresh: Collection[str] = (),
     select: Sequence[str] = (),
+    locked: bool = False,
     record: bool = False,
     use_cache: bool = True,
     fail_fast: bool = False,
@@ -86,6 +89,7 @@ def _options(given: Mapping[str, Json]) -> RunOptions:
         is_offline=given["offline"],
         refresh=frozenset(given["refresh"]),
         select=tuple(given["select"]),
+        is_locked=given["locked"],
         is_recording=given["record"],
         use_cache=given["use_cache"],
         is_fail_fast=given["fail_fast"],

@@ -12,13 +12,14 @@ from runner.app.drive import Drive, DriveSettings, exit_code
 from runner.app.explaining import Explainer
 from runner.app.holding import ensure_plan_holds
 from runner.app.keeping import Recorder, recordings_of
+from runner.app.locking import VersionWatch, ensure_locked, update_lock
 from runner.app.looking import LOCAL_CACHE, RUNS
 from runner.app.preparing import protected
 from runner.app.project import Project
 from runner.app.selecting import ensure_selected_can_run, prepare_selected
 from runner.app.types import RunOptions, RunResult
 from runner.app.writing import Outputs, write_outputs, write_saved
-from runner.core.errors import StorageError, UsageError
+from runner.core.errors import CallNeeded, RunnerError, StorageError, UsageError
 from runner.core.events import Event, Noted, RunFinished, RunStarted
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
@@ -33,6 +34,7 @@ from runner.plan.selection import selection_problems
 from runner.plan.stages import RunState
 from runner.record.folders import new_run_folder
 from runner.record.journal import Journal
+from runner.record.lock_file import LOCK_NAME, LockedStep
 from runner.record.summary import Summariser, write_summary
 from runner.store.layers import LayeredAnswers
 from runner.store.local import LocalStore
@@ -42,11 +44,14 @@ if TYPE_CHECKING:
     from runner.transport.secrets import Secrets
 
 
+INTERRUPTED = 130
+
+
 class Session:
     """A run from the checked workflow to its result. Made by `prepare`; closed by `finish` or `abandon`."""
 
     def __init__(self, project: Project, program: Program, data: Mapping[str, Sequence[Item]], options: RunOptions,
-                 sinks: Sequence[EventSink]) -> None:  # fmt: skip
+                 sinks: Sequence[EventSink], locked: Mapping[str, LockedStep] | None = None) -> None:  # fmt: skip
         self.project = project
         self.program = program
         self.options = options
@@ -66,7 +71,8 @@ class Session:
         self.has_ended = False
         self.summariser = Summariser()
         self.recorder = Recorder(self.workflow.name, is_recording=options.is_recording)
-        self.sinks: tuple[EventSink, ...] = (self.summariser, self.recorder, *sinks)
+        self.versions = VersionWatch(locked)
+        self.sinks: tuple[EventSink, ...] = (self.summariser, self.recorder, self.versions, *sinks)
         self.recordings = recordings_of(root)
         recordings = self.recordings if options.use_cache else None
         self.answers = LayeredAnswers(recordings, self.store, self._warn)
@@ -176,11 +182,18 @@ class Session:
         self._flush()
         trouble += self.unwritten.problems if self.unwritten else ()
         code = exit_code(drive, has_bad_output=bool(outputs.problems), has_storage_trouble=bool(trouble))
+        moved = self.versions.problems(self.program)
+        if moved and code != INTERRUPTED:
+            code = CallNeeded.exit_code
+        if self.options.updates_lock:
+            trouble += self._update_lock(code)
+            code = code or (StorageError.exit_code if trouble else 0)
         self._end("interrupted" if drive.is_interrupted else "failed" if code else "done", code, outputs.value)
         problems = (
             *failure_problems(drive.state, drive.failures, self.run),
             *list_problems(drive.state),
             *held_up,
+            *moved,
             *(() if drive.is_interrupted else shortage_problems(drive.state)),
             *outputs.problems,
             *trouble,
@@ -202,6 +215,19 @@ class Session:
         return Outputs(
             made.value, (*saved.problems, *made.problems), (*saved.unwritten, *made.unwritten), made.left_out
         )
+
+    def _update_lock(self, code: int) -> tuple[Problem, ...]:
+        """Write `runner.lock`, if the run came to its end; what kept it from being written."""
+        if code not in (0, 1):
+            self.emit(Noted("lock", f"{LOCK_NAME} is not written, since the run did not come to its end"))
+            return ()
+        try:
+            told = update_lock(self.project, self.program, self.summariser.summary())
+        except RunnerError as error:
+            return error.problems
+        for sentence in told:
+            self.emit(Noted("lock", sentence))
+        return ()
 
     def _record(self) -> tuple[Problem, ...]:
         """Write the recordings; what kept them from being written."""
@@ -260,6 +286,7 @@ def _open_store(root: Path, options: RunOptions) -> Store:
 def prepare(path: Path, options: RunOptions, sinks: Sequence[EventSink]) -> Session:
     """Everything before the first look into the store. Raises RunnerError; nothing has been called then."""
     prepared = prepare_selected(path, options)
+    locked = ensure_locked(prepared, options)
     ensure_selected_can_run(prepared, options)
     ensure_plan_holds(prepared, options)
-    return Session(prepared.project, prepared.program, prepared.data, options, sinks)
+    return Session(prepared.project, prepared.program, prepared.data, options, sinks, locked)

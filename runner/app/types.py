@@ -24,7 +24,8 @@ class RunOptions:
     something else; see `input_texts`). `data` maps a source's name to a path typed by the user, which is trusted.
     `models` maps an alias to `provider/model`. `refresh` names steps to ask again, or holds "*" for all.
     `select` names the steps that may be asked (`step`, `step+`, `+step`, `tag:x`, `changed`); none means all.
-    `saved_plan` is the file of a plan that must still hold.
+    `saved_plan` is the file of a plan that must still hold; with `is_locked` all must be as `runner.lock` says,
+    and `updates_lock` writes it.
     `use_cache=False` neither reads nor writes stored answers. `trust` names providers whose key may go to their
     host. `stdin` holds what was read from standard input for data sources, `stdin_reader` says what has read it
     already (such as "-i text=-"): it can be read once. `environ` replaces the process's environment (tests).
@@ -38,6 +39,8 @@ class RunOptions:
     refresh: frozenset[str] = frozenset()
     select: tuple[str, ...] = ()
     saved_plan: Path | None = None
+    is_locked: bool = False
+    updates_lock: bool = False
     is_recording: bool = False
     use_cache: bool = True
     is_fail_fast: bool = False

@@ -33,6 +33,7 @@ def add_flow_arguments(parser: ArgumentParser) -> None:
         help="ask again: all steps, or this one (repeatable)")  # fmt: skip
     add("-s", "--select", action="append", default=[], metavar="STEPS",
         help="ask only these: STEP, STEP+, +STEP, tag:NAME or changed (repeatable)")  # fmt: skip
+    add("--locked", action="store_true", help="exit 6 when runner.lock is missing or stale")
     add("--no-cache", action="store_true", help="neither read nor keep stored answers")
 
 
@@ -61,6 +62,7 @@ def flow_options(args: Namespace, console: Console) -> RunOptions:
         models=_unique(args.model, "--model"),
         refresh=frozenset(args.refresh),
         select=tuple(args.select),
+        is_locked=args.locked,
         use_cache=not args.no_cache,
         verbosity=console.look.verbosity,
         stdin=piped,

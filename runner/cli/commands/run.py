@@ -27,6 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--offline", action="store_true", help="no network and no model: stored answers only, a miss is exit 6")
     add("--record", action="store_true", help="write the answers to cache/recordings, to be kept in git")
     add("--plan", type=Path, metavar="FILE", help="exit 6, before any call, when this saved plan does not hold")
+    add("--update-lock", action="store_true", help="write runner.lock after the run, and print old → new")
     add("--fail-fast", action="store_true", help="start no further call after the first failure")
     add("-j", "--parallel", type=at_least_one, metavar="N", help="calls at once (default 8; RUNNER_PARALLEL)")
     add("--trust", action="append", default=[], metavar="NAME", help="let this provider's key go to its host")
@@ -59,6 +60,8 @@ def _options(args: Namespace, console: Console) -> RunOptions:
     if args.no_cache and (args.record or args.offline):
         other = "--record" if args.record else "--offline"
         raise UsageError(Problem("usage", f"--no-cache and {other} exclude each other", fix="leave one out"))
+    if args.locked and args.update_lock:
+        raise UsageError(Problem("usage", "--locked and --update-lock exclude each other", fix="leave one out"))
     is_offline = args.offline or flag("RUNNER_OFFLINE", console)
     if is_offline and args.refresh:
         other = "--offline" if args.offline else "RUNNER_OFFLINE"
@@ -71,6 +74,7 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         is_offline=is_offline,
         is_recording=args.record,
         saved_plan=args.plan,
+        updates_lock=args.update_lock,
         is_fail_fast=args.fail_fast,
         max_parallel=args.parallel or _parallel(console),
         trust=frozenset(args.trust),

@@ -1,0 +1,188 @@
+"""`--locked` and `--update-lock`: whether a workflow is what `runner.lock` says, and writing it there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from posixpath import dirname, join, normpath
+
+from runner.app.preparing import Prepared
+from runner.app.project import Project
+from runner.app.types import RunOptions
+from runner.core.canonical import digest
+from runner.core.errors import CallNeeded
+from runner.core.events import AttemptMade, Event
+from runner.core.problem import Problem
+from runner.core.span import Span
+from runner.plan.program import Program, StepProgram
+from runner.record.lock_file import LOCK_NAME, LockedStep, changes_of, read_lock, write_lock
+from runner.record.summary import RunSummary
+from runner.store.lock import one_at_a_time
+
+WAIT_S = 10.0
+_FILES = re.compile(r"{%-?\s*(?:include|import|from|extends)\s+[\"']([^\"']+)[\"']")
+
+
+def made_of(project: Project, program: Program) -> dict[str, LockedStep]:
+    """What each step is made of now."""
+    return {name: _made_of(project, step) for name, step in program.steps.items()}
+
+
+def _made_of(project: Project, step: StepProgram) -> LockedStep:
+    fixed = step.fixed_ingredients
+    # The files of a provider (weights, written answers) are part of what answers.
+    files = {name: value for name, value in step.route.provider.settings.items() if name.endswith("sha256")}
+    settings = {
+        "dialect": fixed["dialect"],
+        "thinking": fixed.get("thinking"),
+        **fixed.get("options", {}),
+        "enforce": fixed.get("enforce"),
+        "salt": fixed.get("salt"),
+        **files,
+    }
+    return LockedStep(
+        model=str(fixed["model"]),
+        prompts=tuple(_texts(project, step)),
+        schema=str(fixed.get("schema", "")),
+        settings={name: value for name, value in settings.items() if value is not None},
+    )
+
+
+def _texts(project: Project, step: StepProgram) -> Iterator[str]:
+    """The digests of the texts as written, then of the files that they include by name, each once."""
+    yield from map(digest, step.texts)
+    seen: dict[str, None] = {}
+    open_texts = [(dirname(file), text) for file, text in _placed(step)]
+    while open_texts:
+        folder, text = open_texts.pop(0)
+        for name in _FILES.findall(text):
+            path = normpath(join(folder, name))
+            if path not in seen and path in project.sources:
+                seen[path] = None
+                open_texts.append((dirname(path), project.sources[path]))
+    for path in seen:
+        yield digest(project.sources[path])
+
+
+def _placed(step: StepProgram) -> list[tuple[str, str]]:
+    """Each text with the file that it stands in."""
+    places = step.fixed_ingredients["template"]
+    files = {text_digest: place.rpartition(":")[0] for place, text_digest in places.items()}
+    return [(files.get(digest(text), ""), text) for text in step.texts]
+
+
+def ensure_locked(prepared: Prepared, options: RunOptions) -> Mapping[str, LockedStep] | None:
+    """What is locked, with `--locked`. Raises CallNeeded when there is no lock, or another than the files say, and
+    FileError for one that cannot be read, also where it is to be written.
+    """
+    project, workflow = prepared.project, prepared.project.workflow
+    assert workflow is not None
+    is_read = options.is_locked or options.updates_lock
+    lock = read_lock(project.files.root / LOCK_NAME) if is_read else None
+    if not options.is_locked:
+        return None
+    fix = f"runner run {workflow.file} --update-lock"
+    if lock is None:
+        raise CallNeeded(Problem("stale-lock", f"--locked needs {LOCK_NAME}, and there is none", fix=fix))
+    if workflow.file not in lock:
+        raise CallNeeded(Problem("stale-lock", f"{LOCK_NAME} does not have {workflow.file}", fix=fix))
+    problems = list(_stale(prepared, lock[workflow.file], fix))
+    if problems:
+        raise CallNeeded(problems, project.sources)
+    return lock[workflow.file]
+
+
+def _stale(prepared: Prepared, locked: Mapping[str, LockedStep], fix: str) -> Iterator[Problem]:
+    workflow = prepared.project.workflow
+    assert workflow is not None
+    now = made_of(prepared.project, prepared.program)
+    for name, step in workflow.steps.items():
+        if name not in locked:
+            yield Problem("stale-lock", f"step '{name}' is not in {LOCK_NAME}", step.span, fix=fix)
+            continue
+        for change in changes_of(locked[name], now[name]):
+            message = f"step '{name}' is not what {LOCK_NAME} says: {change}"
+            yield Problem("stale-lock", message, _place(step.spans, step.span, change.name), fix=fix)
+    for name in locked.keys() - workflow.steps.keys():
+        yield Problem("stale-lock", f"{LOCK_NAME} has step '{name}', which the workflow does not have", fix=fix)
+
+
+def _place(spans: Mapping[str, Span], whole: Span, name: str) -> Span:
+    """Where the author wrote it: a prompt may be `messages`, a schema may be `fields`."""
+    names = {"prompt": ("prompt", "messages", "system"), "schema": ("schema", "fields")}.get(name, (name,))
+    return next((spans[one] for one in names if one in spans), whole)
+
+
+class VersionWatch:
+    """An EventSink that sees answers of other model versions than the locked ones."""
+
+    def __init__(self, locked: Mapping[str, LockedStep] | None) -> None:
+        self._locked = locked or {}
+        self._moved: dict[tuple[str, str], list[str]] = {}
+
+    def __call__(self, event: Event, /) -> None:
+        if not isinstance(event, AttemptMade) or not event.attempt.model:
+            return
+        step = self._locked.get(event.step)
+        if step is not None and step.answered_by and event.attempt.model not in step.answered_by:
+            self._moved.setdefault((event.step, event.attempt.model), []).append(event.item)
+
+    def problems(self, program: Program) -> tuple[Problem, ...]:
+        """One for each step and version."""
+        return tuple(self._problem(program, *pair, items) for pair, items in self._moved.items())
+
+    def _problem(self, program: Program, name: str, model: str, items: Sequence[str]) -> Problem:
+        where = f"{name}[{items[0]}]" if items[0] else name
+        more = f" (and {len(items) - 1:,} more)" if len(items) > 1 else ""
+        locked = ", ".join(self._locked[name].answered_by)
+        step = program.steps[name].linked.step
+        return Problem(
+            "model-moved",
+            f"{where}{more} was answered by {model}, and {LOCK_NAME} has {locked}",
+            _place(step.spans, step.span, "model"),
+            notes=(("kept", "the answer is stored; nothing that it cost is lost"),),
+            fix="look at the answers, then run with --update-lock, or name the version in the model",
+        )
+
+
+def update_lock(project: Project, program: Program, summary: RunSummary) -> list[str]:
+    """Write what the steps are made of and who answered; what has changed, a sentence each. Raises RunnerError."""
+    workflow = project.workflow
+    assert workflow is not None
+    path = project.files.root / LOCK_NAME
+    answered = {step.step: step.answered_by for step in summary.steps}
+    with one_at_a_time(project.files.root, wait_s=WAIT_S):
+        lock = {file: steps for file, steps in (read_lock(path) or {}).items() if (path.parent / file).is_file()}
+        old = lock.get(workflow.file, {})
+        new = {
+            name: replace(step, answered_by=answered.get(name) or _kept(old.get(name), step))
+            for name, step in made_of(project, program).items()
+        }
+        write_lock(path, {**lock, workflow.file: new})
+    return list(_told(old, new)) or [f"{LOCK_NAME} is as it was"]
+
+
+def _kept(old: LockedStep | None, new: LockedStep) -> tuple[str, ...]:
+    """Who answered the same model before, where nobody has answered now."""
+    return old.answered_by if old is not None and old.model == new.model else ()
+
+
+def _told(old: Mapping[str, LockedStep], new: Mapping[str, LockedStep]) -> Iterator[str]:
+    for name, step in new.items():
+        before = old.get(name)
+        if before is None:
+            yield f"{name}: new, {step.model}{_by(step.answered_by)}"
+            continue
+        yield from (f"{name}: {change}" for change in changes_of(before, step))
+        if sorted(before.answered_by) != sorted(step.answered_by):
+            yield f"{name}: answered by: {_names(before.answered_by)} → {_names(step.answered_by)}"
+    yield from (f"{name}: no longer a step" for name in old if name not in new)
+
+
+def _by(versions: Sequence[str]) -> str:
+    return f", answered by {_names(versions)}" if versions else ""
+
+
+def _names(versions: Iterable[str]) -> str:
+    return ", ".join(sorted(versions)) or "(not known)"
