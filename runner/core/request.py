@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from runner.core.canonical import ordered
 from runner.core.frozen import dataclass
@@ -37,19 +38,33 @@ class Request:
 
 def cache_key(request: Request) -> str:
     """The one place that decides what makes two calls the same (64 hex digits)."""
-    head: list[object] = [
-        KEY_FORMAT,
+    sha = _head(
         request.dialect,
         request.key_version,
         request.provider,
         request.endpoint,
-        sorted(request.headers),
-    ]
-    if request.sample:
-        head.append({"sample": request.sample})
-    if request.salt:
-        head.append({"salt": request.salt})
-    sha = hashlib.sha256(ordered(head))
-    sha.update(b"\n")
+        request.headers,
+        request.sample,
+        request.salt,
+    ).copy()
     sha.update(request.body)
     return sha.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _head(
+    dialect: str,
+    key_version: int,
+    provider: str,
+    endpoint: str,
+    headers: tuple[tuple[str, str], ...],
+    sample: int,
+    salt: str,
+) -> hashlib._Hash:
+    """The digest as far as the requests of one step share it; it is copied, never added to."""
+    head: list[object] = [KEY_FORMAT, dialect, key_version, provider, endpoint, sorted(headers)]
+    if sample:
+        head.append({"sample": sample})
+    if salt:
+        head.append({"salt": salt})
+    return hashlib.sha256(ordered(head) + b"\n")

@@ -118,12 +118,13 @@ def advance(
     opened = state.open[ask.step]
     verdict = weigh(step, opened.values, ask, answered)
     if verdict.again is not None:
-        opened = replace(opened, attempts=(*opened.attempts, verdict.attempt) if verdict.attempt else opened.attempts)
-        state = replace(state, open={**state.open, ask.step: opened})
+        attempts = (*opened.attempts, verdict.attempt) if verdict.attempt else opened.attempts
+        opened = OpenStep(opened.values, opened.results, opened.failures, attempts, opened.waiting)
+        state = ItemState(state.item, state.outcomes, {**state.open, ask.step: opened})
         return Move(state, (verdict.again,), attempt=verdict.attempt)
     opened = _settle_sample(opened, ask, verdict)
     if opened.waiting:
-        state = replace(state, open={**state.open, ask.step: opened})
+        state = ItemState(state.item, state.outcomes, {**state.open, ask.step: opened})
         return Move(state, attempt=verdict.attempt, mark=verdict.mark)
     outcome = _outcome(step, state.item, opened)
     rest = {name: other for name, other in state.open.items() if name != ask.step}
@@ -268,9 +269,9 @@ def _settle_sample(opened: OpenStep, ask: Ask, verdict: Verdict) -> OpenStep:
     waiting = opened.waiting - 1
     if verdict.failure is not None:
         failures = {**opened.failures, ask.sample: verdict.failure}
-        return replace(opened, failures=failures, attempts=attempts, waiting=waiting)
+        return OpenStep(opened.values, opened.results, failures, attempts, waiting)
     results = {**opened.results, ask.sample: verdict.output}
-    return replace(opened, results=results, attempts=attempts, waiting=waiting)
+    return OpenStep(opened.values, results, opened.failures, attempts, waiting)
 
 
 def _outcome(step: StepProgram, item: Item, opened: OpenStep) -> Outcome:

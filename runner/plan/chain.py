@@ -56,12 +56,16 @@ class Answered:
     maybe_paid_twice: int = 0
 
 
+# Why a stored answer is not looked for, by the step's use of the cache.
+_ASKED_FOR: Mapping[CacheUse, str] = {"auto": "", "refresh": "forced", "off": "off"}
+
+
 def first_ask(step: StepProgram, item: str, call: Call, values: Mapping[str, Json]) -> Ask:
     """The first ask of a chain. Raises NotJson for text that cannot be sent."""
     for text in (call.system or "", *(message.text for message in call.messages)):
         ensure_json(text)
     request = step.encode(call)
-    reason = {"refresh": "forced", "off": "off"}.get(step.use, "")
+    reason = _ASKED_FOR[step.use]
     return Ask(
         step=step.name,
         item=item,

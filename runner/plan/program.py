@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 
 from runner.core.call import Call, Message
-from runner.core.canonical import Json, canonical, digest, digest_of
+from runner.core.canonical import Json, canonical, digest
 from runner.core.frozen import dataclass
 from runner.core.model import Route
 from runner.core.ports import Dialect
@@ -260,4 +260,4 @@ def _answer(view: Mapping[str, Json]) -> Json:
 def brief(value: Json) -> Json:
     """A small value as it is, anything else as its digest."""
     spelled = canonical(value)
-    return value if len(spelled) <= SMALL_VALUE_BYTES else {"sha256": digest_of(value)}
+    return value if len(spelled) <= SMALL_VALUE_BYTES else {"sha256": digest(spelled)}

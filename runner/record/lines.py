@@ -36,17 +36,16 @@ def to_record(event: Event, *, at: float | None = None) -> dict[str, Json]:
             record |= {"event": "expected", "step": event.step, "items": event.items, "model": event.model}
             record |= {"thinking": event.thinking}
         case AttemptMade():
-            record |= {"event": "attempt", "step": event.step, "item": event.item}
-            record |= _attempt(event.attempt)
-            record |= {"ingredients": dict(event.ingredients)}
-            meta |= {"seconds": event.attempt.seconds}
+            record |= {"event": "attempt", "step": event.step, "item": event.item, **_attempt(event.attempt)}
+            record["ingredients"] = dict(event.ingredients)
+            meta["seconds"] = event.attempt.seconds
         case Retrying():
             record |= {"event": "retry", "step": event.step, "item": event.item, "tries": event.tries}
             record |= {"message": event.message}
             meta |= {"wait_s": event.wait_s}
         case Settled():
-            record |= {"event": "outcome"} | _outcome(event.outcome)
-            meta |= {"seconds": event.outcome.seconds}
+            record |= {"event": "outcome", **_outcome(event.outcome)}
+            meta["seconds"] = event.outcome.seconds
         case Noted():
             record |= {"event": "note", "code": event.code, "message": event.message}
         case RunFinished():

@@ -67,8 +67,10 @@ class Recordings:
         """What is recorded; a damaged or foreign recording is left out, and told to `warn` in one sentence."""
         found: dict[str, StoredAnswer] = {}
         root = f"{self._folder}{os.sep}"
+        shards = _shards(root)
         for key in keys:
-            data = _read(f"{root}{key[:2]}{os.sep}{key[2:]}.json") if _KEY.match(key) else None
+            may_be_there = (shards is None or key[:2] in shards) and _KEY.match(key)
+            data = _read(f"{root}{key[:2]}{os.sep}{key[2:]}.json") if may_be_there else None
             if data is None:
                 continue
             try:
@@ -180,6 +182,16 @@ def _read(path: str) -> bytes | None:
         return None
     except OSError:
         return b""
+
+
+def _shards(folder: str) -> frozenset[str] | None:
+    """What is in the folder, so that a key which is not recorded costs no system call; None where it is not told."""
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208 - once for every few keys
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+    except OSError:
+        return None
 
 
 def _list(folder: Path) -> Iterator[Path]:

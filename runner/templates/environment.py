@@ -28,6 +28,7 @@ from runner.templates.bounds import Counted, Limits, Meter
 from runner.templates.list_filters import LIST_FILTERS
 from runner.templates.places import place_tokens
 from runner.templates.predicates import TESTS
+from runner.templates.quick import quick_expression, quick_template
 from runner.templates.syntax import EACH, WEIGHED, OurCodeGenerator, OurParser
 from runner.templates.text_filters import TEXT_FILTERS
 from runner.templates.tree import Tree
@@ -229,10 +230,14 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def parse_template(self, source: str, name: str) -> Tree:
         """The syntax tree of a text; equal texts are parsed once."""
-        return self._parsed(source, name, lambda: OurParser(self, source, name).parse())
+        return self._parsed(source, name, lambda: quick_template(source) or OurParser(self, source, name).parse())
 
     def parse_expression(self, source: str) -> Tree:
-        return self._parsed(source, None, lambda: OurParser(self, source, state="variable").parse_whole_expression())
+        def parse() -> nodes.Expr:
+            found = quick_expression(source)
+            return found or OurParser(self, source, state="variable").parse_whole_expression()
+
+        return self._parsed(source, None, parse)
 
     def _parsed(self, source: str, name: str | None, parse: Callable[[], nodes.Node]) -> Tree:
         tree = self._trees.get((source, name))

@@ -196,6 +196,19 @@ def test_a_folder_that_is_not_there_has_no_recordings(recordings: Recordings) ->
     assert recordings.read_text("0" * 64) is None
 
 
+def test_a_folder_that_may_not_be_listed_is_still_looked_into(
+    recordings: Recordings, make_answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = make_answer()
+    recordings.write([[answer]])
+
+    def refuse(_: str) -> list[str]:
+        raise PermissionError
+
+    monkeypatch.setattr("os.listdir", refuse)
+    assert list(recordings.get_many([answer.key])) == [answer.key]
+
+
 def test_a_scan_shows_answers_and_damage_in_the_order_of_the_keys(
     recordings: Recordings, tmp_path: Path, make_answer: Any
 ) -> None:
