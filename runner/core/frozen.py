@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
-__all__ = ["dataclass"]
+__all__ = ["dataclass", "replace"]
 
 _NOT_GIVEN = object()
 _OWN_OPTIONS = frozenset(("frozen", "slots", "kw_only"))
@@ -77,9 +77,12 @@ def _make_repr(names: Sequence[str]) -> Callable[[Any], str]:
     return __repr__
 
 
+def _values_of(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*names) if len(names) > 1 else lambda one: tuple([getattr(one, name) for name in names])
+
+
 def _make_equality(names: Sequence[str]) -> tuple[Callable[[Any, object], bool], Callable[[Any], int]]:
-    values: Callable[[Any], tuple[Any, ...]]
-    values = attrgetter(*names) if len(names) > 1 else lambda one: tuple([getattr(one, name) for name in names])
+    values = _values_of(names)
 
     def __eq__(self: Any, other: object) -> bool:  # noqa: N807
         return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
@@ -107,7 +110,20 @@ def _set_state(one: Any, state: Sequence[Any]) -> None:
         object.__setattr__(one, field.name, value)
 
 
+_FIELDS: dict[type[Any], tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]] = {}
+
+
+def _replace(one: Any, /, **changes: Any) -> Any:
+    """`dataclasses.replace`, which looks at each field of the class anew each time."""
+    kind = one.__class__
+    if kind not in _FIELDS:
+        names = tuple(field.name for field in dataclasses.fields(one))
+        _FIELDS[kind] = (names, _values_of(names))
+    names, values = _FIELDS[kind]
+    return kind(**{**dict(zip(names, values(one), strict=True)), **changes})
+
+
 if TYPE_CHECKING:
-    from dataclasses import dataclass
+    from dataclasses import dataclass, replace
 else:
-    dataclass = _dataclass
+    dataclass, replace = _dataclass, _replace

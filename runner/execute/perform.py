@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 from runner.core.answer import StoredAnswer
 from runner.core.errors import StorageError
 from runner.core.events import Noted, Retrying
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.outcome import RETRIED_KINDS, ROUTE_STOPPERS, Failure, FailureKind, Source
 from runner.core.ports import CallFailed, Clock, EventSink, Transport
 from runner.core.problem import Problem

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
+from runner.core.frozen import replace
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span

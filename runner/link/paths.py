@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from typing import Literal
 from urllib.parse import unquote
 
 from runner.core.canonical import Json
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.templates.trail import ELEMENT
 
 Kind = Literal["any", "value", "missing", "list", "not-a-mapping"]

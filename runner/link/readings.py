@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Protocol
 
 from runner.core.canonical import Json
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.span import Span
 from runner.core.workflow import Expression, Template
 from runner.link.paths import Gap, Typed, type_at, words_at
@@ -94,7 +94,8 @@ def _readings(text: ReadText, subjects: Subjects, known: _Known) -> Iterator[Rea
         start, subject = found.subject.start, found.subject
         typed = _shifted(type_at(subject.schema, found.path[start:], subject.root), start)
         reading = Reading(text, reference, subject, found.path, found.shift, typed)
-        yield replace(reading, gap=_open_gap(reading, known))
+        gap = _open_gap(reading, known)
+        yield reading if gap is None else replace(reading, gap=gap)
 
 
 def _shifted(typed: Typed, start: int) -> Typed:

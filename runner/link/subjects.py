@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from runner.core.canonical import Json
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.outcome import FailureKind
 from runner.core.ports import ReadFile
 from runner.core.workflow import SchemaSource, Step, Workflow

@@ -7,11 +7,11 @@ what another does not do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 
 from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json, NotJson
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.outcome import Attempt, Failure, FailureKind, Outcome, Status
 from runner.core.workflow import Step
 from runner.plan.chain import Answered, Ask, Verdict, first_ask, weigh

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from runner.core.answer import StoredAnswer
 from runner.core.call import Call
 from runner.core.canonical import Json, ensure_json
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Source, Violation
 from runner.core.ports import CallFailed
 from runner.core.request import Request

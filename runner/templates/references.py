@@ -8,13 +8,13 @@ computed, the walk knows nothing of it and says nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import field, replace
+from dataclasses import field
 
 from jinja2 import nodes
 from jinja2.exceptions import TemplateSyntaxError
 
 from runner.core.errors import FileError
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.span import Origin, Span
 from runner.core.workflow import Expression, Template
 from runner.templates.environment import Environment

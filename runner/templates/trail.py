@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from jinja2 import nodes
 
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.span import Span
 
 ELEMENT = "[]"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 
 
 def classes(make: Any) -> dict[str, type[Any]]:
@@ -122,6 +122,22 @@ def test_it_does_what_the_library_does(what: str, act: Callable[[dict[str, type[
 class Pickled:
     a: int
     b: tuple[int, ...] = ()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda change, c: repr(change(c["Named"](1, name="n"), y=9, size=3)),
+        lambda change, c: repr(change(c["Empty"]())),
+        lambda change, c: repr(change(c["One"]([1]), value=2)),
+        lambda change, c: change(c["Point"](1, note="kept")).note,
+        lambda change, c: repr(change(c["Open"](), a=3)),
+        lambda change, c: change(c["Point"](1), z=9),
+    ],
+)
+def test_replacing_does_what_the_library_does(act: Callable[[Any, dict[str, type[Any]]], Any]) -> None:
+    ours = outcome(lambda made: act(replace, made), OURS)
+    assert ours == outcome(lambda made: act(dataclasses.replace, made), THEIRS)
 
 
 def test_an_object_survives_pickling() -> None:
