@@ -2,6 +2,8 @@
 
     uv run python benchmarks/bench.py            all
     uv run python benchmarks/bench.py start      start-up of whole processes
+    uv run python benchmarks/bench.py check-ten  ten workflow files, checked
+    uv run python benchmarks/bench.py check-large  one workflow of 2,000 lines, checked
     uv run python benchmarks/bench.py cached     a rerun from the cache
     uv run python benchmarks/bench.py asked      rows that are asked, against a bare httpx loop
 
@@ -27,6 +29,8 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
+
+from large import large_workflow
 
 REPOSITORY = Path(__file__).parent.parent
 ROUNDS = 5
@@ -111,6 +115,46 @@ def bench_start() -> None:
             "start-up, CPU of the whole process",
             interleaved({name: lambda command=command: cpu_of(command, root) for name, command in cases.items()}),
         )
+
+
+READ_YAML = "import sys, yaml; [yaml.load(open(name), yaml.CSafeLoader) for name in sys.argv[1:]]"
+
+
+def against_yaml(title: str, names: list[str], root: Path) -> None:
+    """The check of some files beside reading the same files with PyYAML's C loader, which only builds dicts."""
+    cases = {
+        "bare interpreter (python -c pass)": [sys.executable, "-c", "pass"],
+        "PyYAML's C loader over the same files": [sys.executable, "-c", READ_YAML, *names],
+        "runner --version": [*RUNNER, "--version"],
+        title: [*RUNNER, "check", *names],
+    }
+    for command in cases.values():
+        cpu_of(command, root)
+    found = interleaved({name: lambda command=command: cpu_of(command, root) for name, command in cases.items()})
+    table(f"{title}, CPU of the whole process", found)
+
+
+def bench_check_ten() -> None:
+    with folder() as root:
+        corpus = REPOSITORY / "tests" / "checks" / "correct"
+        for name in ("data", "prompts", "schemas"):
+            shutil.copytree(corpus / name, root / name)
+        # The models of the corpus are those of its tests.
+        (root / "runner.yaml").write_text("providers: {me: {dialect: scripted, file: answers.jsonl}}\n")
+        (root / "answers.jsonl").write_text('{"answer": "yes"}\n')
+        chosen = sorted(corpus.glob("*.yaml"))[::5][:10]
+        for path in chosen:
+            shutil.copy(path, root / path.name)
+        against_yaml("check of ten files", [path.name for path in chosen], root)
+
+
+def bench_check_large() -> None:
+    with folder() as root:
+        (root / "runner.yaml").write_text("models: {}\n")
+        (root / "contracts.jsonl").write_text('{"id": "c1", "text": "a contract", "year": 2020}\n')
+        text = large_workflow()
+        (root / "large.yaml").write_text(text)
+        against_yaml(f"check of one file of {text.count(chr(10)):,} lines", ["large.yaml"], root)
 
 
 BARE_CACHED = """
@@ -235,7 +279,13 @@ def bench_asked() -> None:
 
 
 def main() -> None:
-    parts = {"start": bench_start, "cached": bench_cached, "asked": bench_asked}
+    parts = {
+        "start": bench_start,
+        "check-ten": bench_check_ten,
+        "check-large": bench_check_large,
+        "cached": bench_cached,
+        "asked": bench_asked,
+    }
     wanted = sys.argv[1:] or list(parts)
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for name in wanted:
