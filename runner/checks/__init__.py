@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from runner.checks.conditions import check_conditions
 from runner.checks.context import CheckContext
 from runner.checks.effects import check_effects
 from runner.checks.files import check_files
@@ -23,6 +24,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_writes,
     check_inputs,
     check_references,
+    check_conditions,
     check_unused,
     check_effects,
     check_letters,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from runner.checks.conditions import settled
 from runner.checks.context import CheckContext
 from runner.checks.spelling import ELEMENT, is_slip, say_part, say_path
 from runner.core.canonical import Json
@@ -32,8 +33,9 @@ def _findings(linked: Linked) -> Iterator[Problem]:
         for index, reading in enumerate(readings):
             others = [other for other in readings[index + 1 :] if other.path[:1] == reading.path[:1]]
             yield from _finding(reading, others)
+    fatal = {id(text.source) for text, holds in settled(linked) if text.role == "ensure" and not holds}
     for unequal in linked.typing.unequal:
-        yield _never_equal(unequal)
+        yield _never_equal(unequal, is_fatal=id(unequal.text.source) in fatal)
 
 
 def _told_once(problems: Iterator[Problem]) -> Iterator[Problem]:
@@ -194,7 +196,7 @@ def _may_be_absent(reading: Reading, site: _Site, *, is_null: bool) -> Problem:
     )
 
 
-def _never_equal(unequal: Unequal) -> Problem:
+def _never_equal(unequal: Unequal, *, is_fatal: bool) -> Problem:
     words = [value for value in unequal.values if isinstance(value, str)]
     title, _ = _holder(unequal.subject, unequal.path)
     return Problem(
@@ -204,7 +206,7 @@ def _never_equal(unequal: Unequal) -> Problem:
         expected=f"one of {listed(words)}" if words else f"one of {', '.join(map(_shown, unequal.values))}",
         nearest=nearest(unequal.word.text, words),
         notes=_used_by(unequal.text, unequal.word.span),
-        severity="warning",
+        severity="error" if is_fatal else "warning",
     )
 
 

@@ -10,8 +10,10 @@ from jinja2 import nodes
 from jinja2.runtime import Context
 
 from runner.core.canonical import Json
+from runner.core.condition import Condition
 from runner.core.problem import Problem
 from runner.core.workflow import Expression
+from runner.templates.conditions import condition_of
 from runner.templates.environment import Environment
 from runner.templates.examine import examine, parse_expression
 from runner.templates.failing import Source, explain
@@ -67,6 +69,10 @@ class CompiledExpression:
         self._program: JinjaTemplate | None = None
         self._keys = keys
         self._globals = dict(env.globals)
+
+    def condition(self) -> Condition:
+        """The expression as a condition that can be looked into without values."""
+        return condition_of(self._root)
 
     def assemble(self) -> JinjaTemplate:
         """The code. Raises TemplateProblem, but never for a plain tree."""

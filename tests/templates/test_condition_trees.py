@@ -1,0 +1,56 @@
+"""Expressions as plain trees: what can be told without values is kept, the rest is left open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runner.core.condition import (
+    UNKNOWN,
+    Compared,
+    Condition,
+    Defined,
+    Every,
+    Known,
+    Length,
+    Not,
+    Read,
+    Some,
+)
+
+A, B = Read(("a",)), Read(("b",))
+
+TREES: list[tuple[str, Condition]] = [
+    ("3", Known(3)),
+    ("-3", Known(-3)),
+    ("-a", UNKNOWN),
+    ("[1, 'x']", Known([1, "x"])),
+    ("(1, 2)", Known([1, 2])),
+    ("[1, a]", UNKNOWN),
+    ("a", A),
+    ("a.b['c d'][0]", Read(("a", "b", "c d", "0"))),
+    ("a[b]", UNKNOWN),
+    ("a[true]", UNKNOWN),
+    ("a[b].c", UNKNOWN),
+    ("a and b", Every((A, B))),
+    ("a or not b", Some((A, Not(B)))),
+    ("a > 3", Compared("gt", A, Known(3))),
+    ("1 <= a < 3", Every((Compared("lteq", Known(1), A), Compared("lt", A, Known(3))))),
+    ("a not in [1]", Compared("notin", A, Known([1]))),
+    ("a | length", Length(A)),
+    ("a | count == 2", Compared("eq", Length(A), Known(2))),
+    ("a | upper", UNKNOWN),
+    ("a is defined", Defined(A)),
+    ("a is undefined", Not(Defined(A))),
+    ("a is none", Compared("eq", A, Known(None))),
+    ("a is gt 3", Compared("gt", A, Known(3))),
+    ("a is in [1]", Compared("in", A, Known([1]))),
+    ("a is odd", UNKNOWN),
+    ("a + 1", UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("text", "tree"), TREES)
+def test_an_expression_is_a_plain_tree(text: str, tree: Condition, bench: Any) -> None:
+    assert bench.expression(text).condition() == tree
