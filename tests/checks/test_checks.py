@@ -134,7 +134,7 @@ def test_an_answer_that_is_read_as_a_whole_has_no_unread_field(findings: Callabl
 
 
 def test_an_answer_that_is_an_output_has_no_unread_field(findings: Callable[..., str]) -> None:
-    text = "steps:\n  a: {model: me/any, prompt: x, fields: {label: [x, y], reason: string}, ensure: [output.label]}\n"
+    text = "steps:\n  a: {model: me/any, prompt: x, fields: {label: [x, yy], reason: string}, ensure: [output.label | length > 1]}\n"
     assert findings(text, with_notes=True) == ""
     assert findings(text + "outputs: {all: steps.a.output}\n", with_notes=True) == ""
     assert "'reason'" in findings(text + "outputs: {label: steps.a.output.label}\n", with_notes=True)
