@@ -1,4 +1,4 @@
-"""A condition as a plain tree: what can be said of it without values. What is not followed is UNKNOWN."""
+"""A condition as a plain tree: what can be said of it without values. What is not followed is Unknown."""
 
 from __future__ import annotations
 
@@ -66,4 +66,3 @@ class Unknown:
 
 
 Condition: TypeAlias = Known | Read | Length | Compared | Every | Some | Not | Defined | Unknown
-UNKNOWN = Unknown()

@@ -7,7 +7,6 @@ from typing import cast
 from jinja2 import nodes
 
 from runner.core.condition import (
-    UNKNOWN,
     Compared,
     Comparing,
     Condition,
@@ -18,6 +17,7 @@ from runner.core.condition import (
     Not,
     Read,
     Some,
+    Unknown,
 )
 
 _TESTS: dict[str, Comparing] = {
@@ -54,7 +54,7 @@ def condition_of(node: nodes.Node) -> Condition:
             return _tested(node)
         case _:
             path = path_of(node)
-            return Read(path) if path else UNKNOWN
+            return Read(path) if path else Unknown()
 
 
 def path_of(node: nodes.Node) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def path_of(node: nodes.Node) -> tuple[str, ...]:
 
 def _known_list(items: list[Condition]) -> Condition:
     values = [item.value for item in items if isinstance(item, Known)]
-    return Known(values) if len(values) == len(items) else UNKNOWN
+    return Known(values) if len(values) == len(items) else Unknown()
 
 
 def _compared(node: nodes.Compare) -> Condition:
@@ -98,4 +98,4 @@ def _tested(node: nodes.Test) -> Condition:
         case name if name in _TESTS and len(node.args) == 1:
             return Compared(_TESTS[name], of, condition_of(node.args[0]))
         case _:
-            return UNKNOWN
+            return Unknown()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from runner.core.condition import (
-    UNKNOWN,
     Compared,
     Condition,
     Defined,
@@ -17,6 +16,7 @@ from runner.core.condition import (
     Not,
     Read,
     Some,
+    Unknown,
 )
 
 A, B = Read(("a",)), Read(("b",))
@@ -24,15 +24,15 @@ A, B = Read(("a",)), Read(("b",))
 TREES: list[tuple[str, Condition]] = [
     ("3", Known(3)),
     ("-3", Known(-3)),
-    ("-a", UNKNOWN),
+    ("-a", Unknown()),
     ("[1, 'x']", Known([1, "x"])),
     ("(1, 2)", Known([1, 2])),
-    ("[1, a]", UNKNOWN),
+    ("[1, a]", Unknown()),
     ("a", A),
     ("a.b['c d'][0]", Read(("a", "b", "c d", "0"))),
-    ("a[b]", UNKNOWN),
-    ("a[true]", UNKNOWN),
-    ("a[b].c", UNKNOWN),
+    ("a[b]", Unknown()),
+    ("a[true]", Unknown()),
+    ("a[b].c", Unknown()),
     ("a and b", Every((A, B))),
     ("a or not b", Some((A, Not(B)))),
     ("a > 3", Compared("gt", A, Known(3))),
@@ -40,14 +40,14 @@ TREES: list[tuple[str, Condition]] = [
     ("a not in [1]", Compared("notin", A, Known([1]))),
     ("a | length", Length(A)),
     ("a | count == 2", Compared("eq", Length(A), Known(2))),
-    ("a | upper", UNKNOWN),
+    ("a | upper", Unknown()),
     ("a is defined", Defined(A)),
     ("a is undefined", Not(Defined(A))),
     ("a is none", Compared("eq", A, Known(None))),
     ("a is gt 3", Compared("gt", A, Known(3))),
     ("a is in [1]", Compared("in", A, Known([1]))),
-    ("a is odd", UNKNOWN),
-    ("a + 1", UNKNOWN),
+    ("a is odd", Unknown()),
+    ("a + 1", Unknown()),
 ]
 
 
