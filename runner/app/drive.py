@@ -8,7 +8,8 @@ from dataclasses import field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from runner.core.errors import CallNeeded, RunnerError, StorageError
+from runner.core.budget import Allowance
+from runner.core.errors import CallNeeded, OverBudget, RunnerError, StorageError
 from runner.core.events import Event, Noted, Settled, StepExpected
 from runner.core.frozen import dataclass
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from runner.core.ports import Clock, Transport
     from runner.execute.perform import Performer
+    from runner.execute.spending import Purse
 
 KEPT_FAILURES = 1000
 TOLD_LEFT_OUT = 3
@@ -39,6 +41,7 @@ class DriveSettings:
     explain: Callable[[Ask], str]
     check_asks: Callable[[tuple[Ask, ...]], None]
     refuse: Callable[[Ask], Failure] | None = None
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 @dataclass(slots=True)
@@ -97,6 +100,16 @@ class Drive:
         """Why an answer of this run could not be kept."""
         return self._performer.unkept if self._performer is not None else None
 
+    @property
+    def purse(self) -> Purse | None:
+        """What was spent; None as long as nothing was asked."""
+        return self._performer.purse if self._performer is not None else None
+
+    @property
+    def is_out_of_budget(self) -> bool:
+        """Whether a call was not made because the run had spent what it may."""
+        return self.purse is not None and self.purse.refused_by is not None
+
     # Stored answers, synchronously
 
     def replay(self) -> bool:
@@ -132,12 +145,14 @@ class Drive:
         from runner.execute.gate import Gate
         from runner.execute.limits import InFlight
         from runner.execute.perform import Performer, Ports
+        from runner.execute.spending import Purse
 
         self.answers.commit([])  # a store that cannot keep answers is found before one is paid
         gate = Gate(self.answers)
         try:
             ports = Ports(transport, clock, self.sink, self.settings.explain, random)
-            self._performer = Performer(self.state.program, gate, ports, InFlight(self.settings.max_parallel))
+            limit, purse = InFlight(self.settings.max_parallel), Purse(self.settings.allowance)
+            self._performer = Performer(self.state.program, gate, ports, limit, purse)
             self._stop_if_failed()
             await self._walk_rest(self._performer)
         except BaseExceptionGroup as group:
@@ -201,7 +216,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def exit_code(drive: Drive, *, has_bad_output: bool, has_storage_trouble: bool) -> int:
-    """The exit code of a run, by the order 130, 6, 3, 1."""
+    """The exit code of a run, by the order 130, 6, 3, 4, 1."""
     kinds = drive.kinds
     if drive.is_interrupted:
         return 130
@@ -209,6 +224,8 @@ def exit_code(drive: Drive, *, has_bad_output: bool, has_storage_trouble: bool) 
         return CallNeeded.exit_code
     if kinds & TROUBLE or has_storage_trouble:
         return StorageError.exit_code
+    if drive.is_out_of_budget:
+        return OverBudget.exit_code
     is_short = any(_is_short(name, drive.state) for name in drive.state.tallies if _is_wanted(name, drive.state))
     return 1 if kinds or has_bad_output or _has_bad_list(drive.state) or is_short else 0
 

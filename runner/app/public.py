@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runner.app import api
 from runner.app.types import CheckReport, RunOptions, RunResult
+from runner.core.budget import Limit
 from runner.core.canonical import Json
 from runner.core.errors import FileError
 from runner.core.ports import EventSink
@@ -47,14 +48,18 @@ def run(
     fail_fast: bool = False,
     parallel: int = 8,
     trust: Collection[str] = (),
+    max_cost: float | None = None,
+    consent: bool = False,
     sinks: Sequence[EventSink] = (),
 ) -> RunResult:
     """Run a workflow and give its outputs, exit code and summary.
 
     `inputs` are JSON values; `models` maps an alias to `provider/model`; `data` maps a source to a file; `refresh`
     names steps to ask again ("*" for all), `select` the steps that may be asked; with `locked` all
-    must be as `runner.lock` says; `sinks` are called with every event. Mistakes that are found before the
-    first call raise RunnerError; what goes wrong later is in the result (`is_good`, `exit_code`, `problems`).
+    must be as `runner.lock` says; `sinks` are called with every event. The run stops where it has spent
+    `max_cost` US dollars; without it, one that may cost more than 1 USD (or the budget of the files), or something that
+    is not known, needs `consent`. Mistakes that are found before the first call raise RunnerError; what goes wrong
+    later is in the result (`is_good`, `exit_code`, `problems`).
     """
     return api.run(Path(path), _options(locals()), sinks)
 
@@ -74,6 +79,8 @@ async def arun(
     fail_fast: bool = False,
     parallel: int = 8,
     trust: Collection[str] = (),
+    max_cost: float | None = None,
+    consent: bool = False,
     sinks: Sequence[EventSink] = (),
 ) -> RunResult:
     """`run` on the caller's event loop."""
@@ -95,4 +102,6 @@ def _options(given: Mapping[str, Json]) -> RunOptions:
         is_fail_fast=given["fail_fast"],
         max_parallel=given["parallel"],
         trust=frozenset(given["trust"]),
+        max_cost=None if given["max_cost"] is None else Limit(given["max_cost"], "max_cost"),
+        has_consent=given["consent"],
     )

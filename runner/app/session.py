@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.app.budget import allowance_of, stopped_problem
 from runner.app.drive import Drive, DriveSettings, exit_code
 from runner.app.explaining import Explainer
 from runner.app.holding import ensure_plan_holds
@@ -89,6 +90,7 @@ class Session:
                 explain=self.explainer.reason,
                 check_asks=self._check_asks,
                 refuse=self._refuse if options.is_offline else None,
+                allowance=allowance_of(project, options),
             ),
         )
         routes = {name: step.route.name for name, step in program.steps.items()}
@@ -126,6 +128,20 @@ class Session:
         problems = [problem for route in routes.values() if (problem := self._not_ready(route)) is not None]
         if problems:
             raise UsageError(problems)
+        self._check_money()
+
+    def _check_money(self) -> None:
+        """What the calls must and may cost, against the budget and the consent. Raises OverBudget and UsageError.
+
+        Any step may be asked: one that does not read what is missing may lack answers of its own.
+        """
+        from runner.app.consent import Money, check_money
+
+        state = self.drive.state
+        steps = frozenset(name for name, step in state.program.steps.items() if step.may_ask)
+        quiet = LayeredAnswers(self.recordings if self.options.use_cache else None, self.store, lambda _: None)
+        money = Money(self.workflow.name, state.program, state.data, steps, self.drive.settings.allowance)
+        check_money(money, self.options, self.project.files.root, quiet.lookup)
 
     def _needs_of(self, name: str) -> frozenset[str]:
         linked = self.program.linked
@@ -172,7 +188,8 @@ class Session:
         drive = self.drive
         # What is missing without a call says nothing about the answers: files of earlier runs stay as they are.
         held_up = selection_problems(drive.state)
-        is_partial = drive.is_interrupted or FailureKind.NEEDS_CALL in drive.kinds or bool(held_up)
+        is_stopped = drive.is_interrupted or drive.is_out_of_budget
+        is_partial = is_stopped or FailureKind.NEEDS_CALL in drive.kinds or bool(held_up)
         outputs = Outputs() if is_partial else self._write()
         for sentence in outputs.left_out:
             self.emit(Noted("not-selected", sentence))
@@ -194,7 +211,8 @@ class Session:
             *list_problems(drive.state),
             *held_up,
             *moved,
-            *(() if drive.is_interrupted else shortage_problems(drive.state)),
+            *(() if is_stopped else shortage_problems(drive.state)),
+            *(stopped_problem(drive.purse) if drive.purse else ()),
             *outputs.problems,
             *trouble,
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
+from runner.core.budget import Limit
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome
@@ -29,6 +30,10 @@ class RunOptions:
     `use_cache=False` neither reads nor writes stored answers. `trust` names providers whose key may go to their
     host. `stdin` holds what was read from standard input for data sources, `stdin_reader` says what has read it
     already (such as "-i text=-"): it can be read once. `environ` replaces the process's environment (tests).
+
+    `max_cost` bounds the money of this run, besides the budgets of the files. `has_consent` lets it start whatever it
+    may cost; otherwise, above `consent_usd` (None: the budget, else 1 USD) or where a price is not known, `ask` is
+    asked with the question, and without it the run does not start. `tell` takes details that somebody may want.
     """
 
     inputs: Mapping[str, Json] = field(default_factory=dict)
@@ -50,6 +55,11 @@ class RunOptions:
     environ: Mapping[str, str] | None = None
     stdin: Mapping[str, bytes] = field(default_factory=dict)
     stdin_reader: str = ""
+    max_cost: Limit | None = None
+    has_consent: bool = False
+    consent_usd: float | None = None
+    ask: Callable[[str], bool] | None = None
+    tell: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,18 @@ class Console:
         return wanted and _is_terminal(self._stderr)
 
     @property
+    def may_ask(self) -> bool:
+        """Whether a person sees the story, and types."""
+        return not self.look.quiet and _is_terminal(self._stderr) and _is_terminal(sys.stdin)
+
+    def confirm(self, question: str) -> bool:
+        """Ask a person; nothing but yes is yes."""
+        with self.lock:
+            self._say(self._stderr, f"{fit(self.safe(question), _encoding(self._stderr))}\ngo on? [y/N] ")
+            answer = sys.stdin.readline() if sys.stdin is not None else ""
+        return answer.strip().lower() in ("y", "yes")
+
+    @property
     def story_stream(self) -> TextIO | None:
         return self._stderr
 

@@ -102,6 +102,13 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
+def dollars(text: str) -> float:
+    """An option type: US dollars, from 0."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"'{text}' are no US dollars, such as 5 or 0.5")
+    return float(text)
+
+
 def pair(metavar: str) -> Callable[[str], tuple[str, str]]:
     """An option type: `name=value`; `metavar` shows its form."""
 

@@ -15,7 +15,7 @@ _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _COMMAND_COLONS = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
 _COMMAND_BRACKET = re.compile(r"#(?=#\[)")
 
-_ASCII_SYMBOLS = str.maketrans({"·": "-", "→": "->", "…": "...", "×": "x"})
+_ASCII_SYMBOLS = str.maketrans({"·": "-", "≤": "<=", "→": "->", "…": "...", "×": "x"})
 
 _SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 # A shorter value is as likely a word of the text as a secret.

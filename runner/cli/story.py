@@ -12,7 +12,7 @@ from runner.cli.console import Console
 from runner.cli.exit_codes import INTERRUPTED
 from runner.cli.live import LiveBlock
 from runner.core.events import AttemptMade, Event, Noted, Retrying, RunFinished, RunStarted, Settled, StepExpected
-from runner.core.outcome import FailureKind, Outcome, Source, Status
+from runner.core.outcome import UNASKED_KINDS, Outcome, Source, Status
 from runner.record.summary import RunSummary, Summariser
 from runner.report.format import duration
 from runner.report.text import (
@@ -55,6 +55,17 @@ class Story:
         if self._block:
             self._block.start()
         return self
+
+    def ask(self, question: str) -> bool:
+        """A question on the terminal, while nothing else is drawn there."""
+        if self._block:
+            self._block.stop()
+        try:
+            return self._console.confirm(question)
+        finally:
+            if self._block:
+                self._block = LiveBlock(self._console, self.block_lines)
+                self._block.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._block:
@@ -107,7 +118,7 @@ class Story:
     def _settle(self, outcome: Outcome) -> None:
         step = outcome.step
         self._settled[step] += 1
-        self._unasked[step] += outcome.failure is not None and outcome.failure.kind is FailureKind.INTERRUPTED
+        self._unasked[step] += outcome.failure is not None and outcome.failure.kind in UNASKED_KINDS
         if outcome.status is Status.FAILED:
             self._failed[step] += 1
             if outcome.failure and self._console.look.verbosity:

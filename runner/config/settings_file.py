@@ -13,8 +13,8 @@ from runner.config.nodes import Entry, MappingNode, Node, ScalarNode
 from runner.config.reading import Reading
 from runner.config.verify import Findings, verify
 from runner.config.wording import Place
-from runner.config.workflow_file import read_models
-from runner.config.workflow_grammar import FORMAT_NUMBER
+from runner.config.workflow_file import read_budget, read_models
+from runner.config.workflow_grammar import BUDGET, FORMAT_NUMBER
 from runner.core.frozen import dataclass
 from runner.core.model import FactsGiven, LongPrice, Price, Provider
 from runner.core.problem import Problem, listed, nearest
@@ -109,8 +109,9 @@ SETTINGS = Record(
             Names("price", _ANY_PRICE, pattern=PRICED, says="provider/model"),
             "What models cost here, by provider/model; goes before the built-in list.",
         ),
+        Key("budget", BUDGET, "What one run of any workflow of the project may spend."),
     ),
-    later=("limits", "budget", "tools", "cache"),
+    later=("limits", "tools", "cache"),
     has_free_keys=True,
 )
 
@@ -136,6 +137,7 @@ def read_settings(node: Node, file: str, reading: Reading) -> Settings | None:
         models=read_models(aliases_of(keys), findings),
         facts=_facts(keys, findings, reading),
         prices=_prices(keys, findings, reading),
+        budget=read_budget(keys),
     )
 
 

@@ -15,6 +15,7 @@ from runner.config.workflow_grammar import INCLUDED, WORKFLOW
 from runner.core.problem import Problem
 from runner.core.span import Span
 from runner.core.workflow import (
+    Budget,
     DataFormat,
     DataSource,
     InputSpec,
@@ -72,6 +73,21 @@ def read_workflow(node: Node, file: str, reading: Reading) -> Workflow | None:
         steps=_steps(sections["steps"], steps),
         outputs={entry.key: output for entry in keys.entries("outputs") if (output := reader.output(entry))},
         includes={other.span.file: span for span, other in others},
+        budget=read_budget(keys),
+    )
+
+
+def read_budget(keys: Keys) -> Budget | None:
+    """The budget of a workflow or of the settings."""
+    budget = keys.below("budget")
+    if budget is None:
+        return None
+    return Budget(
+        span=keys.place("budget"),
+        spans=dotted_spans(budget.node),
+        usd=budget.number("usd"),
+        calls=budget.whole("calls"),
+        tokens=budget.whole("tokens"),
     )
 
 

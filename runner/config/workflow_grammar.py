@@ -53,6 +53,16 @@ MODELS = Names(
     "model", Shapes(text=_MODEL, mapping=_ALIAS), pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", says=f"{NAME_IN_WORDS} and ."
 )
 
+_LIMIT = Number(is_whole=True, minimum=0)
+BUDGET = Record(
+    "a budget",
+    (
+        Key("usd", Number(minimum=0), "The most US dollars that one run may spend."),
+        Key("calls", _LIMIT, "The most requests that one run may send, repairs and retries among them."),
+        Key("tokens", _LIMIT, "The most tokens that one run may use, question and answer together."),
+    ),
+)
+
 # --- inputs: a JSON Schema and where the value comes from
 
 _SCHEMA_WORDS = (
@@ -244,6 +254,7 @@ WORKFLOW = Record(
         Key("name", _FILLED, "The name of the workflow; the file's name when left out."),
         Key("include", ListOf(PATH), "Files whose models, inputs, data and steps are added."),
         Key("defaults", DEFAULTS, "Step keys for every step that does not set them."),
+        Key("budget", BUDGET, "What one run may spend: a run that must cost more does not start, others stop there."),
         Key("steps", _STEPS, "The steps, by name.", is_required=True),
         Key(
             "outputs",
@@ -251,7 +262,6 @@ WORKFLOW = Record(
             "What the run gives: an expression, or a table {rows, file, columns}, for each name.",
         ),
     ),
-    later=("budget",),
     has_free_keys=True,
     hints={
         key.name: f"put it into a step, or for all steps under 'defaults': {{{key.name}: …}}"
@@ -262,6 +272,6 @@ WORKFLOW = Record(
 INCLUDED = Record(
     "an included file",
     (*_SHARED_KEYS, Key("steps", _STEPS, "The steps, by name.")),
-    later=("budget",),
     has_free_keys=True,
+    hints={"budget": "put it into the workflow itself, or into runner.yaml"},
 )

@@ -30,6 +30,12 @@ class FileError(RunnerError):
     """A file that is missing, unreadable, outside the root, or wrong inside; nothing was called."""
 
 
+class OverBudget(RunnerError):
+    """The run must cost more than it may; nothing was called."""
+
+    exit_code = 4
+
+
 class NothingSelected(RunnerError):
     """The selection matches nothing."""
 

@@ -30,10 +30,12 @@ class FailureKind(StrEnum):
     NOT_SELECTED = "not-selected"  # not stored, and -s does not select the step
     STORAGE = "storage"  # the answer could not be kept
     INTERRUPTED = "interrupted"
+    BUDGET = "budget"  # not asked: the run had spent what it may
 
 
 ANSWER_KINDS = frozenset({FailureKind.INVALID, FailureKind.CUT, FailureKind.REFUSED})
 RETRIED_KINDS = frozenset({FailureKind.TRANSIENT, FailureKind.UNKNOWN_DELIVERY})
+UNASKED_KINDS = frozenset({FailureKind.INTERRUPTED, FailureKind.BUDGET})
 ROUTE_STOPPERS = frozenset({FailureKind.AUTH, FailureKind.QUOTA, FailureKind.NOT_FOUND})
 
 

@@ -202,6 +202,15 @@ Output = OutputValue | OutputTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget(Located):
+    """What one run may take; None where it is not bounded. `calls` are requests, repairs and retries among them."""
+
+    usd: float | None = None
+    calls: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow(Located):
     """One workflow file with its includes merged and its defaults filled in.
 
@@ -217,11 +226,12 @@ class Workflow(Located):
     steps: Mapping[str, Step] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
     includes: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(Located):
-    """`runner.yaml`: providers and model aliases of the project. Empty when there is no such file.
+    """`runner.yaml`: providers, model aliases and the budget of the project. Empty when there is no such file.
 
     `facts` maps `provider/model` to what the project says of a model, `prices` maps `provider/model` to what it costs there, whatever the catalogue says.
     """
@@ -231,3 +241,4 @@ class Settings(Located):
     models: Mapping[str, ModelAlias] = field(default_factory=dict)
     facts: Mapping[str, FactsGiven] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
+    budget: Budget | None = None

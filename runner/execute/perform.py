@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
 from runner.core.answer import StoredAnswer
+from runner.core.budget import Allowance
 from runner.core.errors import StorageError
 from runner.core.events import Noted, Retrying
 from runner.core.frozen import dataclass, replace
@@ -17,6 +18,7 @@ from runner.core.response import Finish
 from runner.execute.gate import Gate
 from runner.execute.limits import InFlight
 from runner.execute.retry import DEFAULT_RETRIES, GiveUp, Wait, decide
+from runner.execute.spending import Purse, amount_of
 from runner.plan.advance import Answered, Ask
 from runner.plan.program import Program, StepProgram
 from runner.plan.selection import refusal
@@ -47,11 +49,12 @@ class Performer:
     kept. A provider whose key, quota or model is gone is not asked again in this run.
     """
 
-    def __init__(self, program: Program, gate: Gate, ports: Ports, limit: InFlight) -> None:
+    def __init__(self, program: Program, gate: Gate, ports: Ports, limit: InFlight, purse: Purse | None = None) -> None:
         self._program = program
         self._gate = gate
         self._ports = ports
         self._limit = limit
+        self.purse = purse or Purse(Allowance())
         self._by_step: Mapping[str, asyncio.Semaphore] = {
             name: asyncio.Semaphore(step.linked.step.max_parallel)
             for name, step in program.steps.items()
@@ -124,7 +127,6 @@ class Performer:
 
     async def _request(self, ask: Ask) -> Answered:
         step = self._program.steps[ask.step]
-        reason = ask.reason or self._ports.explain(ask)
         async with AsyncExitStack() as slots:
             if ask.step in self._by_step:
                 await slots.enter_async_context(self._by_step[ask.step])
@@ -132,6 +134,7 @@ class Performer:
             failure = self._ended(step)
             if failure is not None:
                 return Answered(failure=failure)
+            reason = ask.reason or self._ports.explain(ask)
             answered = replace(await self._send(step, ask), reason=reason)
             if answered.failure is not None and answered.failure.kind in ROUTE_STOPPERS:
                 self._bury(step, answered.failure)
@@ -151,20 +154,28 @@ class Performer:
         started = clock.monotonic()
         tries = requests = maybe_paid = 0
         while True:
+            held = await self.purse.hold(step, ask)
+            if isinstance(held, Failure):
+                seconds = clock.monotonic() - started
+                return Answered(failure=held, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
             tries += 1
             requests += 1
             sent_at = clock.monotonic()
+            paid, sent, is_unclear = None, 1, False
             try:
                 payload = await self._payload(step, ask, settings.timeout_s or DEFAULT_TIMEOUT_S)
-                finish = step.dialect.decode(payload).finish
+                response = step.dialect.decode(payload)
+                paid = amount_of(response.usage, step.cost, ask, payload)
             except CallFailed as error:
-                failure = error.failure
-                requests += error.requests - 1
+                failure, sent = error.failure, error.requests
+                is_unclear = failure.kind is FailureKind.UNKNOWN_DELIVERY
+                requests += sent - 1
             else:
                 seconds = clock.monotonic() - sent_at
-                answer = self._stored(ask, payload, FINAL_BY_FINISH.get(finish), seconds)
+                answer = self._stored(ask, payload, FINAL_BY_FINISH.get(response.finish), seconds)
                 return Answered(answer, is_todays=True, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
-            is_unclear = failure.kind is FailureKind.UNKNOWN_DELIVERY
+            finally:
+                self.purse.settle(held, paid, requests=sent, is_unclear=is_unclear)
             decision = decide(
                 failure,
                 tries=tries,

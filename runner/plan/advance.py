@@ -12,7 +12,7 @@ from dataclasses import field
 from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json, NotJson
 from runner.core.frozen import dataclass, replace
-from runner.core.outcome import Attempt, Failure, FailureKind, Outcome, Status
+from runner.core.outcome import UNASKED_KINDS, Attempt, Failure, FailureKind, Outcome, Status
 from runner.core.workflow import Step
 from runner.plan.chain import Answered, Ask, Verdict, first_ask, weigh
 from runner.plan.items import Item
@@ -41,6 +41,7 @@ NEVER_ABSORBED = frozenset(
         FailureKind.NEEDS_CALL,
         FailureKind.NOT_SELECTED,
         FailureKind.INTERRUPTED,
+        FailureKind.BUDGET,
         FailureKind.STORAGE,
         FailureKind.AUTH,
         FailureKind.QUOTA,
@@ -234,7 +235,7 @@ def upstream_failure(need: str, ended: Outcome) -> Failure:
     kind = FailureKind.UPSTREAM
     if ended.failure is not None and ended.failure.kind is FailureKind.NOT_SELECTED:
         return ended.failure
-    if ended.failure is not None and ended.failure.kind in (FailureKind.NEEDS_CALL, FailureKind.INTERRUPTED):
+    if ended.failure is not None and ended.failure.kind in {FailureKind.NEEDS_CALL, *UNASKED_KINDS}:
         kind = ended.failure.kind
     return Failure(kind, f"step '{need}' failed")
 
@@ -291,7 +292,7 @@ def _outcome(step: StepProgram, item: Item, opened: OpenStep) -> Outcome:
 
 def _failed(step: StepProgram, item: Item, failure: Failure) -> Outcome:
     """A failure; what was never asked because the run was stopped, or was not to be, did not run."""
-    if failure.kind in (FailureKind.INTERRUPTED, FailureKind.NOT_SELECTED):
+    if failure.kind in {FailureKind.NOT_SELECTED, *UNASKED_KINDS}:
         return Outcome(step.name, item.id, Status.BLOCKED, failure=failure, because=failure.message)
     return Outcome(step.name, item.id, Status.FAILED, failure=failure)
 

@@ -12,6 +12,8 @@ from runner.core.frozen import dataclass
 from runner.core.model import ModelFacts, Price
 
 BYTES_PER_TOKEN = 4
+LEAST_TOKENS_OUT = 1
+REPAIR_TOKENS = 1000  # the list of what does not fit, of at most ten lines, and the frame around it
 MILLION = 1_000_000
 
 
@@ -56,11 +58,37 @@ def tokens_out(cap: int | None, facts: ModelFacts, history: History) -> TokensOu
 
 
 def price_of(tokens_input: int | None, tokens_output: int | None, price: Price | None) -> float | None:
-    """US dollars, None when a number or the price is not known. A free model costs nothing, whatever it takes."""
+    """US dollars for one call, None when a number or the price is not known. Free is free, whatever it takes.
+
+    Nobody knows beforehand what a provider will have cached, so all input is priced as new.
+    """
     if price is None:
         return None
-    if not price.input and not price.output:
+    if price.is_free:
         return 0.0
     if tokens_input is None or tokens_output is None:
         return None
-    return (tokens_input * price.input + tokens_output * price.output) / MILLION
+    tier = price if price.long is None or tokens_input <= price.long.over else price.long
+    return (tokens_input * tier.input + tokens_output * tier.output) / MILLION
+
+
+def chain_usd(
+    tokens_input: int | None, tokens_output: int | None, price: Price | None, *, repairs: int
+) -> float | None:
+    """A call whose answers are all as long as they may be and never fit: each repair carries the question and all
+    answers so far.
+    """
+    if tokens_input is None or tokens_output is None:
+        return price_of(None, None, price)
+    growth = tokens_output + REPAIR_TOKENS
+    return plus(*(price_of(tokens_input + number * growth, tokens_output, price) for number in range(repairs + 1)))
+
+
+def plus(*amounts: float | None) -> float | None:
+    """A sum, which is not known when one part is not."""
+    return None if None in amounts else sum(amount or 0.0 for amount in amounts)
+
+
+def times(amount: float | None, number: int) -> float | None:
+    """Nothing costs nothing, whatever one would cost."""
+    return 0.0 if not number else None if amount is None else amount * number

@@ -12,20 +12,29 @@ from dataclasses import field
 from enum import StrEnum
 
 from runner.core.answer import StoredAnswer
-from runner.core.canonical import ordered
 from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome, Status
 from runner.link.stages import Stage
 from runner.plan.advance import ItemState, Scope, advance, begin
+from runner.plan.bounds import bound_in
 from runner.plan.chain import Answered, Ask
-from runner.plan.estimate import History, price_of, tokens_in, tokens_of, tokens_out
+from runner.plan.estimate import (
+    LEAST_TOKENS_OUT,
+    History,
+    TokensOut,
+    chain_usd,
+    plus,
+    price_of,
+    times,
+    tokens_in,
+    tokens_out,
+)
 from runner.plan.program import StepProgram
 from runner.plan.selection import refusal
 from runner.plan.stages import Chunk, ItemPlan, Receipt, RunState
 
 Lookup = Callable[[Sequence[str]], Mapping[str, StoredAnswer]]
 KEPT_CALLS = 1000
-REPAIR_TOKENS = 1000  # the list of what does not fit, of at most ten lines, and the frame around it
 
 
 class Fate(StrEnum):
@@ -55,7 +64,10 @@ class StepPlan:
     `items` is None while the list is not known. `cached` counts answers that are stored, `calls` the certain calls
     and `may_calls` those that may come on top, repairs included (None: not bounded, the list is not known).
     `failure` is why the first of those that cannot run
-    cannot. `after` names the steps that must run before more is known. Costs are in US dollars, None when not known.
+    cannot. `after` names the steps that must run before more is known. Costs are in US dollars, None when not known:
+    `least_usd` is what the certain calls cost with the shortest answers (what has no price counts as nothing),
+    `cost_usd` what they cost if the answers are like earlier ones (without any: the shortest), `worst_usd` what all
+    calls cost that may be made, at their longest. `least_tokens` are those of the certain calls.
     """
 
     step: str
@@ -76,6 +88,13 @@ class StepPlan:
     cost_usd: float | None = 0.0
     worst_usd: float | None = 0.0
     is_selected: bool = True
+    least_usd: float = 0.0
+    least_tokens: int = 0
+    is_unpriced: bool = False
+
+    @property
+    def may_be_asked(self) -> bool:
+        return self.may_calls is None or bool(self.calls or self.may_calls)
 
     @property
     def fate(self) -> Fate:
@@ -115,15 +134,20 @@ class Plan:
 
     @property
     def cost_usd(self) -> float | None:
-        return _add([step.cost_usd for step in self.steps])
+        return plus(*(step.cost_usd for step in self.steps))
 
     @property
     def worst_usd(self) -> float | None:
-        return _add([step.worst_usd for step in self.steps])
+        return plus(*(step.worst_usd for step in self.steps))
 
+    @property
+    def least_usd(self) -> float:
+        """What the certain calls cost for sure; what has no price counts as nothing."""
+        return sum(step.least_usd for step in self.steps)
 
-def _add(amounts: list[float | None]) -> float | None:
-    return None if None in amounts else sum(amount or 0.0 for amount in amounts)
+    @property
+    def least_tokens(self) -> int:
+        return sum(step.least_tokens for step in self.steps)
 
 
 @dataclass(slots=True)
@@ -139,6 +163,9 @@ class _Count:
     failed: int = 0
     failure: str = ""
     input_tokens: int = 0
+    least_usd: float = 0.0
+    likely_usd: float | None = 0.0
+    worst_usd: float | None = 0.0
     after: set[str] = field(default_factory=set)
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -151,51 +178,32 @@ def make_plan(
     on_call: Callable[[PlannedCall], None] | None = None,
 ) -> Plan:
     """Walk a fresh RunState as far as stored answers lead. `on_call` is told every call that is certain."""
-    planner = _Planner(state, lookup, explain)
+    past = history or {}
+    planner = _Planner(state, lookup, explain, past)
     planner.on_call = on_call
     for number in range(len(state.stages)):
         planner.walk(number)
     order = [name for stage in state.stages for name in stage.steps]
-    past = history or {}
-    steps = tuple(
-        _summed(state.program.steps[name], planner.counts[name], past.get(name, History()), planner.bound_in(name))
-        for name in order
-    )
-    return Plan(steps, tuple(planner.asked))
+    return Plan(tuple(planner.summed(name, past.get(name, History())) for name in order), tuple(planner.asked))
 
 
 class _Planner:
-    def __init__(self, state: RunState, lookup: Lookup, explain: Callable[[Ask], str]) -> None:
+    def __init__(
+        self, state: RunState, lookup: Lookup, explain: Callable[[Ask], str], past: Mapping[str, History]
+    ) -> None:
         self.state = state
         self.lookup = lookup
         self.explain = explain
         self.counts = {name: _Count() for name in state.program.steps}
+        self.outs = {name: _out(step, past.get(name, History())) for name, step in state.program.steps.items()}
         self.asked: list[PlannedCall] = []
         self.on_call: Callable[[PlannedCall], None] | None = None
         self._keys: set[str] = set()
 
-    def bound_in(self, name: str) -> int | None:
-        """How long a question can be that cannot be rendered yet: its template, what it reads of inputs and rows, and
-        the answers that it waits for at their caps. None where one of these has no bound.
-        """
-        step = self.state.program.steps[name]
-        linked = step.linked
-        size = sum(len(text.encode()) for text in step.texts)
-        size += len(ordered(step.sent_schema)) if step.sent_schema is not None else 0
-        size += sum(len(ordered(self.state.program.inputs.get(read))) for read in linked.inputs)
-        total = tokens_of(size)
-        if linked.item_fields:
-            if linked.lane not in self.state.lanes:
-                return None
-            total += tokens_of(max((len(ordered(item.value)) for item in self.state.lanes[linked.lane]), default=0))
-        for need in linked.needs:
-            other = self.state.program.steps[need]
-            items = self.counts[need].items if need in linked.barriers else 1
-            most = tokens_out(other.linked.step.max_output_tokens, other.route.facts, History()).most
-            if most is None or items is None:
-                return None
-            total += most * items * (other.linked.step.samples or 1)
-        return total
+    def summed(self, name: str, history: History) -> StepPlan:
+        counts = {name: count.items for name, count in self.counts.items()}
+        most_in = bound_in(self.state.program, name, counts, self.state.lanes)
+        return _summed(self.state.program.steps[name], self.counts[name], self.outs[name], history, most_in)
 
     def walk(self, number: int) -> None:
         stage = self.state.stages[number]
@@ -281,13 +289,22 @@ class _Planner:
         reason = ask.reason or self.explain(ask)
         count.calls += 1
         count.repairs += repairs_left
-        count.input_tokens += tokens_in(ask.call)
+        self._price(count, ask, repairs_left)
         count.reasons[reason.partition(":")[0] if len(count.reasons) >= KEPT_CALLS else reason] += 1
         call = PlannedCall(ask, reason)
         if len(self.asked) < KEPT_CALLS:
             self.asked.append(call)
         if self.on_call is not None:
             self.on_call(call)
+
+    def _price(self, count: _Count, ask: Ask, repairs_left: int) -> None:
+        given, out = tokens_in(ask.call), self.outs[ask.step]
+        price = self.state.program.steps[ask.step].route.facts.price
+        likely = out.likely if out.is_measured else LEAST_TOKENS_OUT
+        count.input_tokens += given
+        count.least_usd += price_of(given, LEAST_TOKENS_OUT, price) or 0.0
+        count.likely_usd = plus(count.likely_usd, price_of(given, likely, price))
+        count.worst_usd = plus(count.worst_usd, chain_usd(given, out.most, price, repairs=repairs_left))
 
     def _note(self, stage: Stage, item: ItemState) -> None:
         """What became of one item's steps."""
@@ -313,20 +330,22 @@ def _count_outcome(count: _Count, outcome: Outcome) -> None:
         count.failure = count.failure or (outcome.failure.message if outcome.failure else outcome.because)
 
 
-def _summed(step: StepProgram, count: _Count, history: History, bound_in: int | None) -> StepPlan:
+def _out(step: StepProgram, history: History) -> TokensOut:
+    return tokens_out(step.linked.step.max_output_tokens, step.route.facts, history)
+
+
+def _summed(step: StepProgram, count: _Count, out: TokensOut, history: History, bound_in: int | None) -> StepPlan:
     """Counts to a line of the plan, with money."""
-    facts = step.route.facts
+    price = step.route.facts.price
     settings = step.linked.step
-    out = tokens_out(settings.max_output_tokens, facts, history)
-    per_item = (settings.samples or 1) * (1 + settings.repair)
-    may_calls = None if count.items is None else count.unknown * per_item + count.repairs
+    samples = settings.samples or 1
+    may_calls = None if count.items is None else count.unknown * samples * (1 + settings.repair) + count.repairs
     if not step.may_ask:
         may_calls = 0
     likely_in = -(-history.input_tokens // history.calls) if history.calls else bound_in
     mean_in = -(-count.input_tokens // count.calls) if count.calls else likely_in
-    most_in = mean_in if count.calls and not count.unknown else bound_in
-    certain = price_of(count.input_tokens, _times(out.likely, count.calls), facts.price) if count.calls else 0.0
-    worst = _worst(count, may_calls, most_in, out.most, step)
+    behind = chain_usd(bound_in, out.most, price, repairs=settings.repair)
+    worst = price_of(None, None, price) if count.items is None else times(behind, count.unknown * samples)
     return StepPlan(
         step=step.name,
         model=step.route.name,
@@ -343,26 +362,13 @@ def _summed(step: StepProgram, count: _Count, history: History, bound_in: int | 
         input_tokens=count.input_tokens if count.calls else (mean_in if may_calls != 0 else 0),
         output_tokens=_times(out.likely, count.calls) if count.calls else (out.likely if may_calls != 0 else 0),
         is_measured=out.is_measured,
-        cost_usd=certain,
-        worst_usd=worst,
+        cost_usd=count.likely_usd,
+        worst_usd=plus(count.worst_usd, worst) if step.may_ask else 0.0,
         is_selected=step.may_ask,
+        least_usd=count.least_usd,
+        least_tokens=count.input_tokens + LEAST_TOKENS_OUT * count.calls,
+        is_unpriced=price is None,
     )
-
-
-def _worst(
-    count: _Count, may_calls: int | None, most_in: int | None, most_out: int | None, step: StepProgram
-) -> float | None:
-    """Every call at its longest answer. A repair carries the question and all answers that did not fit."""
-    price = step.route.facts.price
-    if may_calls is None:
-        return price_of(None, None, price)
-    calls = count.calls + may_calls
-    if not calls:
-        return 0.0
-    if most_in is None or most_out is None:
-        return price_of(None, None, price)
-    with_repair = most_in + step.linked.step.repair * (most_out + REPAIR_TOKENS)
-    return price_of(count.calls * most_in + may_calls * with_repair, calls * most_out, price)
 
 
 def _times(number: int | None, factor: int) -> int | None:

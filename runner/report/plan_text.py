@@ -69,9 +69,9 @@ def state_in_words(step: Mapping[str, Json]) -> str:
 
 
 def _tokens(step: Mapping[str, Json]) -> str:
-    return " / ".join(
-        "?" if tokens is None else f"~{number(tokens)}" for tokens in (step["input_tokens"], step["output_tokens"])
-    )
+    given, made = step["input_tokens"], step["output_tokens"]
+    out = "?" if made is None else f"{'~' if step['is_measured'] else '≤'}{number(made)}"
+    return f"{'?' if given is None else f'~{number(given)}'} / {out}"
 
 
 def _cost(step: Mapping[str, Json]) -> str:

@@ -236,7 +236,9 @@ steps:
 @pytest.fixture
 def gemini(project: Any) -> Any:
     """Three dependent steps on the other dialect; an answer depends on the question and on the thinking level."""
-    project.write("runner.yaml", f'providers:\n  g: {{dialect: gemini, base_url: "{project.server.base_url}"}}\n')
+    project.write(
+        "runner.yaml", f'providers:\n  g: {{dialect: gemini, base_url: "{project.server.base_url}", price: free}}\n'
+    )
     project.workflow(THREE_STEPS)
 
     def respond(_dialect: str, body: Any, _n: int) -> Any:

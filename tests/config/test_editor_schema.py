@@ -42,6 +42,7 @@ x-free: [1]
 include: [a.yaml]
 models: {fast: a/b, strong: {use: c/d, thinking: low}}
 inputs: {ticket: {type: string, default: "", from_env: T, enum: ["{{"]}, n: {type: integer}}
+budget: {usd: 1.5, calls: 10, tokens: 0}
 data: {rows: {file: rows.csv, key: id, schema: {type: object}}, in: {file: "-", schema: s.json}}
 defaults: {model: fast, repair: 1}
 steps:
@@ -84,6 +85,7 @@ providers:
   box: {dialect: openai-chat, base_url: "https://x.example", key_env: K, price: free, identity: i, server: vllm}
   l: {dialect: llama, model_path: m.gguf, price: {input: 1, output: 2, cached_input: 0}}
 models: {m: {use: box/x}, box/y: {title: t, context: 1, max_output: 1, accepts: [text], thinking: [low], default_thinking: low, refuses: [stop], retired: 2026-11-22, replacement: z, note: n}}
+budget: {usd: 5}
 prices: {box/x: free, gemini/g: {input: 1, output: 2, batch: 0.5, date: 2026-11-22, long: {over: 1, input: 2, output: 3}}}
 """
 SUITE_TEXT = """\

@@ -26,6 +26,7 @@ models: {fast: gemini/gemini-3.1-flash-lite, strong: {use: box/qwen, thinking: d
 prices:
   gemini/gemini-3.1-flash-lite: {input: 0.1, output: 0.4, long: {over: 200000, input: 1, output: 2, cached_input: 0.5}}
   box/qwen:3b: free
+budget: {usd: 5, calls: 100}
 x-note: free
 """
 
@@ -79,6 +80,9 @@ def test_providers_and_models_are_read(write: Write) -> None:
         "gemini/gemini-3.1-flash-lite": Price(0.1, 0.4, long=LongPrice(200_000, 1, 2, 0.5)),
         "box/qwen:3b": Price(0.0, 0.0),
     }
+    assert settings.budget is not None
+    assert (settings.budget.usd, settings.budget.calls, settings.budget.tokens) == (5, 100, None)
+    assert settings.budget.at("calls") == Span("runner.yaml", 14, 25, 3)
     assert settings.at("providers.box") == Span("runner.yaml", 3, 3, 3)
     assert settings.at("providers.box.key_env") == Span("runner.yaml", 3, 79, 7)
     assert settings.file == "runner.yaml"
@@ -111,7 +115,7 @@ def test_a_file_that_holds_something_else(write: Write, text: str, messages: lis
     assert loaded.settings.providers == {}
 
 
-@pytest.mark.parametrize("key", ["limits", "budget", "tools", "cache"])
+@pytest.mark.parametrize("key", ["limits", "tools", "cache"])
 def test_keys_of_later_versions(settings_complaints: Complaints, key: str) -> None:
     assert settings_complaints(f"{key}: {{a: 1}}\n") == (
         f"runner.yaml:1:1: not-in-this-version: runner.yaml has the key '{key}', which is not in this version\n"

@@ -418,8 +418,39 @@ def test_a_step_of_a_later_version_is_told_once(load: Load) -> None:
     assert _codes(load("steps:\n  a:\n    embed: x\n    model: m\n")) == ["not-in-this-version"]
 
 
-def test_a_budget_is_refused(load: Load) -> None:
-    assert _codes(load(f"budget: {{usd: 1}}\n{STEP}")) == ["not-in-this-version"]
+def test_a_budget_bounds_money_calls_and_tokens(load: Load) -> None:
+    loaded = load(f"budget: {{usd: 0.5, tokens: 1000}}\n{STEP}")
+    assert loaded.problems == ()
+    assert loaded.workflow is not None
+    budget = loaded.workflow.budget
+    assert budget is not None
+    assert (budget.usd, budget.calls, budget.tokens) == (0.5, None, 1000)
+    assert (str(budget.span), str(budget.at("usd")), str(budget.at("calls"))) == (
+        "flow.yaml:1:1",
+        "flow.yaml:1:15",
+        "flow.yaml:1:1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        ("1", "'budget' of the workflow is the number 1"),
+        ("{dollars: 1}", "'budget' of the workflow has no key 'dollars'"),
+        ("{usd: -1}", "'usd' of 'budget' of the workflow cannot be -1"),
+        ("{calls: 1.5}", "'calls' of 'budget' of the workflow cannot be 1.5"),
+        ("{tokens: many}", "'tokens' of 'budget' of the workflow is text"),
+    ],
+)
+def test_a_budget_that_is_none_is_a_mistake(load: Load, budget: str, message: str) -> None:
+    loaded = load(f"budget: {budget}\n{STEP}")
+    assert [problem.message for problem in loaded.problems] == [message]
+
+
+def test_an_included_file_has_no_budget(load: Load) -> None:
+    loaded = load(f"include: [more.yaml]\n{STEP}", {"more.yaml": "budget: {usd: 1}\n"})
+    (problem,) = loaded.problems
+    assert (problem.code, problem.fix) == ("unknown-key", "put it into the workflow itself, or into runner.yaml")
 
 
 @pytest.mark.parametrize("key", ["glob", "rows", "each", "where", "columns", "group", "join", "sort", "limit"])
@@ -665,7 +696,7 @@ def test_all_mistakes_are_shown_together(load: Load) -> None:
     loaded = load(
         "budget: 1\nsteps:\n  a:\n    promt: x\n    model: m\n  b:\n    model: m\n    prompt: {file: no.md}\n    repair: 99\n"
     )
-    assert sorted(_codes(loaded)) == ["bad-value", "missing-file", "not-in-this-version", "unknown-key"]
+    assert sorted(_codes(loaded)) == ["bad-value", "missing-file", "unknown-key", "wrong-type"]
 
 
 def test_a_duplicate_key_does_not_hide_the_rest(load: Load) -> None:

@@ -93,7 +93,7 @@ def test_every_key_of_a_workflow_is_documented() -> None:
     grammar = workflow_grammar
     records = (
         *(grammar.WORKFLOW, grammar.STEP, grammar.INCLUDED, grammar._DATA, grammar._TABLE, grammar._MESSAGE),
-        *(grammar._REPEATED, grammar._CACHE, grammar._ALIAS),
+        *(grammar._REPEATED, grammar._CACHE, grammar._ALIAS, grammar.BUDGET),
     )
     known = set().union(*map(keys_of, records)) | {"default", "from_env", "from_file"}
     assert known - words_of("docs/workflows.md") == set()

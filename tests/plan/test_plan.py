@@ -15,8 +15,8 @@ from runner.core.canonical import Json
 from runner.core.model import ModelFacts, Price
 from runner.core.outcome import FailureKind
 from runner.plan.advance import Answered, Ask
-from runner.plan.estimate import History
-from runner.plan.plan import KEPT_CALLS, REPAIR_TOKENS, Fate, Plan, PlannedCall, StepPlan, make_plan
+from runner.plan.estimate import REPAIR_TOKENS, History
+from runner.plan.plan import KEPT_CALLS, Fate, Plan, PlannedCall, StepPlan, make_plan
 from runner.plan.program import Policy
 
 if TYPE_CHECKING:
@@ -267,7 +267,8 @@ ONE = "steps:\n  a: {prompt: abcdefgh, repair: 1, max_output_tokens: 50}\n"
 
 def test_without_a_price_no_cost_is_told(make_flow: MakeFlow) -> None:
     found = plan(make_flow(ONE))
-    assert (found.cost_usd, found.worst_usd) == (None, None)
+    assert (found.cost_usd, found.worst_usd, found.least_usd) == (None, None, 0.0)
+    assert [(step.is_unpriced, step.may_be_asked) for step in found.steps] == [(True, True)]
 
 
 def test_a_free_model_costs_nothing(make_flow: MakeFlow) -> None:
@@ -279,14 +280,15 @@ def test_a_certain_call_costs_its_question_and_at_most_its_cap(make_flow: MakeFl
     found = plan(with_facts(make_flow(ONE), Price(1, 10)))
     (step,) = found.steps
     assert (step.input_tokens, step.output_tokens, step.is_measured) == (2, 50, False)
-    assert found.cost_usd == pytest.approx((2 * 1 + 50 * 10) / 1e6)
+    assert found.cost_usd == pytest.approx((2 * 1 + 1 * 10) / 1e6), "one token is the shortest answer"
+    assert (found.least_usd, found.least_tokens) == (found.cost_usd, 3)
     repair = 2 + 50 + REPAIR_TOKENS
     assert found.worst_usd == pytest.approx(((2 + repair) * 1 + 2 * 50 * 10) / 1e6)
 
 
 def test_without_any_cap_the_worst_case_has_no_price(make_flow: MakeFlow) -> None:
     (step,) = plan(with_facts(make_flow("steps:\n  a: {prompt: x}\n"), Price(1, 10))).steps
-    assert (step.output_tokens, step.cost_usd, step.worst_usd) == (None, None, None)
+    assert (step.output_tokens, step.cost_usd, step.worst_usd) == (None, 1.1e-05, None)
 
 
 def test_earlier_answers_say_what_is_likely_and_the_cap_what_is_worst(make_flow: MakeFlow) -> None:
@@ -295,6 +297,7 @@ def test_earlier_answers_say_what_is_likely_and_the_cap_what_is_worst(make_flow:
     assert (step.output_tokens, step.is_measured) == (10, True)
     assert step.cost_usd == pytest.approx((2 * 1 + 10 * 10) / 1e6)
     assert step.worst_usd == plan(flow).worst_usd
+    assert step.least_usd == plan(flow).least_usd == pytest.approx((2 * 1 + 1 * 10) / 1e6)
 
 
 WAITS = """\

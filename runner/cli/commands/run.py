@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from runner.cli import files
 from runner.cli.console import Console
 from runner.cli.flow_options import add_flow_arguments, flag, flow_options, prepare
-from runner.cli.parser import at_least_one
+from runner.cli.parser import at_least_one, dollars
+from runner.core.budget import Limit
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
 
@@ -30,6 +31,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--update-lock", action="store_true", help="write runner.lock after the run, and print old → new")
     add("--fail-fast", action="store_true", help="start no further call after the first failure")
     add("-j", "--parallel", type=at_least_one, metavar="N", help="calls at once (default 8; RUNNER_PARALLEL)")
+    add("--max-cost", type=dollars, metavar="USD", help="stop where this much is spent (RUNNER_MAX_COST)")
+    add("--yes", action="store_true", help="start whatever it may cost; ask no question (RUNNER_YES)")
     add("--trust", action="append", default=[], metavar="NAME", help="let this provider's key go to its host")
     add("-o", "--output", type=Path, metavar="FILE", help="write the result to this file too")
     add("--jsonl", action="store_true", help="print one event per line as it happens")
@@ -44,6 +47,7 @@ def execute(args: Namespace, console: Console) -> int:
 
     may_be_live = not (args.jsonl and console.is_result_shown_to_a_person)
     with Story(console, may_be_live=may_be_live) as story:
+        options = replace(options, ask=story.ask if console.may_ask else None, tell=console.detail)
         sinks: list[EventSink] = [story]
         if args.jsonl:
             sinks.append(_event_printer(console))
@@ -78,7 +82,29 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         is_fail_fast=args.fail_fast,
         max_parallel=args.parallel or _parallel(console),
         trust=frozenset(args.trust),
+        max_cost=_max_cost(args, console),
+        has_consent=args.yes or flag("RUNNER_YES", console),
+        consent_usd=_amount("RUNNER_CONSENT_USD", console),
     )
+
+
+def _max_cost(args: Namespace, console: Console) -> Limit | None:
+    if args.max_cost is not None:
+        return Limit(args.max_cost, "--max-cost")
+    amount = _amount("RUNNER_MAX_COST", console)
+    return None if amount is None else Limit(amount, "RUNNER_MAX_COST")
+
+
+def _amount(variable: str, console: Console) -> float | None:
+    """A variable that holds US dollars."""
+    word = console.environ.get(variable, "").strip()
+    if not word:
+        return None
+    try:
+        return dollars(word)
+    except ArgumentTypeError:
+        expected = "US dollars, such as 5 or 0.5"
+        raise UsageError(Problem("bad-variable", f"{variable} is '{word}'", expected=expected)) from None
 
 
 def _parallel(console: Console) -> int:

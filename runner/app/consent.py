@@ -1,0 +1,143 @@
+"""Before the first call of a run: must it cost more than it may, and does somebody agree to what it may cost?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from runner.app.budget import limits_in_words, said_by
+from runner.app.looking import history
+from runner.app.types import RunOptions
+from runner.core.answer import StoredAnswer
+from runner.core.budget import Allowance, Limit, dollars, in_words
+from runner.core.errors import OverBudget, UsageError
+from runner.core.frozen import dataclass
+from runner.core.problem import Problem
+from runner.plan.bounds import ceiling_usd
+from runner.plan.items import Item
+from runner.plan.plan import Plan, make_plan
+from runner.plan.program import Program
+from runner.plan.stages import RunState
+from runner.report.format import count
+
+CONSENT_USD = 1.0
+WAYS = "--yes, or --max-cost USD, which also stops the run there; 'runner plan' shows what each step may cost"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What is asked about: the steps that may be called in this run, and its bounds."""
+
+    workflow: str
+    program: Program
+    data: Mapping[str, Sequence[Item]]
+    steps: frozenset[str]
+    allowance: Allowance
+
+    @property
+    def paid_steps(self) -> list[str]:
+        """The steps that are not known to be free."""
+        prices = {name: self.program.steps[name].route.facts.price for name in sorted(self.steps)}
+        return [name for name, price in prices.items() if price is None or not price.is_free]
+
+
+def check_money(
+    money: Money, options: RunOptions, root: Path, lookup: Callable[[Sequence[str]], Mapping[str, StoredAnswer]]
+) -> None:
+    """Raises OverBudget when the certain calls cost more than the run may, UsageError without a needed consent.
+
+    A cheap upper bound comes first; only where it does not settle the matter is the run planned.
+    """
+    bounds = money.allowance
+    if options.tell and bounds.is_bounded:
+        options.tell(f"budget: {limits_in_words(bounds)}")
+    needs_consent = bool(money.paid_steps) and not options.has_consent and options.max_cost is None
+    if not needs_consent and not bounds.is_bounded:
+        return
+    threshold = _threshold(bounds, options)
+    if bounds.calls is None and bounds.tokens is None and _is_cheap(money, threshold if needs_consent else None):
+        return
+    state = RunState(money.program, money.data)
+    plan = make_plan(state, lookup, lambda _: "", history(root, money.workflow))
+    over = tuple(_over(plan, bounds))
+    if over:
+        raise OverBudget(over)
+    if needs_consent:
+        _need_consent(plan, threshold, options)
+
+
+def _threshold(bounds: Allowance, options: RunOptions) -> float:
+    """Above how many dollars consent is needed."""
+    if options.consent_usd is not None:
+        return options.consent_usd
+    return CONSENT_USD if bounds.usd is None else bounds.usd.amount
+
+
+def _is_cheap(money: Money, threshold: float | None) -> bool:
+    """Whether all that may be called is certain to cost no more than what is free to spend."""
+    most = ceiling_usd(money.program, money.data, money.steps)
+    limits = [threshold, money.allowance.usd.amount if money.allowance.usd else None]
+    return most is not None and all(limit is None or most <= limit for limit in limits)
+
+
+# The budget
+
+
+def _over(plan: Plan, bounds: Allowance) -> Iterator[Problem]:
+    for kind, limit, needed in (
+        ("usd", bounds.usd, plan.least_usd),
+        ("calls", bounds.calls, plan.calls),
+        ("tokens", bounds.tokens, plan.least_tokens),
+    ):
+        if limit is not None and needed > limit.amount:
+            yield _too_much(kind, limit, needed, plan)
+
+
+def _too_much(kind: str, limit: Limit, needed: float, plan: Plan) -> Problem:
+    words = {"usd": dollars(needed), "calls": f"{needed:,.0f} calls", "tokens": f"{needed:,.0f} tokens"}
+    calls = count(plan.calls, "call")
+    takes = f"{calls}, which take at least {words[kind]}" if kind != "calls" else words[kind]
+    return Problem(
+        "over-budget",
+        f"the run needs {takes}, more than its budget of {in_words(limit, kind)}; nothing was called",
+        limit.span,
+        notes=said_by(limit),
+        fix="raise the budget, or ask less: fewer rows, shorter prompts; 'runner plan' shows what each step takes",
+    )
+
+
+# Consent
+
+
+def _need_consent(plan: Plan, threshold: float, options: RunOptions) -> None:
+    why = _why(plan, threshold)
+    if not why:
+        return
+    worst = plan.worst_calls
+    certain = f"{count(plan.calls, 'call')}, {dollars(plan.cost_usd)}"
+    most = "not known" if worst is None else f"{count(worst, 'call')}, {dollars(plan.worst_usd)}"
+    if options.ask is not None:
+        if options.ask(f"{why} (certain: {certain}; at most: {most})"):
+            return
+        raise UsageError(Problem("not-agreed", "the run was not started, and nothing was called", fix=WAYS))
+    notes = (("certain", certain), ("at most", most))
+    raise UsageError(Problem("needs-consent", f"{why}; nothing was called", notes=notes, fix=WAYS))
+
+
+def _why(plan: Plan, threshold: float) -> str:
+    """Why somebody must agree, or ""."""
+    unpriced = sorted({step.model for step in plan.steps if step.may_be_asked and step.is_unpriced})
+    if unpriced:
+        return f"what this run costs is not known, since {', '.join(unpriced)} {'has' if len(unpriced) == 1 else 'have'} no price"
+    if plan.worst_usd is None:
+        return f"this run may cost more than {dollars(threshold)}: {_why_unbounded(plan)}"
+    if plan.worst_usd > threshold:
+        return f"this run may cost up to {dollars(plan.worst_usd)}, more than {dollars(threshold)}"
+    return ""
+
+
+def _why_unbounded(plan: Plan) -> str:
+    step = next(step for step in plan.steps if step.worst_usd is None)
+    if step.items is None:
+        return f"how often '{step.step}' is asked is known after {', '.join(step.after)}"
+    return f"nothing bounds the answers of '{step.step}' (max_output_tokens does)"

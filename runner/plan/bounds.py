@@ -1,0 +1,64 @@
+"""How much a question can be that cannot be rendered yet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from runner.core.canonical import ordered
+from runner.plan.estimate import History, chain_usd, plus, times, tokens_of, tokens_out
+from runner.plan.items import Item
+from runner.plan.program import Program
+
+
+def bound_in(
+    program: Program, name: str, counts: Mapping[str, int | None], lanes: Mapping[str, Sequence[Item]]
+) -> int | None:
+    """The most tokens of a step's question: its template, what it reads of inputs and rows, and the answers that it
+    waits for at their caps. None where one of these has no bound.
+
+    `counts` says how many items each step has, `lanes` what is known of their items.
+    """
+    step = program.steps[name]
+    linked = step.linked
+    size = sum(len(text.encode()) for text in step.texts)
+    size += len(ordered(step.sent_schema)) if step.sent_schema is not None else 0
+    size += sum(len(ordered(program.inputs.get(read))) for read in linked.inputs)
+    total = tokens_of(size)
+    if linked.item_fields:
+        if linked.lane not in lanes:
+            return None
+        total += tokens_of(max((len(ordered(item.value)) for item in lanes[linked.lane]), default=0))
+    for need in linked.needs:
+        other = program.steps[need]
+        items = counts[need] if need in linked.barriers else 1
+        most = tokens_out(other.linked.step.max_output_tokens, other.route.facts, History()).most
+        if most is None or items is None:
+            return None
+        total += most * items * (other.linked.step.samples or 1)
+    return total
+
+
+def ceiling_usd(program: Program, data: Mapping[str, Sequence[Item]], steps: frozenset[str]) -> float | None:
+    """What these steps cost at most if nothing is stored and nothing is skipped; None where that has no bound."""
+    linked = program.linked
+    lanes = {name: data[lane.data] for name, lane in linked.lanes.items() if lane.data}
+    counts = {
+        name: 1 if not step.linked.lane else len(lanes[step.linked.lane]) if step.linked.lane in lanes else None
+        for name, step in program.steps.items()
+    }
+    return plus(*(_step_usd(program, name, counts, lanes) for name in steps))
+
+
+def _step_usd(
+    program: Program, name: str, counts: Mapping[str, int | None], lanes: Mapping[str, Sequence[Item]]
+) -> float | None:
+    step = program.steps[name]
+    settings, facts = step.linked.step, step.route.facts
+    if facts.price is not None and facts.price.is_free:
+        return 0.0
+    items = counts[name]
+    if items is None:
+        return None
+    most = tokens_out(settings.max_output_tokens, facts, History()).most
+    one = chain_usd(bound_in(program, name, counts, lanes), most, facts.price, repairs=settings.repair)
+    return times(one, items * (settings.samples or 1))
