@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from runner.core.budget import Allowance, Limit, in_words
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.outcome import Failure, FailureKind
 from runner.core.response import Usage
 from runner.plan.chain import Ask
