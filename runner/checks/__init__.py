@@ -10,7 +10,9 @@ from runner.checks.effects import check_effects
 from runner.checks.files import check_files
 from runner.checks.inputs import check_inputs
 from runner.checks.letters import check_letters
+from runner.checks.lists import check_lists
 from runner.checks.models import check_models
+from runner.checks.outputs import check_outputs
 from runner.checks.references import check_references
 from runner.checks.schemas import check_schemas
 from runner.checks.unused import check_unused
@@ -28,6 +30,8 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_unused,
     check_effects,
     check_letters,
+    check_lists,
+    check_outputs,
 )
 
 

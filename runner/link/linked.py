@@ -310,11 +310,13 @@ class _Linker:
         return type_readings(self.texts, steps, Subjects(self.workflow, lists, answers, self.read))
 
     def _warn_of_index(self, reference: Reference, use: Use) -> None:
-        if use.is_barrier and use.path and use.path[0].lstrip("-").isdigit():
+        is_index = use.is_barrier and use.path and use.path[0].isdigit()
+        picked = f"[{use.path[0]}]" if is_index else reference.picked
+        if use.is_barrier and picked:
             self.problems.append(
                 Problem(
                     "index-shifts",
-                    f"steps.{use.step}.{use.field}[{use.path[0]}] is another item's answer when an item fails",
+                    f"steps.{use.step}.{use.field}{picked} is another item's answer when an item fails",
                     reference.span,
                     fix="walk the list, or pick by a value with find(…)",
                     severity="warning",

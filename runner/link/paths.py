@@ -83,6 +83,13 @@ def type_at(schema: Json, path: Sequence[str], root: Json) -> Typed:
     return found
 
 
+def types_at(found: Typed) -> frozenset[str]:
+    """The JSON types that a value can have, integers being numbers; all where nothing is known."""
+    if found.kind != "value":
+        return _ALL_TYPES
+    return frozenset[str]().union(*map(_types, found.alternatives))
+
+
 def words_at(found: Typed) -> tuple[Json, ...] | None:
     """All values that a value can have, where its schema lists them, else None."""
     values: list[Json] = []

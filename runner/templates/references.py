@@ -179,8 +179,8 @@ class _Walk:
                     if inner.wraps or inner.is_rearranged
                     else self._step(inner, str(index), place_of(node.arg), len(str(index)), guards)
                 )
-            case nodes.Neg(node=nodes.Const()):
-                return inner and inner.element()
+            case nodes.Neg(node=nodes.Const(value=index)):
+                return inner and inner.end(f"[-{index}]")
             case nodes.Slice():
                 self.read(node.arg, scope, guards)
                 return inner and replace(inner, is_rearranged=True)
@@ -202,7 +202,7 @@ class _Walk:
             return self._map(node, inner, guards)
         field = self._field(node, inner, guards)
         if node.name in GIVES_ELEMENT:
-            return inner.element()
+            return inner.end(f" | {node.name}") if node.name in ("first", "last") else inner.element()
         if node.name in GIVES_SAME_LIST:
             return self._sift(node, replace(inner, is_rearranged=True), field)
         if node.name in GIVES_LISTS:
@@ -299,7 +299,7 @@ class _Walk:
         is_safe = is_safe or trail.is_provided or not used
         known = {guard for guard in trail.known if len(guard) <= len(path)}
         provided = len(path) if is_safe else depth_provided(path, guards | known)
-        self.found.append(Reference(path, whole(trail.spans), is_guarded, trail.spans, provided))
+        self.found.append(Reference(path, whole(trail.spans), is_guarded, trail.spans, provided, trail.picked))
 
     def _span(self, place: Place, length: int, offset: int = 0) -> Span:
         return self.origin.span(int(place), place.column + offset, length)

@@ -13,6 +13,7 @@ ELEMENT = "[]"
 Path = tuple[str, ...]
 Guards = frozenset[Path]
 
+_ALL_ANSWERS = len(("steps", "NAME", "outputs"))
 GIVES_ELEMENT = frozenset(("first", "last", "min", "max", "vote", "find"))
 GIVES_SAME_LIST = frozenset(
     ("list", "sort", "reverse", "unique", "select", "reject", "selectattr", "rejectattr", "shuffle")
@@ -30,6 +31,7 @@ class Reference:
 
     `[]` in the path is an element of a list. `is_guarded`: the author has said what happens when there is no value.
     Of the first `provided` parts the author has said so, or no use is made of them here that a hole would spoil.
+    `picked` is how one of all answers was taken from an end of their list: `[-1]`, ` | first`.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class Reference:
     is_guarded: bool
     spans: tuple[Span, ...]
     provided: int = 0
+    picked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Trail:
     is_rearranged: bool = False
     is_provided: bool = False
     known: Guards = frozenset()
+    picked: str = ""
 
     def into(self, key: str, span: Span) -> Trail | None:
         return None if self.wraps else replace(self, path=(*self.path, key), spans=(*self.spans, span))
@@ -92,6 +96,11 @@ class Trail:
         if self.wraps:
             return replace(self, wraps=self.wraps - 1)
         return replace(self, path=(*self.path, ELEMENT), spans=(*self.spans, self.spans[-1]), is_rearranged=False)
+
+    def end(self, spelled: str) -> Trail:
+        """The element at an end of the list, or counted from it."""
+        is_of_all = len(self.path) == _ALL_ANSWERS and not self.wraps and not self.is_rearranged
+        return replace(self.element(), picked=spelled) if is_of_all else self.element()
 
 
 Scope = dict[str, Trail | None]

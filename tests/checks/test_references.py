@@ -96,7 +96,7 @@ WRONG = [
     Wrong("by map", "{{ steps.tag.outputs | map(attribute=\"thme\") | join }}", "unknown-field", "thme", "the output of 'tag' has no field 'thme'"),
     Wrong("by sort", "{{ steps.tag.outputs | sort(attribute=\"thme\") | length }}", "unknown-field", "thme", "the output of 'tag' has no field 'thme'"),
     Wrong("by selectattr", "{{ steps.tag.outputs | selectattr(\"thme\", \"eq\", \"x\") | list }}", "unknown-field", "thme", "the output of 'tag' has no field 'thme'"),
-    Wrong("of the first", "{{ (steps.tag.outputs | first).thme }}", "unknown-field", "thme", "the output of 'tag' has no field 'thme'"),
+    Wrong("of the first", "{{ (steps.tag.outputs | reverse | first).thme }}", "unknown-field", "thme", "the output of 'tag' has no field 'thme'"),
     Wrong("of a sample", "{{ steps.guess.samples[0].bean }}", "unknown-field", "bean", "the output of 'guess' has no field 'bean'"),
     Wrong("of every alternative", "{{ steps.shape.output.diameter }}", "unknown-field", "diameter", "the output of 'shape' has no field 'diameter'"),
     Wrong("bound by set", "{% set q = steps.classify.output.quue %}{{ q }}", "unknown-field", "quue", f"{THE_OUTPUT} has no field 'quue'"),
@@ -123,7 +123,7 @@ WRONG = [
     Wrong("unlisted, two letters exchanged", "{{ item.satrs }}", "unlisted-field", "satrs", "the schema does not name 'satrs', which is read from a row of 'reviews'", "  last: {for_each: data.reviews, prompt: '%s'}\n"),
     # What is no mapping.
     Wrong("a field of text", "{{ steps.classify.output.queue.name }}", "not-a-mapping", "name", f"'queue' in {THE_OUTPUT} is text, which has no field 'name'"),
-    Wrong("a field of a text answer", "{{ (steps.each.texts | first).label }}", "not-a-mapping", "label", "the text of 'each' is text, which has no field 'label'"),
+    Wrong("a field of a text answer", "{{ (steps.each.texts | reverse | first).label }}", "not-a-mapping", "label", "the text of 'each' is text, which has no field 'label'"),
     Wrong("a field of a number", "{{ steps.classify.output.score.value }}", "not-a-mapping", "value", f"'score' in {THE_OUTPUT} is a number, which has no field 'value'"),
     Wrong("a field of an integer input", "{{ inputs.size.width }}", "not-a-mapping", "width", "input 'size' is a number, which has no field 'width'"),
     Wrong("a field of a truth value", "{{ steps.classify.output.urgent.why }}", "not-a-mapping", "why", f"'urgent' in {THE_OUTPUT} is true or false, which has no field 'why'"),
