@@ -94,6 +94,7 @@ def open_project(
             given=given,
             read=reader.read,
             is_whole=not any(problem.is_error for problem in loaded.problems),
+            settings_budget=settings.settings.budget,
             is_named_elsewhere=Surroundings(loaded.root).is_in_suite,
         )
         problems += run_checks(context)

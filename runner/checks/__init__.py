@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from runner.checks.budget import check_budget
 from runner.checks.conditions import check_conditions
 from runner.checks.context import CheckContext
 from runner.checks.effects import check_effects
@@ -29,6 +30,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_conditions,
     check_unused,
     check_effects,
+    check_budget,
     check_letters,
     check_lists,
     check_outputs,

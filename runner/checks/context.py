@@ -9,6 +9,7 @@ from runner.core.frozen import dataclass
 from runner.core.model import Route
 from runner.core.ports import Dialect, ReadFile
 from runner.core.problem import Problem
+from runner.core.workflow import Budget
 from runner.link.linked import Linked
 
 
@@ -18,7 +19,8 @@ class CheckContext:
 
     `find` says what is wrong with a file to be read, or None; `read` reads one, for schemas (None: not looked into); `given` names the data sources and inputs that the
     command line replaces. `is_whole` is false where parts of the file could not be read. `is_named_elsewhere` says
-    whether a name of the workflow may be used by files that are no workflows, such as suites.
+    whether a name of the workflow may be used by files that are no workflows, such as suites; `settings_budget` is that of
+    `runner.yaml`.
     """
 
     linked: Linked
@@ -29,4 +31,5 @@ class CheckContext:
     given: frozenset[str] = field(default_factory=frozenset)
     read: ReadFile | None = None
     is_whole: bool = True
+    settings_budget: Budget | None = None
     is_named_elsewhere: Callable[[str], bool] = lambda name: False  # noqa: ARG005

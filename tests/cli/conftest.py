@@ -27,7 +27,8 @@ from runner.core.response import Usage
 from runner.record.summary import summarise, summary_to_json
 
 VARIABLES = ("NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS", "RUNNER_QUIET", "RUNNER_VERBOSE", "RUNNER_COLOR",
-             "RUNNER_NO_PROGRESS", "RUNNER_JSON", "RUNNER_DIR", "RUNNER_OFFLINE", "RUNNER_PARALLEL")  # fmt: skip
+             "RUNNER_NO_PROGRESS", "RUNNER_JSON", "RUNNER_DIR", "RUNNER_OFFLINE", "RUNNER_PARALLEL",
+             "RUNNER_MAX_COST", "RUNNER_YES", "RUNNER_CONSENT_USD")  # fmt: skip
 
 
 class Terminal(io.StringIO):

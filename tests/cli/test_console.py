@@ -203,3 +203,32 @@ def test_a_message_stays_on_its_line() -> None:
     speaker, _, err = console()
     speaker.problems([Problem("a", "value is 'x\n0 calls'", fix="do")], {})
     assert err.getvalue() == "a: value is 'x\\n0 calls'\n  fix:      do\n"
+
+
+class _Typed(io.StringIO):
+    """A terminal on which this was typed."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_yes"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("", False), ("yep\n", False)]
+)
+def test_nothing_but_yes_is_yes(monkeypatch: pytest.MonkeyPatch, typed: str, is_yes: bool) -> None:
+    monkeypatch.setattr(sys, "stdin", _Typed(typed))
+    speaking, _, err = console()
+    assert speaking.confirm("it may cost\x1b 5 USD") is is_yes
+    assert err.getvalue() == "it may cost\\x1b 5 USD\ngo on? [y/N] "
+    monkeypatch.setattr(sys, "stdin", None)
+    assert not speaking.confirm("")
+
+
+def test_a_question_needs_somebody_who_sees_it_and_can_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", _Typed())
+    terminal, pipe = _Typed(), io.StringIO()
+    assert Console(Look(), stdout=pipe, stderr=terminal, environ={}).may_ask
+    assert not Console(Look(quiet=1), stdout=pipe, stderr=terminal, environ={}).may_ask
+    assert not Console(Look(), stdout=terminal, stderr=pipe, environ={}).may_ask
+    monkeypatch.setattr(sys, "stdin", pipe)
+    assert not Console(Look(), stdout=pipe, stderr=terminal, environ={}).may_ask

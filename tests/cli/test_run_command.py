@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from runner.core.budget import Limit
 from runner.core.events import AttemptMade, Noted, Retrying, RunStarted, Settled, StepExpected
 from runner.core.outcome import Attempt, Failure, FailureKind, Outcome, Source, Status, Violation
 from runner.core.problem import Problem
@@ -358,3 +359,32 @@ def test_hostile_answers_cannot_act(cli: Cli, app: Any, monkeypatch: pytest.Monk
         assert all(line.startswith("::error title=invalid-output::%0A::set-output") for line in commands)
         assert "hush-hush" not in said.err
     assert json.loads(cli("run", "x.yaml").out) == app.outputs
+
+
+def test_what_a_run_may_cost(cli: Cli, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("run", "w.yaml")
+    assert (app.options.max_cost, app.options.has_consent, app.options.consent_usd) == (None, False, None)
+    assert app.options.ask is None, "nobody is there to answer"
+    cli("run", "w.yaml", "--max-cost", "2.5", "--yes")
+    assert (app.options.max_cost, app.options.has_consent) == (Limit(2.5, "--max-cost"), True)
+    monkeypatch.setenv("RUNNER_MAX_COST", "3")
+    monkeypatch.setenv("RUNNER_YES", "1")
+    monkeypatch.setenv("RUNNER_CONSENT_USD", ".5")
+    cli("run", "w.yaml")
+    assert (app.options.max_cost, app.options.has_consent) == (Limit(3.0, "RUNNER_MAX_COST"), True)
+    assert app.options.consent_usd == 0.5
+    cli("run", "w.yaml", "--max-cost", "2")
+    assert app.options.max_cost == Limit(2.0, "--max-cost")
+
+
+@pytest.mark.parametrize("word", ["5usd", "-1", "nan", "inf", "1e3", "²"])
+def test_no_dollars_are_a_mistake(cli: Cli, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = cli("run", "w.yaml", f"--max-cost={word}")
+    assert (said.code, said.err.splitlines()[0]) == (
+        2,
+        f"usage: option --max-cost: '{word}' are no US dollars, such as 5 or 0.5",
+    )
+    monkeypatch.setenv("RUNNER_MAX_COST", word)
+    assert cli("run", "w.yaml").err == (
+        f"bad-variable: RUNNER_MAX_COST is '{word}'\n  expected: US dollars, such as 5 or 0.5\n"
+    )

@@ -132,3 +132,27 @@ def test_a_story_may_be_told_not_to_be_live(terminal: NewTerminal) -> None:
     console = Console(Look(), stdout=io.StringIO(), stderr=terminal(), environ={"TERM": "xterm"})
     with Story(console, may_be_live=False) as story:
         assert story.block_lines()[-1].endswith("received")
+
+
+def test_nothing_is_drawn_while_a_question_waits(monkeypatch: pytest.MonkeyPatch, terminal: NewTerminal) -> None:
+    err = terminal()
+    console = Console(Look(), stdout=io.StringIO(), stderr=err, environ={})
+    story = Story(console)
+    drawn: list[bool] = []
+
+    def confirm(_question: str) -> bool:
+        drawn.append(story._block is not None and story._block._thread.is_alive())
+        return True
+
+    monkeypatch.setattr(console, "confirm", confirm)
+    with story:
+        assert story.ask("go?")
+        assert story._block is not None
+        assert story._block._thread.is_alive(), "and then it goes on"
+    assert drawn == [False]
+
+
+def test_a_question_without_a_live_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(Look(), stdout=io.StringIO(), stderr=io.StringIO(), environ={})
+    monkeypatch.setattr(console, "confirm", lambda question: question == "go?")
+    assert Story(console).ask("go?")
