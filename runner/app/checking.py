@@ -11,6 +11,7 @@ from runner.app.routes import complete_route
 from runner.app.row_findings import check_rows
 from runner.app.types import CheckReport
 from runner.app.unused_files import is_whole, unused_files
+from runner.checks.enforcement import Enforcement, enforcements
 from runner.checks.unread import unread_fields
 from runner.config.including import is_suite_name
 from runner.config.load import ProjectFiles
@@ -26,7 +27,11 @@ def check_files(paths: Sequence[Path], models: Mapping[str, str], folders: Seque
         checking.take(path)
     checking.problems += checking.unused(folders)
     return CheckReport(
-        tuple(in_order(checking.problems)), checking.sources, tuple(checking.names), tuple(in_order(checking.notes))
+        tuple(in_order(checking.problems)),
+        checking.sources,
+        tuple(checking.names),
+        tuple(in_order(checking.notes)),
+        tuple(checking.schemas),
     )
 
 
@@ -37,6 +42,7 @@ class _Checking:
         self.models = models
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
+        self.schemas: list[Enforcement] = []
         self.sources: dict[str, str] = {}
         self.names: list[str] = []
         self.used: dict[Path, set[str]] = {}
@@ -60,6 +66,7 @@ class _Checking:
             self.used[files.root].update(project.read_files, project.sources)
             self.problems += self._rows(project)
             self.notes += unread_fields(project.context) if project.context is not None else ()
+            self.schemas += enforcements(project.context, files.display(path)) if project.context is not None else ()
 
     def _rows(self, project: Project) -> Iterator[Problem]:
         """What is wrong with the rows that a workflow reads; what an included file declares is walked once."""

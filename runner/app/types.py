@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from runner.core.budget import Limit
 from runner.core.canonical import Json
@@ -13,6 +13,9 @@ from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome
 from runner.core.problem import Problem
 from runner.record.summary import RunSummary
+
+if TYPE_CHECKING:
+    from runner.checks.enforcement import Enforcement
 
 Command = Literal["run", "test"]
 
@@ -66,13 +69,15 @@ class RunOptions:
 class CheckReport:
     """All findings of some workflow files, and the texts their places point into. `files` were checked.
 
-    `notes` are worth a look and nothing more: most are as their author wants them.
+    `notes` are worth a look and nothing more: most are as their author wants them. `schemas` say for each step with a
+    schema who holds the answer to it.
     """
 
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
     files: tuple[str, ...]
     notes: tuple[Problem, ...] = ()
+    schemas: tuple[Enforcement, ...] = ()
 
     @property
     def errors(self) -> int:

@@ -85,6 +85,7 @@ def _facts(owner: str, model: str, entry: Mapping[str, Json], date: str) -> Mode
         title=entry["title"],
         thinking_levels=tuple(entry.get("levels", ())),
         default_thinking=entry.get("default"),
+        is_thinking_in_cap=entry.get("thinking_in_cap", False),
         thinking_words=entry.get("words", {}),
         accepts=tuple(entry.get("accepts", ("text",))),
         structured=entry.get("structured", "json_schema"),

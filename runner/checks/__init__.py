@@ -16,6 +16,7 @@ from runner.checks.models import check_models
 from runner.checks.outputs import check_outputs
 from runner.checks.references import check_references
 from runner.checks.schemas import check_schemas
+from runner.checks.sizes import check_sizes
 from runner.checks.unused import check_unused
 from runner.checks.writes import check_writes
 from runner.core.problem import Problem
@@ -23,6 +24,7 @@ from runner.core.problem import Problem
 ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_models,
     check_schemas,
+    check_sizes,
     check_files,
     check_writes,
     check_inputs,

@@ -52,6 +52,7 @@ class ModelFacts:
     """What one model of one provider accepts and costs; unknown numbers are None, an unknown price too.
 
     `thinking_levels` is empty for a model without the control: nothing is sent and setting a level is an error.
+    `is_thinking_in_cap`: what it thinks counts towards `max_output_tokens`.
     `refuses` names step keys that the model answers with an error (such as `temperature`). `thinking_words` is the
     model's own way to say a level, where its dialect would say it otherwise: a word, or a number of tokens.
     """
@@ -61,6 +62,7 @@ class ModelFacts:
     title: str = ""
     thinking_levels: tuple[ThinkingLevel, ...] = ()
     default_thinking: ThinkingLevel | None = None
+    is_thinking_in_cap: bool = False
     thinking_words: Mapping[str, str | int] = field(default_factory=dict)
     accepts: tuple[str, ...] = ("text",)
     structured: StructuredMode = "json_schema"

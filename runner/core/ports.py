@@ -29,7 +29,8 @@ class CallFailed(Exception):
 class LoweredSchema:
     """A schema as a dialect sends it, and what became of its keywords.
 
-    `body` is None when nothing is sent. `local_only` lists JSON pointers of keywords that only we enforce,
+    `body` is None when nothing is sent. `enforced` lists JSON pointers of keywords that the provider holds an answer to
+    (by the names of the present draft), `local_only` of those sent otherwise or not that only we enforce,
     `refused` those that the provider would answer with an error (pointer and why). `undo` maps an answer back to
     the author's schema (strict dialects send optional properties as nullable ones).
     """
@@ -38,6 +39,7 @@ class LoweredSchema:
     local_only: tuple[str, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
     undo: Callable[[Json], Json] | None = None
+    enforced: tuple[str, ...] = ()
 
 
 class Dialect(Protocol):

@@ -22,6 +22,7 @@ class Found:
     """What is gathered on the way down, in the order of the schema."""
 
     local_only: list[str] = field(default_factory=list)
+    sent: dict[str, None] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)
 
     def refuse(self, pointer: str, why: str) -> None:
@@ -34,6 +35,12 @@ class Found:
     def is_enforced_after_all(self, pointer: str) -> None:
         if pointer in self.local_only:
             self.local_only.remove(pointer)
+            self.sent[pointer] = None
+
+    def enforced(self) -> tuple[str, ...]:
+        """The keywords that the provider holds the answer to."""
+        left = {*self.local_only, *(pointer for pointer, _ in self.refused)}
+        return tuple(pointer for pointer in self.sent if pointer not in left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ def lower_to(schema: Json, subset: Subset) -> LoweredSchema:
     found = Found()
     modern = modernise(schema)
     body = lower_node(modern, "", subset, found, modern)
-    return LoweredSchema(body=body, local_only=tuple(found.local_only), refused=tuple(found.refused))
+    return LoweredSchema(body, tuple(found.local_only), tuple(found.refused), enforced=found.enforced())
 
 
 def lower_node(node: Json, pointer: str, subset: Subset, found: Found, root: Json) -> Json:
@@ -81,6 +88,8 @@ def lower_node(node: Json, pointer: str, subset: Subset, found: Found, root: Jso
                 found.enforce_here(here)
             continue
         lowered[name] = _lower_value(key, value, here, lambda inner, at: lower_node(inner, at, subset, found, root))
+        if key in ASSERTIONS:
+            found.sent[here] = None
         if is_renamed:
             found.enforce_here(here)
     return subset.finish(Place(node, pointer, root, found), lowered)

@@ -97,6 +97,7 @@ def lower_for_openai(schema: Json) -> LoweredSchema:
         body=body,
         local_only=tuple(found.local_only),
         refused=tuple(found.refused),
+        enforced=found.enforced(),
         undo=partial(drop_absent, node=modern, root=modern) if _has_optional(modern) else None,
     )
 

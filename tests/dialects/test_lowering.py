@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from runner.dialects import DIALECTS
 from runner.dialects.gemini_schema import lower_for_gemini
 from runner.dialects.llama_schema import lower_for_llama
 from runner.dialects.lowering import modernise
@@ -315,3 +316,23 @@ def test_a_schema_is_lowered_once() -> None:
     others = [{"n": n} for n in range(300)]
     assert [make(schema) for schema in others] == list(range(3, 303))
     assert make(one) == 303
+
+
+@pytest.mark.parametrize("name", ["gemini", "openai-chat", "anthropic", "llama"])
+def test_no_keyword_is_both_enforced_and_left_to_us(name: str) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string", "minLength": 2, "format": "date"},
+            "b": {"oneOf": [{"const": 1}, {"type": "null"}]},
+            "c": {"$ref": "#/$defs/c"},
+        },
+        "required": ["a", "b", "c"],
+        "additionalProperties": False,
+        "$defs": {"c": {"type": "integer", "exclusiveMinimum": 0}},
+    }
+    lowered = DIALECTS[name].lower(schema)
+    assert {"/type", "/properties", "/properties/a/type", "/properties/c/$ref", "/$defs/c/type"} <= {*lowered.enforced}
+    assert not {*lowered.enforced} & {*lowered.local_only}
+    assert "/properties/b/oneOf" in lowered.local_only
+    assert "/additionalProperties" in lowered.enforced

@@ -55,12 +55,17 @@ def _show(report: CheckReport, form: str | None, console: Console) -> None:
         return
     notes = report.notes if console.look.verbosity else ()
     console.report(render_all([*report.problems, *notes], report.sources))
+    if console.look.verbosity and report.schemas:
+        from runner.report.enforcement import enforcement_lines
+
+        console.report("\n".join(enforcement_lines(report.schemas)))
     if console.is_ci:
         console.commands(annotation_lines(report.problems))
 
 
 def _document(report: CheckReport) -> dict[str, object]:
     from runner.report.documents import FORMAT, problem_documents
+    from runner.report.enforcement import enforcement_documents
 
     return {
         "format": FORMAT,
@@ -70,6 +75,7 @@ def _document(report: CheckReport) -> dict[str, object]:
         "warnings": len(report.problems) - report.errors,
         "problems": problem_documents(report.problems),
         "notes": problem_documents(report.notes),
+        "schemas": enforcement_documents(report.schemas),
     }
 
 
