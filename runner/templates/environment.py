@@ -83,6 +83,7 @@ class Environment(ImmutableSandboxedEnvironment):
         self.concat = self.join_pieces  # type: ignore[method-assign]  # Jinja wants a static function; its code calls ours
         self._trees: dict[tuple[str, str | None], Tree] = {}
         self._compiling = Lock()
+        self._signatures: dict[str, inspect.Signature] = {}
         self._files: dict[str, JinjaTemplate] = {}
         self.texts: dict[str, str] = {}
         self._functions: dict[str, Callable[..., Any]] = {"default": default, "d": default, **LIST_FILTERS}
@@ -181,8 +182,12 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def signature(self, name: str) -> inspect.Signature:
         """The arguments of a filter, after the value that it is applied to."""
-        taken = inspect.signature(self._functions[name])
-        return taken.replace(parameters=list(taken.parameters.values())[2:])
+        found = self._signatures.get(name)
+        if found is None:
+            taken = inspect.signature(self._functions[name])
+            found = taken.replace(parameters=list(taken.parameters.values())[2:])
+            self._signatures[name] = found
+        return found
 
     # Other files.
 
