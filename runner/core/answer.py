@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Final
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 from runner.core.outcome import FailureKind, Source
+
+HEADERS: Final = "headers"
+"""The ingredient under which the request's headers stand, for the few dialects that have any: they are in its key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
-from runner.core.answer import StoredAnswer
+from runner.core.answer import HEADERS, StoredAnswer
 from runner.core.budget import Allowance
 from runner.core.errors import StorageError
 from runner.core.events import Noted, Retrying
@@ -218,6 +218,7 @@ class Performer:
 
     def _stored(self, ask: Ask, payload: bytes, failure: FailureKind | None, seconds: float) -> StoredAnswer:
         request = ask.request
+        headers = {HEADERS: [list(pair) for pair in request.headers]} if request.headers else {}
         return StoredAnswer(
             key=ask.key,
             dialect=request.dialect,
@@ -226,7 +227,7 @@ class Performer:
             body=request.body,
             payload=payload,
             failure=failure,
-            ingredients=ask.ingredients,
+            ingredients={**ask.ingredients, **headers},
             sample=request.sample,
             salt=request.salt,
             received_at=self._ports.clock.now(),

@@ -17,7 +17,7 @@ from typing import Final
 
 import orjson
 
-from runner.core.answer import StoredAnswer
+from runner.core.answer import HEADERS, StoredAnswer
 from runner.core.canonical import Json, NotJson, canonical, ensure_json
 from runner.core.errors import StorageError
 from runner.core.outcome import ANSWER_KINDS, FailureKind, Source
@@ -27,8 +27,6 @@ from runner.core.request import Request, cache_key
 ENTRY_FORMAT: Final = 1
 MAX_ENTRY_BYTES: Final = 256 * 2**20
 DEFLATE_FROM: Final = 1024
-HEADERS: Final = "headers"
-"""The ingredient under which the request's headers stand, for the few dialects that have any."""
 
 _MAGIC = b"rnr" + bytes([ENTRY_FORMAT])
 _FRAME = struct.Struct(">4s16sBI")

@@ -11,11 +11,10 @@ from typing import Final
 
 import orjson
 
-from runner.core.answer import StoredAnswer
+from runner.core.answer import HEADERS, StoredAnswer
 from runner.core.canonical import Json, ordered
 from runner.core.outcome import Source
 from runner.store.entry import (
-    HEADERS,
     DamagedEntry,
     check_headers,
     find_key_version,

@@ -1,4 +1,4 @@
-"""A strict local server that speaks two wire protocols and counts what it is asked.
+"""A strict local server that speaks five wire protocols and counts what it is asked.
 
 It answers like the real services do to a wrong request: an unknown field is 400, a wrong path 404, no key 401.
 What it answers to a right one is the test's to say: `respond(dialect, body, n)` for the n-th request (from 1).
@@ -8,85 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
-Json: TypeAlias = Any
+# Plain modules beside this one, for a hand-started process too.
+if TYPE_CHECKING:
+    from tests.servers import wire_anthropic, wire_chat, wire_gemini, wire_responses
+    from tests.servers.wire import Answer, Json, Received, Refused, Wire, dump
+else:
+    import wire_anthropic
+    import wire_chat
+    import wire_gemini
+    import wire_responses
+    from wire import Answer, Json, Received, Refused, Wire, dump
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What one request gets.
-
-    `finish` is stop, length or refused. With `raw` the body is these bytes, with `wire` everything that is written
-    is, and the connection is closed. Other than 200, `text` is the error's message and `code` its code.
-    """
-
-    text: str = "ok"
-    finish: str = "stop"
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    delay_s: float = 0.0
-    raw: bytes | None = None
-    wire: bytes | None = None
-    code: str = ""
-    model: str = ""
-    input_tokens: int = 10
-    output_tokens: int = 5
-
-
-@dataclass(frozen=True)
-class Received:
-    """One request that was understood."""
-
-    dialect: str
-    path: str
-    prompt: str
-    body: Json
-    headers: Mapping[str, str]
-
+__all__ = ["Answer", "CountingServer", "Received", "Refused", "Respond"]
 
 Respond: TypeAlias = Callable[[str, Json, int], Answer]
 
-CHAT_PATHS = ("/chat/completions", "/v1/chat/completions")
-GEMINI_PATH = re.compile(r"/(v1|v1beta)/models/([^/:?]+):generateContent")
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-CHAT_FIELDS = _words(
-    "model messages max_completion_tokens max_tokens reasoning_effort verbosity temperature top_p n stop seed logprobs "
-    "top_logprobs presence_penalty frequency_penalty logit_bias response_format tools tool_choice parallel_tool_calls "
-    "stream stream_options service_tier store metadata prompt_cache_key safety_identifier user modalities"
-)
-GEMINI_FIELDS = _words(
-    "contents systemInstruction generationConfig safetySettings tools toolConfig cachedContent serviceTier store model"
-)
-GEMINI_CONFIG_FIELDS = _words(
-    "temperature topP topK candidateCount maxOutputTokens stopSequences seed presencePenalty frequencyPenalty "
-    "responseLogprobs logprobs responseMimeType responseSchema responseJsonSchema responseModalities thinkingConfig "
-    "mediaResolution speechConfig imageConfig"
-)
-THINKING_FIELDS = frozenset({"thinkingLevel", "thinkingBudget", "includeThoughts"})
-PART_FIELDS = frozenset({"text", "inlineData", "fileData"})
-
-
-class Refused(Exception):
-    """A request that the real service would not take."""
-
-    def __init__(self, status: int, message: str, code: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.code = code
+WIRES = (wire_chat.WIRE, wire_gemini.GEMINI, wire_gemini.VERTEX, wire_responses.WIRE, wire_anthropic.WIRE)
 
 
 class CountingServer:
@@ -211,190 +155,39 @@ class CountingServer:
         return headers.get("connection", "").lower() != "close"
 
     async def _answer(self, method: str, path: str, headers: dict[str, str], data: bytes) -> tuple[Answer, bytes]:
-        dialect = "gemini" if ":generateContent" in path else "openai-chat"
+        wire = next((wire for wire in WIRES if wire.paths.fullmatch(path)), None)
+        said = wire or (wire_gemini.GEMINI if "/models/" in path else wire_chat.WIRE)
         try:
-            received = self._understand(method, path, headers, data)
+            received = self._understand(wire, method, path, headers, data)
             self.requests.append(received)
             answer = self.respond(received.dialect, received.body, len(self.requests))
         except Refused as refused:
             self.refused.append((refused.status, refused.message))
             answer = Answer(text=refused.message, status=refused.status, code=refused.code)
-            return answer, _error(dialect, answer)
+            return answer, dump(said.error(answer))
         except Exception as error:
             self.errors.append(error)
             answer = Answer(text=f"the test's own respond failed: {error!r}", status=400)
-            return answer, _error(dialect, answer)
+            return answer, dump(said.error(answer))
         if answer.delay_s:
             await asyncio.sleep(answer.delay_s)
         if answer.raw is not None:
             return answer, answer.raw
-        if answer.status != 200:
-            return answer, _error(received.dialect, answer)
-        return answer, (_gemini if received.dialect == "gemini" else _chat)(answer, received)
+        return answer, dump(said.answer(answer, received) if answer.status == 200 else said.error(answer))
 
-    def _understand(self, method: str, path: str, headers: dict[str, str], data: bytes) -> Received:
-        is_gemini = GEMINI_PATH.fullmatch(path) is not None
-        if not is_gemini and path not in CHAT_PATHS:
+    def _understand(self, wire: Wire | None, method: str, path: str, headers: dict[str, str], data: bytes) -> Received:
+        if wire is None:
             raise Refused(404, f"no such path: {path}", "not_found")
         if method != "POST":
             raise Refused(405, "POST only")
-        self._check_key(headers, is_gemini)
+        given = wire.key(headers)
+        if self._key != "" and (not given or (self._key is not None and given != self._key)):
+            raise Refused(401, "no valid API key", "" if wire.dialect == "anthropic" else "invalid_api_key")
         if headers.get("content-type", "").partition(";")[0] != "application/json":
             raise Refused(400, "content-type must be application/json")
         try:
-            body = json.loads(data)
+            body = wire.read(json.loads(data))
         except ValueError:
             raise Refused(400, "the body is not JSON") from None
-        (_check_gemini if is_gemini else _check_chat)(body)
-        dialect = "gemini" if is_gemini else "openai-chat"
-        return Received(dialect, path, prompt_of(dialect, body), body, headers)
-
-    def _check_key(self, headers: dict[str, str], is_gemini: bool) -> None:
-        if self._key == "":
-            return
-        if is_gemini:
-            given = headers.get("x-goog-api-key", "")
-        else:
-            given = headers.get("authorization", "").removeprefix("Bearer ")
-        if not given or (self._key is not None and given != self._key):
-            raise Refused(401, "no valid API key", "invalid_api_key")
-
-
-def prompt_of(dialect: str, body: Json) -> str:
-    """The text of the last user message."""
-    if dialect == "gemini":
-        turns = [turn for turn in body["contents"] if turn.get("role", "user") == "user"]
-        return "".join(part.get("text", "") for part in turns[-1]["parts"]) if turns else ""
-    turns = [turn for turn in body["messages"] if turn["role"] == "user"]
-    return _content_text(turns[-1]["content"]) if turns else ""
-
-
-def _content_text(content: Json) -> str:
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
-
-
-def _check_chat(body: Json) -> None:
-    _only(body, CHAT_FIELDS, "")
-    if not isinstance(body.get("model"), str) or not body["model"]:
-        raise Refused(400, "you must provide a model parameter")
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise Refused(400, "'messages' must be a list that is not empty")
-    for message in messages:
-        _only(message, frozenset({"role", "content", "name"}), "messages.")
-        if message.get("role") not in {"system", "developer", "user", "assistant"} or "content" not in message:
-            raise Refused(400, "a message needs a role and a content")
-    wanted = body.get("response_format", {"type": "text"})
-    if wanted["type"] not in {"text", "json_object", "json_schema"}:
-        raise Refused(400, "unknown response_format")
-    if wanted["type"] == "json_schema":
-        _only(wanted, frozenset({"type", "json_schema"}), "response_format.")
-        inner = wanted["json_schema"]
-        _only(inner, frozenset({"name", "description", "schema", "strict"}), "response_format.json_schema.")
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", inner.get("name", "")):
-            raise Refused(400, "invalid 'response_format.json_schema.name'")
-        if inner.get("strict"):
-            _check_strict(inner.get("schema"), "root")
-
-
-def _check_strict(schema: Json, place: str) -> None:
-    """The rule that people trip over: every object closed, every property required."""
-    if not isinstance(schema, dict):
-        return
-    if schema.get("type") == "object" or "properties" in schema:
-        names = set(schema.get("properties", {}))
-        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != names:
-            raise Refused(400, f"invalid schema for response_format at {place}", "invalid_json_schema")
-    for name, inner in {**schema.get("properties", {}), **schema.get("$defs", {})}.items():
-        _check_strict(inner, name)
-    _check_strict(schema.get("items"), f"{place} items")
-    for inner in schema.get("anyOf", ()):
-        _check_strict(inner, f"{place} anyOf")
-
-
-def _check_gemini(body: Json) -> None:
-    _only(body, GEMINI_FIELDS, "")
-    contents = body.get("contents")
-    if not isinstance(contents, list) or not contents:
-        raise Refused(400, "contents is not specified", "INVALID_ARGUMENT")
-    turns = [*contents, *([body["systemInstruction"]] if "systemInstruction" in body else [])]
-    for turn in turns:
-        _only(turn, frozenset({"role", "parts"}), "contents.")
-        if turn.get("role", "user") not in {"user", "model"}:
-            raise Refused(400, "please use a valid role: user, model", "INVALID_ARGUMENT")
-        for part in turn.get("parts", ()):
-            _only(part, PART_FIELDS, "contents.parts.")
-            if len(part) != 1:
-                raise Refused(400, "required oneof field 'data' must have one initialized field", "INVALID_ARGUMENT")
-    config = body.get("generationConfig", {})
-    _only(config, GEMINI_CONFIG_FIELDS, "generation_config.")
-    _only(config.get("thinkingConfig", {}), THINKING_FIELDS, "generation_config.thinking_config.")
-    if "responseJsonSchema" in config and config.get("responseMimeType") != "application/json":
-        raise Refused(400, "responseJsonSchema needs responseMimeType application/json", "INVALID_ARGUMENT")
-
-
-def _only(value: Json, fields: frozenset[str], where: str) -> None:
-    if not isinstance(value, dict):
-        raise Refused(400, f"'{where}' must be an object")
-    for name in value:
-        if name not in fields:
-            raise Refused(400, f"Unrecognized request argument supplied: {where}{name}", "unknown_parameter")
-
-
-def _chat(answer: Answer, received: Received) -> bytes:
-    is_refused = answer.finish == "refused"
-    message = {
-        "role": "assistant",
-        "content": None if is_refused else answer.text,
-        "refusal": answer.text if is_refused else None,
-    }
-    reason = "stop" if is_refused else answer.finish
-    usage = {
-        "prompt_tokens": answer.input_tokens,
-        "completion_tokens": answer.output_tokens,
-        "total_tokens": answer.input_tokens + answer.output_tokens,
-    }
-    return _dump(
-        {
-            "id": "chatcmpl-1",
-            "object": "chat.completion",
-            "created": 1_700_000_000,
-            "model": answer.model or received.body["model"],
-            "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-            "usage": usage,
-        }
-    )
-
-
-def _gemini(answer: Answer, received: Received) -> bytes:
-    reason = {"stop": "STOP", "length": "MAX_TOKENS", "refused": "SAFETY"}.get(answer.finish, answer.finish)
-    content = {} if answer.finish == "refused" else {"content": {"role": "model", "parts": [{"text": answer.text}]}}
-    match = GEMINI_PATH.fullmatch(received.path)
-    assert match is not None
-    usage = {
-        "promptTokenCount": answer.input_tokens,
-        "candidatesTokenCount": answer.output_tokens,
-        "totalTokenCount": answer.input_tokens + answer.output_tokens,
-    }
-    return _dump(
-        {
-            "candidates": [{**content, "finishReason": reason, "index": 0}],
-            "usageMetadata": usage,
-            "modelVersion": answer.model or match[2],
-            "responseId": "response-1",
-        }
-    )
-
-
-def _error(dialect: str, answer: Answer) -> bytes:
-    if dialect == "gemini":
-        status = answer.code or {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND"}.get(
-            answer.status, "RESOURCE_EXHAUSTED" if answer.status == 429 else "UNAVAILABLE"
-        )
-        return _dump({"error": {"code": answer.status, "message": answer.text, "status": status}})
-    kind = "invalid_request_error" if answer.status < 429 else "server_error"
-    return _dump({"error": {"message": answer.text, "type": kind, "param": None, "code": answer.code or None}})
-
-
-def _dump(value: Json) -> bytes:
-    return json.dumps(value).encode()
+        wire.check(body, headers)
+        return Received(wire.dialect, path, wire.prompt(body), body, headers)

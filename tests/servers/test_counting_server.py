@@ -13,6 +13,12 @@ import pytest
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 GEMINI = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
+RESPONSES = {"model": "m", "input": "hello"}
+MESSAGES: dict[str, Any] = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
+OPEN = {"type": "object", "properties": {"a": {"type": "object"}}, "additionalProperties": False}
+BOTH = {"thinkingLevel": "LOW", "thinkingBudget": 1}
+VERTEX_PATH = "/v1/projects/p/locations/us/publishers/google/models/g-1:generateContent"
+KEYS = {"authorization": "Bearer k", "x_goog_api_key": "k", "x_api_key": "k", "anthropic_version": "2026-10-21"}
 GEMINI_PATH = "/v1beta/models/g-1:generateContent"
 
 
@@ -51,7 +57,22 @@ def test_a_refused_and_a_cut_answer_look_like_the_real_ones(counting_server: Any
         ("/v1/chat/completions", {**CHAT, "thinking": 1}, 400),
         ("/v1/chat/completions", {"model": "m"}, 400),
         ("/v1/chat/completions", {**CHAT, "messages": [{"role": "robot", "content": ""}]}, 400),
-        ("/v1/responses", CHAT, 404),
+        ("/v1/nowhere", CHAT, 404),
+        ("/v1/responses", CHAT, 400),
+        ("/v1/responses", {**RESPONSES, "stop": ["x"]}, 400),
+        ("/v1/responses", {**RESPONSES, "seed": 1}, 400),
+        ("/v1/responses", {**RESPONSES, "max_output_tokens": 15}, 400),
+        ("/v1/responses", {**RESPONSES, "reasoning": {"effort": "huge"}}, 400),
+        ("/v1/responses", {**RESPONSES, "text": {"format": {"type": "json_schema", "name": "a b"}}}, 400),
+        ("/v1/messages", {**MESSAGES, "seed": 1}, 400),
+        ("/v1/messages", {"model": "m", "messages": MESSAGES["messages"]}, 400),
+        ("/v1/messages", {**MESSAGES, "thinking": {"type": "enabled", "budget_tokens": 9}}, 400),
+        ("/v1/messages", {**MESSAGES, "output_config": {"effort": "none"}}, 400),
+        ("/v1/messages", {**MESSAGES, "output_config": {"format": {"type": "json_schema", "schema": OPEN}}}, 400),
+        (VERTEX_PATH, {**GEMINI, "store": True}, 400),
+        (VERTEX_PATH, {"contents": [{"parts": [{"text": "x"}]}]}, 400),
+        (GEMINI_PATH, {**GEMINI, "labels": {"a": "b"}}, 400),
+        (GEMINI_PATH, {**GEMINI, "generationConfig": {"thinkingConfig": BOTH}}, 400),
         (GEMINI_PATH, {**GEMINI, "generationConfig": {"max_tokens": 1}}, 400),
         (GEMINI_PATH, {**GEMINI, "generationConfig": {"responseJsonSchema": {}}}, 400),
         (GEMINI_PATH, {"contents": [{"role": "assistant", "parts": []}]}, 400),
@@ -61,9 +82,21 @@ def test_a_refused_and_a_cut_answer_look_like_the_real_ones(counting_server: Any
 )
 def test_a_wrong_request_is_refused(counting_server: Any, path: str, body: Any, status: int) -> None:
     server = counting_server()
-    given, error = post(server.base_url + path, body, authorization="Bearer k", x_goog_api_key="k")
+    given, error = post(server.base_url + path, body, **KEYS)
     assert (given, server.count, len(server.refused)) == (status, 0, 1)
     assert error["error"]["message"]
+
+
+def test_it_speaks_the_other_protocols_too(counting_server: Any) -> None:
+    server = counting_server(lambda dialect, _body, n: counting_server.Answer(text=f"{dialect} {n}"))
+    _, responses = post(server.base_url + "/v1/responses", RESPONSES, **KEYS)
+    _, messages = post(server.base_url + "/v1/messages", MESSAGES, **KEYS)
+    _, vertex = post(server.base_url + VERTEX_PATH, GEMINI, authorization="Bearer k")
+    assert responses["output"][0]["content"][0]["text"] == "openai-responses 1"
+    assert messages["content"][0]["text"] == "anthropic 2"
+    assert vertex["candidates"][0]["content"]["parts"] == [{"text": "vertex 3"}]
+    assert dict(server.by_prompt) == {"hello": 3}
+    assert post(server.base_url + "/v1/messages", MESSAGES, x_api_key="k")[0] == 400
 
 
 def test_a_strict_schema_must_be_closed_and_require_everything(counting_server: Any) -> None:

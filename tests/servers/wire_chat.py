@@ -1,0 +1,89 @@
+"""Chat Completions, as strict as the real service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.servers.wire import (
+        Answer,
+        Json,
+        Received,
+        Refused,
+        Wire,
+        bearer,
+        check_model,
+        check_strict,
+        content_text,
+        only,
+        words,
+    )
+else:
+    from wire import Answer, Json, Received, Refused, Wire, bearer, check_model, check_strict, content_text, only, words
+
+FIELDS = words(
+    "model messages max_completion_tokens max_tokens reasoning_effort verbosity temperature top_p n stop seed logprobs "
+    "top_logprobs presence_penalty frequency_penalty logit_bias response_format tools tool_choice parallel_tool_calls "
+    "stream stream_options service_tier store metadata prompt_cache_key safety_identifier user modalities"
+)
+
+
+def _check(body: Json, _headers: Mapping[str, str]) -> None:
+    only(body, FIELDS, "")
+    check_model(body)
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise Refused(400, "'messages' must be a list that is not empty")
+    for message in messages:
+        only(message, frozenset({"role", "content", "name"}), "messages.")
+        if message.get("role") not in {"system", "developer", "user", "assistant"} or "content" not in message:
+            raise Refused(400, "a message needs a role and a content")
+    wanted = body.get("response_format", {"type": "text"})
+    if wanted["type"] not in {"text", "json_object", "json_schema"}:
+        raise Refused(400, "unknown response_format")
+    if wanted["type"] == "json_schema":
+        only(wanted, frozenset({"type", "json_schema"}), "response_format.")
+        inner = wanted["json_schema"]
+        only(inner, frozenset({"name", "description", "schema", "strict"}), "response_format.json_schema.")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", inner.get("name", "")):
+            raise Refused(400, "invalid 'response_format.json_schema.name'")
+        if inner.get("strict"):
+            check_strict(inner.get("schema"), "root")
+
+
+def prompt_of(body: Json) -> str:
+    turns = [turn for turn in body["messages"] if turn["role"] == "user"]
+    return content_text(turns[-1]["content"]) if turns else ""
+
+
+def _answer(answer: Answer, received: Received) -> Json:
+    is_refused = answer.finish == "refused"
+    message = {
+        "role": "assistant",
+        "content": None if is_refused else answer.text,
+        "refusal": answer.text if is_refused else None,
+    }
+    reason = "stop" if is_refused else answer.finish
+    usage = {
+        "prompt_tokens": answer.input_tokens,
+        "completion_tokens": answer.output_tokens,
+        "total_tokens": answer.input_tokens + answer.output_tokens,
+    }
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": answer.model or received.body["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+        "usage": usage,
+    }
+
+
+def error(answer: Answer) -> Json:
+    kind = "invalid_request_error" if answer.status < 429 else "server_error"
+    return {"error": {"message": answer.text, "type": kind, "param": None, "code": answer.code or None}}
+
+
+WIRE = Wire("openai-chat", re.compile(r"(/v1)?/chat/completions"), bearer, _check, prompt_of, _answer, error)

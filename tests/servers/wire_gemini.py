@@ -1,0 +1,136 @@
+"""generateContent of the Gemini API and of Vertex AI, as strict as the real services."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.servers.wire import Answer, Json, Received, Refused, Wire, bearer, only, words
+else:
+    from wire import Answer, Json, Received, Refused, Wire, bearer, only, words
+
+_SHARED = "contents systemInstruction generationConfig safetySettings tools toolConfig cachedContent"
+FIELDS = words(f"{_SHARED} serviceTier store model")
+VERTEX_FIELDS = words(f"{_SHARED} labels modelArmorConfig")
+_SHARED_CONFIG = (
+    "temperature topP topK candidateCount maxOutputTokens stopSequences seed presencePenalty frequencyPenalty "
+    "responseLogprobs logprobs responseMimeType responseSchema responseJsonSchema responseModalities thinkingConfig "
+    "mediaResolution speechConfig imageConfig"
+)
+CONFIG_FIELDS = words(f"{_SHARED_CONFIG} enableEnhancedCivicAnswers")
+VERTEX_CONFIG_FIELDS = words(f"{_SHARED_CONFIG} audioTimestamp routingConfig")
+THINKING_FIELDS = frozenset({"thinkingLevel", "thinkingBudget", "includeThoughts"})
+PART_FIELDS = frozenset({"text", "inlineData", "fileData"})
+LEVELS = frozenset({"MINIMAL", "LOW", "MEDIUM", "HIGH"})
+# What the author chose: not a field of the protocol, so its spelling stays.
+_FREE = frozenset({"responseJsonSchema", "responseSchema", "parametersJsonSchema", "args", "labels"})
+_UNDERSCORE = re.compile(r"_([a-z])")
+_MODEL = re.compile(r"/models/([^/:?]+):generateContent")
+
+
+def read(value: Json) -> Json:
+    """Field names in camel case; the real services take both spellings."""
+    if isinstance(value, list):
+        return [read(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    spelled = {_UNDERSCORE.sub(lambda found: found[1].upper(), name): inner for name, inner in value.items()}
+    return {name: inner if name in _FREE else read(inner) for name, inner in spelled.items()}
+
+
+def _check(body: Json, _headers: Mapping[str, str]) -> None:
+    _check_body(body, FIELDS, CONFIG_FIELDS)
+
+
+def _check_vertex(body: Json, _headers: Mapping[str, str]) -> None:
+    _check_body(body, VERTEX_FIELDS, VERTEX_CONFIG_FIELDS)
+    if any("role" not in turn for turn in body["contents"]):
+        raise Refused(400, "please use a valid role: user, model", "INVALID_ARGUMENT")
+
+
+def _check_body(body: Json, fields: frozenset[str], config_fields: frozenset[str]) -> None:
+    only(body, fields, "")
+    contents = body.get("contents")
+    if not isinstance(contents, list) or not contents:
+        raise Refused(400, "contents is not specified", "INVALID_ARGUMENT")
+    turns = [*contents, *([body["systemInstruction"]] if "systemInstruction" in body else [])]
+    for turn in turns:
+        only(turn, frozenset({"role", "parts"}), "contents.")
+        if turn.get("role", "user") not in {"user", "model"}:
+            raise Refused(400, "please use a valid role: user, model", "INVALID_ARGUMENT")
+        for part in turn.get("parts", ()):
+            only(part, PART_FIELDS, "contents.parts.")
+            if len(part) != 1:
+                raise Refused(400, "required oneof field 'data' must have one initialized field", "INVALID_ARGUMENT")
+    config = body.get("generationConfig", {})
+    only(config, config_fields, "generation_config.")
+    if "responseJsonSchema" in config and config.get("responseMimeType") != "application/json":
+        raise Refused(400, "responseJsonSchema needs responseMimeType application/json", "INVALID_ARGUMENT")
+    thinking = config.get("thinkingConfig", {})
+    only(thinking, THINKING_FIELDS, "generation_config.thinking_config.")
+    if {"thinkingLevel", "thinkingBudget"} <= set(thinking):
+        raise Refused(400, "thinking_level and thinking_budget exclude each other", "INVALID_ARGUMENT")
+    if thinking.get("thinkingLevel", "LOW") not in LEVELS:
+        raise Refused(400, "invalid value at 'generation_config.thinking_config.thinking_level'", "INVALID_ARGUMENT")
+
+
+def prompt_of(body: Json) -> str:
+    turns = [turn for turn in body["contents"] if turn.get("role", "user") == "user"]
+    return "".join(part.get("text", "") for part in turns[-1]["parts"]) if turns else ""
+
+
+def _answer(answer: Answer, received: Received) -> Json:
+    reason = {"stop": "STOP", "length": "MAX_TOKENS", "refused": "SAFETY"}.get(answer.finish, answer.finish)
+    content = {} if answer.finish == "refused" else {"content": {"role": "model", "parts": [{"text": answer.text}]}}
+    match = _MODEL.search(received.path)
+    assert match is not None
+    usage = {
+        "promptTokenCount": answer.input_tokens,
+        "candidatesTokenCount": answer.output_tokens,
+        "totalTokenCount": answer.input_tokens + answer.output_tokens,
+    }
+    return {
+        "candidates": [{**content, "finishReason": reason, "index": 0}],
+        "usageMetadata": usage,
+        "modelVersion": answer.model or match[1],
+        "responseId": "response-1",
+    }
+
+
+def error(answer: Answer) -> Json:
+    status = answer.code or {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND"}.get(
+        answer.status, "RESOURCE_EXHAUSTED" if answer.status == 429 else "UNAVAILABLE"
+    )
+    return {"error": {"code": answer.status, "message": answer.text, "status": status}}
+
+
+def _key(headers: Mapping[str, str]) -> str:
+    return headers.get("x-goog-api-key", "")
+
+
+def _key_or_token(headers: Mapping[str, str]) -> str:
+    return _key(headers) or bearer(headers)
+
+
+GEMINI = Wire(
+    "gemini",
+    re.compile(r"/(v1|v1beta)/models/[^/:?]+:generateContent"),
+    _key,
+    _check,
+    prompt_of,
+    _answer,
+    error,
+    read,
+)
+VERTEX = Wire(
+    "vertex",
+    re.compile(r"/(v1|v1beta1)/(projects/[^/]+/locations/[^/]+/)?publishers/google/models/[^/:?]+:generateContent"),
+    _key_or_token,
+    _check_vertex,
+    prompt_of,
+    _answer,
+    error,
+    read,
+)

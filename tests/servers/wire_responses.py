@@ -1,0 +1,112 @@
+"""OpenAI's Responses, as strict as the real service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.servers import wire_chat
+    from tests.servers.wire import (
+        Answer,
+        Json,
+        Received,
+        Refused,
+        Wire,
+        bearer,
+        check_model,
+        check_strict,
+        content_text,
+        only,
+        words,
+    )
+else:
+    import wire_chat
+    from wire import (
+        Answer,
+        Json,
+        Received,
+        Refused,
+        Wire,
+        bearer,
+        check_model,
+        check_strict,
+        content_text,
+        only,
+        words,
+    )
+
+FIELDS = words(
+    "model input instructions reasoning text max_output_tokens temperature top_p store metadata include truncation "
+    "service_tier prompt_cache_key prompt_cache_retention safety_identifier parallel_tool_calls tools tool_choice "
+    "top_logprobs stream previous_response_id conversation background user"
+)
+EFFORTS = words("none minimal low medium high xhigh max")
+LEAST_TOKENS = 16
+
+
+def _check(body: Json, _headers: Mapping[str, str]) -> None:
+    only(body, FIELDS, "")
+    check_model(body)
+    if not isinstance(body.get("input"), str | list) or not body["input"]:
+        raise Refused(400, "'input' must be text or a list that is not empty")
+    for item in _items(body):
+        only(item, frozenset({"type", "role", "content"}), "input.")
+        if item.get("role") not in {"system", "developer", "user", "assistant"} or "content" not in item:
+            raise Refused(400, "an input message needs a role and a content")
+    if body.get("max_output_tokens", LEAST_TOKENS) < LEAST_TOKENS:
+        raise Refused(400, f"'max_output_tokens' must be at least {LEAST_TOKENS}", "integer_below_min_value")
+    reasoning = body.get("reasoning", {})
+    only(reasoning, frozenset({"effort", "summary", "mode", "context"}), "reasoning.")
+    if reasoning.get("effort", "low") not in EFFORTS:
+        raise Refused(400, "unsupported value: 'reasoning.effort'", "unsupported_value")
+    text = body.get("text", {})
+    only(text, frozenset({"format", "verbosity"}), "text.")
+    form = text.get("format", {"type": "text"})
+    if form["type"] == "json_schema":
+        only(form, frozenset({"type", "name", "description", "schema", "strict"}), "text.format.")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", form.get("name", "")):
+            raise Refused(400, "invalid 'text.format.name'")
+        if form.get("strict"):
+            check_strict(form.get("schema"), "root")
+
+
+def _items(body: Json) -> list[Json]:
+    return [{"role": "user", "content": body["input"]}] if isinstance(body["input"], str) else body["input"]
+
+
+def prompt_of(body: Json) -> str:
+    turns = [item for item in _items(body) if item["role"] == "user"]
+    return content_text(turns[-1]["content"]) if turns else ""
+
+
+def _answer(answer: Answer, received: Received) -> Json:
+    """A finish other than stop, length and refused is a status of its own."""
+    part: dict[str, Json] = {"type": "output_text", "text": answer.text, "annotations": []}
+    if answer.finish == "refused":
+        part = {"type": "refusal", "refusal": answer.text}
+    status = {"stop": "completed", "refused": "completed", "length": "incomplete"}.get(answer.finish, answer.finish)
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1_700_000_000,
+        "status": status,
+        "error": None,
+        "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
+        "model": answer.model or received.body["model"],
+        "output": [{"id": "msg_1", "type": "message", "status": status, "role": "assistant", "content": [part]}],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": answer.input_tokens,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": answer.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": answer.input_tokens + answer.output_tokens,
+        },
+    }
+
+
+WIRE = Wire("openai-responses", re.compile(r"(/v1)?/responses"), bearer, _check, prompt_of, _answer, wire_chat.error)
