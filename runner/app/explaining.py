@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
+from runner.app.change_places import place_of_change
 from runner.core.frozen import dataclass
+from runner.core.workflow import Workflow
 from runner.plan.advance import Ask
 from runner.plan.explain import Change, changes, nearest_entry, reason
 from runner.record.places import Place, PlaceEntry, places_of
@@ -15,10 +18,16 @@ from runner.store.recordings import Recordings
 # The ingredient that a reason word speaks of, where the two are named differently.
 GROUPS = {"option": "options", "input": "inputs", "template": "template", "upstream": "upstream", "data": "data"}
 
+MOST_COMPARED = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A call and the answer that was last used at its place: which ingredients are the same, which changed."""
+    """A call and the answer that was last used at its place: which ingredients are the same, which changed.
+
+    `places` says of each change where it is written ("" where no file has it). `nearest_place` is the step and item
+    of an answer that was used elsewhere, `age_s` how old the answer is, None where that is not known.
+    """
 
     step: str
     item: str
@@ -28,14 +37,21 @@ class Difference:
     changed: tuple[Change, ...]
     nearest_key: str = ""
     nearest_run: str = ""
+    places: tuple[str, ...] = ()
+    nearest_place: str = ""
+    age_s: float | None = None
+    is_stored: bool = True
 
 
 class Explainer:
     """Reasons for misses of one workflow, from its last runs and its recordings."""
 
-    def __init__(self, runs: Path, workflow: str, recordings: Recordings, answers: LayeredAnswers) -> None:
-        self._places: Mapping[Place, PlaceEntry] = places_of(runs, workflow, recordings.places_file(workflow))
+    def __init__(self, runs: Path, workflow: Workflow, recordings: Recordings, answers: LayeredAnswers) -> None:
+        name = workflow.name
+        self._workflow = workflow
+        self._places: Mapping[Place, PlaceEntry] = places_of(runs, name, recordings.places_file(name))
         self._answers = answers
+        self._by_step: dict[str, dict[Place, PlaceEntry]] = {}
 
     def reason(self, ask: Ask) -> str:
         """One of the reason words, with old and new values; ask.reason is stronger and is not looked at here."""
@@ -44,11 +60,14 @@ class Explainer:
         entry = self._places.get(_place(ask))
         return reason(entry.ingredients if entry else None, ask.ingredients)
 
-    def difference(self, ask: Ask, reason: str) -> Difference:
+    def difference(self, ask: Ask, reason: str, now: float) -> Difference:
         """The call beside the entry of its own place or, when there is none, the nearest of its step."""
-        entry = self._places.get(_place(ask)) or self._nearest_of_step(ask)
+        place, entry = _place(ask), self._places.get(_place(ask))
         if entry is None:
-            return Difference(ask.step, ask.item, reason, ask.key, (), ())
+            near = self._nearest_of_step(ask)
+            if near is None:
+                return Difference(ask.step, ask.item, reason, ask.key, (), ())
+            place, entry = near[0], self._near(ask.step)[near[0]]
         found = changes(entry.ingredients, ask.ingredients)
         changed = {GROUPS.get(change.word.partition(":")[0], change.word) for change in found}
         same = tuple(
@@ -56,12 +75,36 @@ class Explainer:
             for name, value in ask.ingredients.items()
             if entry.ingredients.get(name) == value and name not in changed
         )
-        return Difference(ask.step, ask.item, reason, ask.key, same, found, entry.key, entry.run)
+        stored = self._answers.lookup([entry.key]).get(entry.key)
+        spans = (place_of_change(change.word, self._workflow.steps[ask.step], self._workflow) for change in found)
+        return Difference(
+            ask.step,
+            ask.item,
+            reason,
+            ask.key,
+            same,
+            found,
+            nearest_key=entry.key,
+            nearest_run=entry.run,
+            places=tuple(str(span) if span else "" for span in spans),
+            nearest_place="" if place == _place(ask) else _spelled(place),
+            age_s=max(0.0, now - stored.received_at) if stored is not None and stored.received_at else None,
+            is_stored=stored is not None,
+        )
 
-    def _nearest_of_step(self, ask: Ask) -> PlaceEntry | None:
-        others = [entry for place, entry in self._places.items() if place[0] == ask.step]
-        best = nearest_entry(ask.ingredients, (entry.ingredients for entry in others))
-        return None if best is None else next(entry for entry in others if entry.ingredients is best[0])
+    def _near(self, step: str) -> Mapping[Place, PlaceEntry]:
+        """The entries of a step that are looked at for the nearest: so many that one is near, not all of a million."""
+        if step not in self._by_step:
+            of_step = (place for place in self._places if place[0] == step)
+            self._by_step[step] = {place: self._places[place] for place in islice(of_step, MOST_COMPARED)}
+        return self._by_step[step]
+
+    def _nearest_of_step(self, ask: Ask) -> tuple[Place, tuple[Change, ...]] | None:
+        others = self._near(ask.step)
+        best = nearest_entry(ask.ingredients, (entry.ingredients for entry in others.values()))
+        if best is None:
+            return None
+        return next(place for place, entry in others.items() if entry.ingredients is best[0]), best[1]
 
     def nearest(self, ask: Ask) -> str:
         """The nearest answer that was asked for before, and how it differs."""
@@ -71,13 +114,10 @@ class Explainer:
         if entry is not None:
             found = changes(entry.ingredients, ask.ingredients)
             return f"the nearest stored answer {entry.key[:12]} differs in {_told(found)}"
-        others = {place: other for place, other in self._places.items() if place[0] == ask.step}
-        best = nearest_entry(ask.ingredients, (other.ingredients for other in others.values()))
-        if best is None:
+        near = self._nearest_of_step(ask)
+        if near is None:
             return f"nothing was ever stored for step '{ask.step}'"
-        place = next(place for place, other in others.items() if other.ingredients is best[0])
-        where = f"{place[0]}[{place[1]}]" if place[1] else place[0]
-        return f"the nearest stored answer, of {where}, differs in {_told(best[1])}"
+        return f"the nearest stored answer, of {_spelled(near[0])}, differs in {_told(near[1])}"
 
 
 def _told(found: tuple[object, ...]) -> str:
@@ -89,6 +129,10 @@ def _in_words(change: str) -> str:
     if kind == "template":
         return f"the text at {place}" if colon else "the text of the prompt"
     return {"schema": "its schema", "system": "its system text"}.get(change, change)
+
+
+def _spelled(place: Place) -> str:
+    return f"{place[0]}[{place[1]}]" if place[1] else place[0]
 
 
 def _place(ask: Ask) -> Place:

@@ -46,7 +46,7 @@ def look_around(prepared: Prepared, options: RunOptions) -> Iterator[Look]:
     try:
         recordings = recordings_of(root)
         answers = LayeredAnswers(recordings if options.use_cache else None, store, warnings.append)
-        explainer = Explainer(root / RUNS, workflow.name, recordings, answers)
+        explainer = Explainer(root / RUNS, workflow, recordings, answers)
         yield Look(answers, explainer, history(root, workflow.name), warnings)
     finally:
         store.close()

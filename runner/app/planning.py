@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
+from time import time
 
 from runner.app.explaining import Difference
 from runner.app.holding import depends_on
@@ -36,6 +37,7 @@ class PlanReport:
     why: tuple[Difference, ...] = ()
     warnings: tuple[str, ...] = ()
     depends_on: Mapping[str, Json] = field(default_factory=dict)
+    nothing_to_explain: str = ""
 
 
 def plan_workflow(path: Path, options: RunOptions, why: str | None = None, on_call: OnCall | None = None) -> PlanReport:
@@ -51,7 +53,9 @@ def plan_workflow(path: Path, options: RunOptions, why: str | None = None, on_ca
     with look_around(prepared, options) as look:
         plan, _ = plan_of(prepared, look, _telling(on_call) if on_call else None)
         chosen = _chosen(plan, why) if why is not None else []
-        differences = tuple(look.explainer.difference(call.ask, call.reason) for call in chosen)
+        now = time()
+        quiet = _nothing_to_explain(plan, why) if why and not chosen else ""
+        differences = tuple(look.explainer.difference(call.ask, call.reason, now) for call in chosen)
     prices = {step.route.facts.price for step in prepared.program.steps.values()}
     dates = tuple(sorted({price.date for price in prices if price is not None and price.date}))
     shape = shape_of(prepared.program.linked, prepared.project.routes)
@@ -64,6 +68,7 @@ def plan_workflow(path: Path, options: RunOptions, why: str | None = None, on_ca
         differences,
         tuple(look.warnings),
         depends_on(prepared) if on_call else {},
+        quiet,
     )
 
 
@@ -91,6 +96,13 @@ def list_steps(path: Path, options: RunOptions) -> StepList:
     assert project.linked is not None
     shape = shape_of(project.linked, project.routes)
     return StepList(project.workflow.name, project.workflow.file, shape)
+
+
+def _nothing_to_explain(plan: Plan, why: str) -> str:
+    """A question that is not asked, or not known yet, has no ingredients that differ."""
+    step = next(line for line in plan.steps if line.step == why.partition("[")[0])
+    after = f", known after {', '.join(step.after)}" if step.after else ""
+    return f"{why}  no call that is certain: {step.step} is '{step.fate}'{after}"
 
 
 def _chosen(plan: Plan, why: str) -> Sequence[PlannedCall]:

@@ -78,7 +78,7 @@ class Session:
         recordings = self.recordings if options.use_cache else None
         self.answers = LayeredAnswers(recordings, self.store, self._warn)
         self.received = LayeredAnswers(None, self.store, self._warn)
-        self.explainer = Explainer(root / RUNS, self.workflow.name, self.recordings, self.answers)
+        self.explainer = Explainer(root / RUNS, self.workflow, self.recordings, self.answers)
         self.secrets: Secrets | None = None
         self.drive = Drive(
             state=RunState(program, data),

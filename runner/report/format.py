@@ -28,6 +28,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def age(seconds: float) -> str:
+    """`3 days old`, in the largest unit that fits."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            return f"{count(int(seconds // length), unit)} old"
+    return "less than a minute old"
+
+
 def number(value: int | None) -> str:
     """A count with thousands apart."""
     return "?" if value is None else f"{value:,}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from runner.core.canonical import Json
-from runner.report.format import count, money, number
+from runner.report.format import age, count, money, number
 
 PLAN_FORMAT = 1
 SYMBOLS = {
@@ -119,10 +119,25 @@ def why_lines(difference: Mapping[str, Json]) -> list[str]:
     lines = [f"{place}  {difference['reason']}"]
     if difference["same"]:
         lines.append(f"  same      {'  '.join(difference['same'])}")
-    lines += [f"  changed   {change}" for change in difference["changed"]]
-    if difference["nearest_key"]:
-        run = f" of run {difference['nearest_run']}" if difference["nearest_run"] else " (recorded)"
-        lines.append(f"  nearest   answer{run}, key {difference['nearest_key'][:12]}")
-    else:
-        lines.append("  nearest   nothing was ever stored for this step")
+    lines += _changed(difference)
+    lines.append(f"  nearest   {_nearest(difference)}")
     return lines
+
+
+def _changed(difference: Mapping[str, Json]) -> list[str]:
+    """Each change with the place in the file where it is written."""
+    changed = difference["changed"]
+    width = max(map(len, changed), default=0)
+    pairs = zip(changed, difference["places"] or [""] * len(changed), strict=True)
+    return [f"  changed   {change:<{width}}   {place}".rstrip() for change, place in pairs]
+
+
+def _nearest(difference: Mapping[str, Json]) -> str:
+    if not difference["nearest_key"]:
+        return "nothing was ever stored for this step"
+    place = f" of {difference['nearest_place']}" if difference["nearest_place"] else ""
+    run = f" of run {difference['nearest_run']}" if difference["nearest_run"] else " (recorded)"
+    parts = [f"answer{place}{run}"]
+    parts += [age(difference["age_s"])] if difference["age_s"] is not None else []
+    parts += ["no longer stored"] if not difference["is_stored"] else []
+    return ", ".join([*parts, f"key {difference['nearest_key'][:12]}"])

@@ -116,9 +116,9 @@ def test_why_puts_the_ingredients_side_by_side(flow: Path, capsys: Any) -> None:
     assert said[:3] == [
         "tag[y]  template:flow.yaml:18",
         "  same      dialect  model  options  schema  data",
-        "  changed   template:flow.yaml:18",
+        "  changed   template:flow.yaml:18   flow.yaml:18:14",
     ]
-    assert said[3].startswith("  nearest   answer of run r1, key ")
+    assert said[3].startswith("  nearest   answer of run r1, less than a minute old, key ")
 
 
 def test_why_of_a_step_that_was_never_asked(flow: Path, capsys: Any) -> None:

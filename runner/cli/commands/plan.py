@@ -64,6 +64,8 @@ def execute(args: Namespace, console: Console) -> int:
         console.result(document)
     else:
         _show(document, console, is_explained=args.why is not None)
+        if report.nothing_to_explain:
+            console.report(f"\n{report.nothing_to_explain}")
     return code
 
 

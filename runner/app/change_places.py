@@ -1,0 +1,51 @@
+"""Where in the author's files an ingredient that changed is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.core.span import Span
+from runner.core.workflow import MessageTemplate, Step, Template, Workflow
+
+_KEYS = {
+    "model": ("model",),
+    "thinking": ("thinking",),
+    "schema": ("schema", "fields"),
+    "salt": ("cache.salt", "cache"),
+}
+_WHOLE = {"system": ("system",), "sample": ("samples",), "data": ("for_each",)}
+
+
+def place_of_change(word: str, step: Step, workflow: Workflow) -> Span | None:
+    """The place of a reason word, None where no file has one."""
+    kind, _, name = word.partition(":")
+    match kind:
+        case "template":
+            return next((span for span in _templates(step) if f"{span.file}:{span.line}" == name), None)
+        case "input":
+            return workflow.inputs[name].span if name in workflow.inputs else None
+        case "upstream":
+            return workflow.steps[name].span if name in workflow.steps else None
+        case "option":
+            return _first(step, (name, f"options.{name}"))
+        case _:
+            return _first(step, (_KEYS | _WHOLE).get(kind, ()))
+
+
+def _first(step: Step, keys: tuple[str, ...]) -> Span | None:
+    return next((step.spans[key] for key in keys if key in step.spans), None)
+
+
+def _templates(step: Step) -> Iterator[Span]:
+    for text in _texts(step):
+        yield text.origin.span()
+
+
+def _texts(step: Step) -> Iterator[Template]:
+    if step.system:
+        yield step.system
+    for entry in step.messages:
+        if isinstance(entry, MessageTemplate):
+            yield entry.text
+        else:
+            yield from (inner.text for inner in entry.messages)
