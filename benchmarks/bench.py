@@ -5,6 +5,7 @@
     uv run python benchmarks/bench.py check-ten  ten workflow files, checked
     uv run python benchmarks/bench.py check-large  one workflow of 2,000 lines, checked
     uv run python benchmarks/bench.py cached     a rerun from the cache
+    uv run python benchmarks/bench.py plan       a plan over cached rows, and its memory
     uv run python benchmarks/bench.py asked      rows that are asked, against a bare httpx loop
 
 Times are CPU seconds of the process (user and system), medians of interleaved rounds: on a shared machine the wall
@@ -194,6 +195,44 @@ def bench_cached() -> None:
         print(f"  rows per CPU second, without the start: {CACHED_ROWS / walking:,.0f}")
 
 
+PLANNED_ROWS = 10_000
+
+
+def memory_of(command: list[str], folder: Path) -> float:
+    """The most memory that a whole process held, in MB."""
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRON)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss / 1024
+
+
+def bench_plan() -> None:
+    with folder() as root:
+        write_rows(root / "rows.jsonl", PLANNED_ROWS)
+        (root / "flow.yaml").write_text(LANE.format(model="scripted/answers.jsonl"))
+        (root / "answers.jsonl").write_text(json.dumps({"answer": ANSWER}) + "\n")
+        (root / "bare.py").write_text(BARE_CACHED)
+        fill_bare(root)
+        for _ in range(3):  # the records of earlier runs, which explain a miss
+            cpu_of([*RUNNER, "run", "flow.yaml"], root)
+        rows = (root / "rows.jsonl").read_text()
+        (root / "less.jsonl").write_text("".join(rows.splitlines(keepends=True)[: PLANNED_ROWS // 10]))
+        (root / "more.jsonl").write_text(rows + json.dumps({"id": "new", "text": "some words"}) + "\n")
+        bare, ours = [sys.executable, "bare.py"], [*RUNNER, "plan", "flow.yaml"]
+        less, more = ([*ours, "--data", f"rows={name}.jsonl"] for name in ("less", "more"))
+        found = interleaved(
+            {
+                "bare loop: json, sha256, sqlite3, no checks": lambda: cpu_of(bare, root),
+                "runner plan, whole process": lambda: cpu_of(ours, root),
+                "runner plan, a tenth of the rows": lambda: cpu_of(less, root),
+                "runner plan, one new row: reads all records": lambda: cpu_of(more, root),
+            }
+        )
+        table(f"plan over {PLANNED_ROWS} cached rows, CPU", found)
+        few, all_rows = memory_of(less, root), memory_of(ours, root)
+        print(f"  memory: {few:.0f} MB for a tenth of the rows, {all_rows:.0f} MB for all, {all_rows / few:.2f}x")
+
+
 def fill_bare(root: Path) -> None:
     with sqlite3.connect(root / "bare.db") as db:
         db.execute("CREATE TABLE answers (key BLOB PRIMARY KEY, value BLOB)")
@@ -284,6 +323,7 @@ def main() -> None:
         "check-ten": bench_check_ten,
         "check-large": bench_check_large,
         "cached": bench_cached,
+        "plan": bench_plan,
         "asked": bench_asked,
     }
     wanted = sys.argv[1:] or list(parts)

@@ -68,14 +68,19 @@ class Journal:
             self._fd = -1
 
 
-def read_journal(path: Path) -> Iterator[Mapping[str, Json]]:
-    """The records in their order; a line that a killed run left torn is passed over. No file: no records."""
+def read_journal(path: Path, words: tuple[bytes, ...] = ()) -> Iterator[Mapping[str, Json]]:
+    """The records in their order; a line that a killed run left torn is passed over. No file: no records.
+
+    With `words`, lines that hold none of them are passed over unread.
+    """
     try:
         file = path.open("rb")
     except OSError:
         return
     with file:
         while line := file.readline(MAX_LINE_BYTES):
+            if words and not any(word in line for word in words):
+                continue
             record = read_line(line)
             if record is not None:
                 yield record

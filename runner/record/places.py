@@ -17,6 +17,8 @@ Place: TypeAlias = tuple[str, str, int, int]
 """Step, item, sample and repair."""
 
 MAX_RUNS: Final = 20
+# Half of a journal are outcomes, which say nothing of places.
+_TELLING: Final = (b'"started"', b'"attempt"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def places_of(runs: Path, workflow: str, recorded: Path | None = None) -> Mappin
 def _sources(runs: Path, workflow: str, recorded: Path | None) -> Iterator[dict[Place, PlaceEntry]]:
     read = 0
     for run in reversed(list_runs(runs)):
-        records = read_journal(runs / run / JOURNAL)
+        records = read_journal(runs / run / JOURNAL, _TELLING)
         if next(records, {}).get("workflow") != workflow:
             continue
         yield _latest(records, run)

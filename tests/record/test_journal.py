@@ -170,3 +170,10 @@ def test_a_full_disk_is_said_in_words_and_the_next_line_is_whole(
     journal(Noted("kept", ""))
     journal.close()
     assert [record["code"] for record in read_journal(tmp_path / "journal.jsonl")] == ["kept"]
+
+
+def test_lines_without_the_words_that_are_looked_for_are_passed_over_unread(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"event":"started"}\n{"event":"outcome"}\n{"event":"attempt"}\n')
+    assert [record["event"] for record in read_journal(path, (b'"attempt"',))] == ["attempt"]
+    assert len(list(read_journal(path))) == 3

@@ -48,9 +48,9 @@ def test_nothing_is_read_before_it_is_asked_and_older_runs_only_when_needed(
     write_run("triage", ("ask", "a", "new", {}))
     read: list[str] = []
 
-    def read_and_note(path: Path) -> Iterator[Mapping[str, Any]]:
+    def read_and_note(path: Path, *words: Any) -> Iterator[Mapping[str, Any]]:
         read.append(path.parent.name)
-        return read_journal(path)
+        return read_journal(path, *words)
 
     monkeypatch.setattr(places_module, "read_journal", read_and_note)
     found = places_of(runs, "triage")
