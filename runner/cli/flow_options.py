@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli import files
 from runner.cli.console import Console
-from runner.cli.parser import pair
+from runner.cli.parser import CommandParser, pair
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
 
@@ -20,7 +20,7 @@ ALL_STEPS = "*"
 _FLAG_WORDS = {"1": True, "yes": True, "true": True, "on": True, "": False, "0": False, "no": False, "false": False}
 
 
-def add_flow_arguments(parser: ArgumentParser) -> None:
+def add_flow_arguments(parser: CommandParser) -> None:
     add = parser.add_argument
     add("flow", metavar="FLOW", help="the workflow file")
     add("-i", "--input", dest="inputs", action="append", default=[], type=pair("NAME=VALUE"), metavar="NAME=VALUE",
@@ -34,7 +34,7 @@ def add_flow_arguments(parser: ArgumentParser) -> None:
     add("-s", "--select", action="append", default=[], metavar="STEPS",
         help="ask only these: STEP, STEP+, +STEP, tag:NAME or changed (repeatable)")  # fmt: skip
     add("--locked", action="store_true", help="exit 6 when runner.lock is missing or stale")
-    add("--no-cache", action="store_true", help="neither read nor keep stored answers")
+    parser.add_rare("--no-cache", action="store_true")
 
 
 def prepare(words: Sequence[str]) -> list[str]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 from runner.cli.exit_codes import table
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
 
     from runner.cli.console import Console
+    from runner.cli.parser import CommandParser
 
 COMMANDS = {
     "init": "write a first workflow that runs without network or key",
@@ -50,7 +51,7 @@ exit codes:
 class Command(Protocol):
     """What each module in `commands/` has."""
 
-    def add_arguments(self, parser: ArgumentParser) -> None: ...
+    def add_arguments(self, parser: CommandParser) -> None: ...
 
     def execute(self, args: Namespace, console: Console) -> int: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from runner.core.version import VERSION
 
@@ -26,6 +26,15 @@ class CommandParser(argparse.ArgumentParser):
         )
         self.command = command
         _add_common(self)
+
+    def add_rare(self, name: str, *, metavar: str | None = None, **settings: Any) -> None:
+        """An option that the help only names, so that it stays one screen; the README says what it does."""
+        if metavar is not None:
+            settings["metavar"] = metavar
+        self.add_argument(name, help=argparse.SUPPRESS, **settings)
+        spelled = f"{name} {metavar or ''}".rstrip()
+        head, mark, named = (self.epilog or "").partition("\nRarely needed, see the README: ")
+        self.epilog = f"{head}\nRarely needed, see the README: {f'{named}, ' if mark else ''}{spelled}"
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """The options and arguments in any order. Raises UsageError."""

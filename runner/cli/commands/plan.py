@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.cli import exit_codes, files
 from runner.cli.console import Console, columns
 from runner.cli.flow_options import add_flow_arguments, flow_options, prepare
-from runner.cli.parser import one_of
+from runner.cli.parser import CommandParser, one_of
 from runner.core.canonical import Json
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "execute", "prepare"]
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     add_flow_arguments(parser)
     parser.add_argument("--why", nargs="?", const="", metavar="STEP[item]",
         help="compare each call that is certain with the nearest stored answer")  # fmt: skip

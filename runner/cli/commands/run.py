@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentTypeError, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runner.cli import files
 from runner.cli.console import Console
 from runner.cli.flow_options import add_flow_arguments, flag, flow_options, prepare
-from runner.cli.parser import at_least_one, dollars
+from runner.cli.parser import CommandParser, at_least_one, dollars
 from runner.core.budget import Limit
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "execute", "prepare"]
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     add_flow_arguments(parser)
-    add = parser.add_argument
+    add, rare = parser.add_argument, parser.add_rare
     add("--offline", action="store_true", help="no network and no model: stored answers only, a miss is exit 6")
-    add("--record", action="store_true", help="write the answers to cache/recordings, to be kept in git")
+    rare("--record", action="store_true")
     add("--plan", type=Path, metavar="FILE", help="exit 6, before any call, when this saved plan does not hold")
-    add("--update-lock", action="store_true", help="write runner.lock after the run, and print old → new")
-    add("--fail-fast", action="store_true", help="start no further call after the first failure")
+    rare("--update-lock", action="store_true")
+    rare("--fail-fast", action="store_true")
     add("-j", "--parallel", type=at_least_one, metavar="N", help="calls at once (default 8; RUNNER_PARALLEL)")
     add("--max-cost", type=dollars, metavar="USD", help="stop where this much is spent (RUNNER_MAX_COST)")
     add("--yes", action="store_true", help="start whatever it may cost; ask no question (RUNNER_YES)")
-    add("--trust", action="append", default=[], metavar="NAME", help="let this provider's key go to its host")
+    rare("--trust", metavar="NAME", action="append", default=[])
     add("-o", "--output", type=Path, metavar="FILE", help="write the result to this file too")
     add("--jsonl", action="store_true", help="print one event per line as it happens")
 
