@@ -15,6 +15,7 @@ from runner.core.ports import EventSink
 from runner.core.problem import Problem
 
 if TYPE_CHECKING:
+    from runner.app.fixing import FixReport
     from runner.app.planning import OnCall, PlanReport, StepList
     from runner.app.session import Session
     from runner.core.answer import StoredAnswer
@@ -24,16 +25,35 @@ DEFECT = 70
 
 
 def check(
-    paths: Sequence[Path], *, models: Mapping[str, str] | None = None, folders: Sequence[Path] = ()
+    paths: Sequence[Path],
+    *,
+    models: Mapping[str, str] | None = None,
+    folders: Sequence[Path] = (),
+    is_strict: bool = False,
 ) -> CheckReport:
-    """All findings of some workflow files, without any call, network or key.
+    """All findings of workflow and suite files, without any call, network or key. What `fix` would repair has edits.
 
     `folders` are those that were searched for the files: where one holds a whole project, files that nothing uses are
     found too.
     """
-    from runner.app.checking import check_files
+    from runner.app.findings import look, mend
 
-    return check_files(paths, models or {}, folders)
+    found = look(paths, models or {}, {}, folders=folders, is_strict=is_strict)
+    return found.report(mend(found).problems)
+
+
+def fix(
+    paths: Sequence[Path],
+    *,
+    models: Mapping[str, str] | None = None,
+    folders: Sequence[Path] = (),
+    is_strict: bool = False,
+    is_writing: bool = True,
+) -> FixReport:
+    """Repair what is safe in these files and in those they name, and say what is left. Raises RunnerError."""
+    from runner.app.fixing import fix as repair
+
+    return repair(paths, models or {}, folders, is_strict=is_strict, is_writing=is_writing)
 
 
 def run(path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> RunResult:

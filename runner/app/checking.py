@@ -20,26 +20,21 @@ from runner.core.problem import Problem, in_order
 from runner.core.span import Span
 
 
-def check_files(paths: Sequence[Path], models: Mapping[str, str], folders: Sequence[Path]) -> CheckReport:
-    """`folders` are those that were searched for the files."""
-    checking = _Checking(models)
-    for path in paths:
-        checking.take(path)
-    checking.problems += checking.unused(folders)
-    return CheckReport(
-        tuple(in_order(checking.problems)),
-        checking.sources,
-        tuple(checking.names),
-        tuple(in_order(checking.notes)),
-        tuple(checking.schemas),
-    )
+class Checking:
+    """What was found so far. `used` are the files that were read, by the root of their project.
 
+    `changed` is what some files, by their real paths, are taken to hold; with `is_strict` comments that silence nothing
+    are findings. Without `is_walking` neither rows nor notes are looked at.
+    """
 
-class _Checking:
-    """What was found so far. `used` are the files that were read, by the root of their project."""
-
-    def __init__(self, models: Mapping[str, str]) -> None:
+    def __init__(
+        self, models: Mapping[str, str], changed: Mapping[Path, bytes], *, is_strict: bool, is_walking: bool
+    ) -> None:
         self.models = models
+        self.changed = changed
+        self.is_strict = is_strict
+        self.is_walking = is_walking
+        self.owners: dict[str, ProjectFiles] = {}
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
         self.schemas: list[Enforcement] = []
@@ -48,22 +43,35 @@ class _Checking:
         self.used: dict[Path, set[str]] = {}
         self.walked: set[tuple[Path, Span]] = set()
 
+    def report(self) -> CheckReport:
+        """What was found, in the order of places."""
+        return CheckReport(
+            tuple(in_order(self.problems)),
+            self.sources,
+            tuple(self.names),
+            tuple(in_order(self.notes)),
+            tuple(self.schemas),
+        )
+
     def take(self, path: Path) -> None:
         project: Project | None
         if is_suite_name(path.name):
             from runner.app.suites import open_suite
 
-            opened = open_suite(path, self.models, _complete)
+            opened = open_suite(path, self.models, _complete, changed=self.changed, is_strict=self.is_strict)
             files, project, found, read = opened.files, opened.project, opened.problems, opened.sources
         else:
-            project = open_project(path, self.models, _complete)
+            project = open_project(path, self.models, _complete, changed=self.changed, is_strict=self.is_strict)
             files, found, read = project.files, project.problems, project.sources
         self.problems += found
         self.sources |= read
+        self.owners |= dict.fromkeys(read, files)
         self.names.append(files.display(path))
         self.used.setdefault(files.root, set()).update(read)
         if project is not None:
             self.used[files.root].update(project.read_files, project.sources)
+            if not self.is_walking:
+                return
             self.problems += self._rows(project)
             self.notes += unread_fields(project.context) if project.context is not None else ()
             self.schemas += enforcements(project.context, files.display(path)) if project.context is not None else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,7 +50,9 @@ def prepare_project(path: Path, options: RunOptions) -> Project:
     given = frozenset({*options.inputs, *options.input_texts, *options.data, *options.stdin})
     project = open_project(path, options.models, lambda route, files: complete_route(route, files, environ), given)
     if project.has_errors:
-        raise FileError([problem for problem in project.problems if problem.is_error], project.sources)
+        raise FileError(
+            [replace(problem, edits=()) for problem in project.problems if problem.is_error], project.sources
+        )
     _check_names(project, options)
     return project
 

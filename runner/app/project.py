@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import runner.catalog
+from runner.app.ignoring import without_ignored
 from runner.app.surroundings import Surroundings
 from runner.catalog.facts import Catalog, parse_catalog
 from runner.catalog.resolve import resolve, warnings_for
@@ -66,14 +67,18 @@ def open_project(
     models: Mapping[str, str],
     complete: Callable[[Route, ProjectFiles], Route | Problem],
     given: frozenset[str] = frozenset(),
+    *,
+    changed: Mapping[Path, bytes] | None = None,
+    is_strict: bool = False,
 ) -> Project:
     """Load, link and check one workflow file. Problems are gathered, not raised.
 
-    `given` names the inputs and data sources that the command line replaces; `complete` adds to a route what only the disk knows (the digest of a model's weights, of a file of answers).
+    `given` names the inputs and data sources that the command line replaces; `complete` adds to a route what only the disk knows (the digest of a model's weights, of a file of answers); `changed` is what some files, by their real paths, are taken to hold. With
+    `is_strict` comments that silence nothing are findings too.
     """
-    loaded = load_workflow(path)
-    files = ProjectFiles(loaded.root)
-    settings = load_settings(loaded.root)
+    loaded = load_workflow(path, changed=changed)
+    files = ProjectFiles(loaded.root, changed or {})
+    settings = load_settings(loaded.root, changed)
     problems = [*loaded.problems, *settings.problems]
     sources = {**settings.sources, **loaded.sources}
     linked, context = None, None
@@ -105,7 +110,7 @@ def open_project(
         settings=settings.settings,
         linked=linked,
         routes=routes,
-        problems=tuple(with_letters(in_order(problems), sources)),
+        problems=tuple(with_letters(in_order(without_ignored(problems, sources, is_strict=is_strict)), sources)),
         sources=sources,
         read_files=loaded.files,
         context=context,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def load(path: Name) -> Workflow:
     from runner.config.load import load_workflow
 
     loaded = load_workflow(Path(path))
-    errors = [problem for problem in loaded.problems if problem.is_error]
+    errors = [replace(problem, edits=()) for problem in loaded.problems if problem.is_error]
     if errors or loaded.workflow is None:
         raise FileError(errors, loaded.sources)
     return loaded.workflow

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.app.ignoring import without_ignored
 from runner.app.project import Project, Recorder, dialect_of, find_file, open_project, routes_of
 from runner.checks import check as run_checks
 from runner.checks.context import CheckContext
@@ -35,10 +36,17 @@ class OpenedSuite:
     sources: Mapping[str, str]
 
 
-def open_suite(path: Path, models: Mapping[str, str], complete: Complete) -> OpenedSuite:
+def open_suite(
+    path: Path,
+    models: Mapping[str, str],
+    complete: Complete,
+    *,
+    changed: Mapping[Path, bytes] | None = None,
+    is_strict: bool = False,
+) -> OpenedSuite:
     """Load and check one suite file with its workflow. Problems are gathered, not raised."""
-    loaded = load_suite(path)
-    files = ProjectFiles(loaded.root)
+    loaded = load_suite(path, changed=changed)
+    files = ProjectFiles(loaded.root, changed or {})
     suite = loaded.suite
     if suite is None or not suite.workflow:
         return OpenedSuite(files, suite, None, tuple(in_order(loaded.problems)), loaded.sources)
@@ -46,12 +54,13 @@ def open_suite(path: Path, models: Mapping[str, str], complete: Complete) -> Ope
     if missing is not None:
         problems = (*loaded.problems, replace(missing, span=suite.at("workflow")))
         return OpenedSuite(files, suite, None, tuple(in_order(problems)), loaded.sources)
-    project = open_project(loaded.root / suite.workflow, models, complete)
+    project = open_project(loaded.root / suite.workflow, models, complete, changed=changed, is_strict=is_strict)
     sources = {**project.sources, **loaded.sources}
-    problems = (*loaded.problems, *project.problems)
+    own = loaded.problems
     if project.workflow is not None and project.linked is not None:
-        problems += _findings(loaded, suite, project.workflow, project, models, complete, sources)
-    return OpenedSuite(files, suite, project, tuple(in_order(problems)), sources)
+        own += _findings(loaded, suite, project.workflow, project, models, complete, sources)
+    left = without_ignored(own, loaded.sources, is_strict=is_strict)
+    return OpenedSuite(files, suite, project, tuple(in_order((*left, *project.problems))), sources)
 
 
 def _findings(

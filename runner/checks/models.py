@@ -8,6 +8,7 @@ from runner.catalog.thinking import thinking_for
 from runner.checks.context import CheckContext
 from runner.core.model import Route
 from runner.core.problem import Problem, listed, nearest
+from runner.core.slips import renaming
 from runner.core.workflow import Step
 
 SAMPLING = ("temperature", "top_p", "seed", "stop", "max_output_tokens")
@@ -55,4 +56,5 @@ def _options(step: Step, route: Route, known: frozenset[str]) -> Iterator[Proble
                 step.at(f"name of options.{name}"),
                 expected=listed(known) if known else "no options",
                 nearest=near,
+                edits=renaming(step.at(f"name of options.{name}"), name, known),
             )

@@ -11,6 +11,7 @@ from runner.checks.spelling import ELEMENT, is_slip, say_part, say_path
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
 from runner.core.problem import Problem, listed, nearest
+from runner.core.slips import renaming
 from runner.core.span import Span
 from runner.core.workflow import Expression
 from runner.link.linked import Linked
@@ -129,6 +130,7 @@ def _unknown_field(reading: Reading, site: _Site, *, is_needed: bool) -> Iterato
         notes=_used_by(reading.text, site.span),
         fix=_fix(reading, site, near),
         severity="error" if is_needed else "warning",
+        edits=renaming(site.span, site.name, names, is_identifier=True) if is_needed else (),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import field
 import yaml
 
 from runner.config.flow_cuts import Pair, is_absent, join_cut_items, join_cut_pairs
+from runner.config.mending import change, quoted, quoting
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNode, Style, mapping_of
 from runner.config.scalars import NotANumber, resolve_plain
 from runner.config.yaml_mistakes import explain_syntax, unquoted_template
@@ -271,7 +272,8 @@ class _Composer:
     def _entry(self, key: Node, value: Node, seen: dict[str, Span]) -> Entry | None:
         if not isinstance(key, ScalarNode) or not key.is_text:
             fix = f'"{key.raw}": …' if isinstance(key, ScalarNode) and key.raw else ""
-            self.problems.append(Problem("key-not-text", "a key must be text", key.span, fix=fix))
+            edits = quoting(key) if isinstance(key, ScalarNode) else ()
+            self.problems.append(Problem("key-not-text", "a key must be text", key.span, fix=fix, edits=edits))
         elif key.raw == "<<" and key.style == "plain":
             self.problems.append(_merge_key(key.span))
         elif key.raw in seen:
@@ -302,7 +304,9 @@ class _Composer:
         text = self.lines[span.line - 1][span.column - 1 : span.column - 1 + span.length]
         around = self.stack[-1] if self.stack else None
         key = around.key.raw if around and isinstance(around.key, ScalarNode) else ""
-        self.problems.append(unquoted_template(span, text, key))
+        is_whole = text.endswith("}}")
+        edits = change(span, text, quoted(text)) if is_whole else ()
+        self.problems.append(unquoted_template(span, text, key, edits))
         return ScalarNode(span, text, text, "plain", Origin(self.file, span.line, span.column))
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import TypeAlias
 
+from runner.config.mending import change, quoted
 from runner.config.nodes import Node, ScalarNode
-from runner.config.yaml_mistakes import quoted
 from runner.core.problem import Problem
 from runner.core.span import Origin, Span
 
@@ -94,4 +94,5 @@ def _cut(joined: ScalarNode, key: str) -> Problem:
         joined.span,
         expected="the whole value in quotes, or block style",
         fix=f"{spelling}{quoted(joined.raw)}",
+        edits=change(joined.span, joined.raw, quoted(joined.raw)),
     )

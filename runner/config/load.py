@@ -58,13 +58,18 @@ class LoadedSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProjectFiles:
-    """The files below a project root; nothing outside it is read, whatever a link or a path says."""
+    """The files below a project root; nothing outside it is read, whatever a link or a path says.
+
+    `changed` holds what files, by their real paths, are taken to hold instead of what is on the disk.
+    """
 
     root: Path
+    changed: Mapping[Path, bytes] = field(default_factory=dict)
 
     def read(self, path: str) -> bytes:
         """The bytes of a file named relative to the root, with `/`. Raises FileError."""
-        return _read_regular(self.locate(path), path, MAX_FILE_BYTES)
+        located = self.locate(path)
+        return self.changed[located] if located in self.changed else _read_regular(located, path, MAX_FILE_BYTES)
 
     def locate(self, path: str) -> Path:
         """Where a file named relative to the root really lies. Raises FileError unless it is a file below the root."""
@@ -102,22 +107,24 @@ def find_root(start: Path) -> Path:
     return marked or folder
 
 
-def load_workflow(path: Path, *, root: Path | None = None) -> Loaded:
+def load_workflow(path: Path, *, root: Path | None = None, changed: Mapping[Path, bytes] | None = None) -> Loaded:
     """A workflow file with its includes, prompt files and schema files; never raises for what a file holds."""
-    shown, reading, node, files = _document(path, root)
+    shown, reading, node, files = _document(path, root, changed)
     workflow = None if node is None else read_workflow(node, shown, reading)
     return Loaded(workflow, tuple(reading.problems), reading.sources, files.root, tuple(reading.sources))
 
 
-def _document(path: Path, root: Path | None) -> tuple[str, Reading, Node | None, ProjectFiles]:
+def _document(
+    path: Path, root: Path | None, changed: Mapping[Path, bytes] | None = None
+) -> tuple[str, Reading, Node | None, ProjectFiles]:
     """How a file is shown, what reads the files that it names, and its nodes."""
-    files = ProjectFiles(root if root is not None else find_root(path))
+    files = ProjectFiles(root if root is not None else find_root(path), changed or {})
     shown = files.display(path)
     shown = str(path) if shown == "." else shown  # a folder that would be its own root
     reading = Reading(files.read, str(files.root), (files.root / SETTINGS_FILE).is_file())
     try:
         _ensure_regular(path, shown, folder=path.parent)
-        data = _read_regular(path, shown, MAX_BYTES)
+        data = files.changed.get(Path(os.path.realpath(path))) or _read_regular(path, shown, MAX_BYTES)
     except FileError as error:
         reading.problems += error.problems
         return shown, reading, None, files
@@ -135,25 +142,26 @@ class LoadedSuite:
     files: tuple[str, ...]
 
 
-def load_suite(path: Path, *, root: Path | None = None) -> LoadedSuite:
+def load_suite(path: Path, *, root: Path | None = None, changed: Mapping[Path, bytes] | None = None) -> LoadedSuite:
     """A suite file with its includes; never raises for what a file holds."""
     from runner.config.suite_file import read_suite
 
-    shown, reading, node, files = _document(path, root)
+    shown, reading, node, files = _document(path, root, changed)
     suite = None if node is None else read_suite(node, shown, reading)
     return LoadedSuite(suite, tuple(reading.problems), reading.sources, files.root, tuple(reading.sources))
 
 
-def load_settings(root: Path) -> LoadedSettings:
+def load_settings(root: Path, changed: Mapping[Path, bytes] | None = None) -> LoadedSettings:
     """The project's `runner.yaml`; empty settings where there is none, or nothing in it."""
     path = root / SETTINGS_FILE
     empty = Settings(span=Span(SETTINGS_FILE, 1, 1))
     if not os.path.lexists(path):
         return LoadedSettings(empty)
-    reading = Reading(ProjectFiles(root).read, str(root), is_chosen=True)
+    files = ProjectFiles(root, changed or {})
+    reading = Reading(files.read, str(root), is_chosen=True)
     try:
         _ensure_regular(path, SETTINGS_FILE, folder=root)
-        data = _read_regular(path, SETTINGS_FILE, MAX_BYTES)
+        data = files.changed.get(Path(os.path.realpath(path))) or _read_regular(path, SETTINGS_FILE, MAX_BYTES)
     except FileError as error:
         return LoadedSettings(empty, error.problems)
     node = reading.document(SETTINGS_FILE, data)

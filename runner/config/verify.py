@@ -45,6 +45,7 @@ from runner.config.wording import (
 )
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
+from runner.core.slips import renaming
 
 # Keywords of a JSON Schema under which text is data or a pattern, so that braces may be meant.
 SCHEMA_DATA = frozenset({"pattern", "patternProperties", "const", "enum", "examples"})
@@ -112,7 +113,8 @@ def _verify_text(node: Node, kind: Text, place: Place, findings: Findings) -> No
     if kind.choices and text not in kind.choices:
         near = kind.hints.get(text.lower()) or nearest(text, kind.choices)
         fix = f"{place.lead}{near}" if near else ""
-        problem = Problem("bad-value", f"{place} cannot be {text!r}", node.span, kind_in_words(kind), near, fix)
+        message, edits = f"{place} cannot be {text!r}", renaming(node.span, text, kind.choices)
+        problem = Problem("bad-value", message, node.span, kind_in_words(kind), near, fix, edits=edits)
         findings.reject(node, problem)
     elif text in kind.taken:
         message = f"{place} cannot be {text!r}: that name has a meaning of its own"
@@ -257,7 +259,7 @@ def _verify_record(node: Node, kind: Record, place: Place, findings: Findings) -
         elif names := kind.other(entry.key):
             verify(entry.value, names.item, Place(f"{names.noun} '{entry.key}'", lead=f"{entry.key}: "), findings)
         elif not (kind.has_free_keys and entry.key.startswith(FREE_KEY)):
-            findings.problems.append(unknown_key(entry, kind, place))
+            findings.problems.append(unknown_key(entry, node, kind, place))
     for key in kind.keys:
         if key.is_required and key.name not in node.index and not is_misspelt(key.name, node, kind):
             findings.problems.append(missing_key(node, key, place))

@@ -19,9 +19,11 @@ from runner.config.fields import (
     holds,
     kind_in_words,
 )
+from runner.config.mending import bracing, inner_of, quoting, unquoting
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNode
 from runner.core.frozen import dataclass
-from runner.core.problem import Problem, listed, nearest
+from runner.core.problem import Edit, Problem, listed, nearest
+from runner.core.slips import renaming
 from runner.core.span import Span
 
 _WHERE_TEMPLATES = "templates are read in prompt, system, messages[].text and save only"
@@ -50,21 +52,22 @@ class Place:
 
 
 def braces_in_expression(node: ScalarNode, place: Place) -> Problem:
-    text = node.raw.strip()
-    inner = text[2:-2].strip("-+ \n") if text.startswith("{{") and text.endswith("}}") and text.count("{{") == 1 else ""
+    inner = inner_of(node.raw)
     return Problem(
         "braces-in-expression",
         f"{place} is an expression already, so it takes no braces",
         node.span,
         expected=kind_in_words(Expr()),
-        fix=f"{place.lead}{inner}" if inner and "\n" not in inner else "",
+        fix=f"{place.lead}{inner}" if inner else "",
+        edits=bracing(node),
     )
 
 
-def unknown_key(entry: Entry, kind: Record, place: Place) -> Problem:
+def unknown_key(entry: Entry, node: MappingNode, kind: Record, place: Place) -> Problem:
     if entry.key in kind.later:
         return not_in_this_version(f"{place} has the key '{entry.key}', which is not in this version", entry.key_span)
     hint = kind.hints.get(entry.key, "")
+    edits = () if hint else renaming(entry.key_span, entry.key, kind.by_name)
     return Problem(
         "unknown-key",
         f"{place} has no key '{entry.key}'",
@@ -72,6 +75,7 @@ def unknown_key(entry: Entry, kind: Record, place: Place) -> Problem:
         expected=f"a key of {kind.noun}: {kind.says or listed(kind.by_name)}",
         nearest="" if hint else nearest(entry.key, [*kind.by_name, *_others(entry.key, kind)]),
         fix=hint,
+        edits=() if any(edit.new in node.index for edit in edits) else edits,
     )
 
 
@@ -113,7 +117,21 @@ def wrong_type(node: Node, kind: Kind, place: Place) -> Problem:
         node.span,
         expected=kind_in_words(kind),
         fix=_respelt(node, kind, place),
+        edits=_mended(node, kind),
     )
+
+
+def _mended(node: Node, kind: Kind) -> tuple[Edit, ...]:
+    """Quotes for a number or truth value where text is meant, none for a number."""
+    if not isinstance(node, ScalarNode) or node.value is None:
+        return ()
+    match kind:
+        case Text(choices=()) | Prompt() | Shapes(text=Text(choices=())) if not node.is_text:
+            return quoting(node)
+        case Number() if node.is_text and _is_number(node.raw):
+            return unquoting(node)
+        case _:
+            return ()
 
 
 def _found(node: Node) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import yaml
 
-from runner.core.problem import Problem
+from runner.config.mending import quoted, tab_spacing, template_quoting
+from runner.core.problem import Edit, Problem
 from runner.core.span import Span
 
 _UNQUOTED_TEMPLATE = re.compile(r"(?P<lead>\s*(?:-\s+)*(?:[^\s#'\"{\[][^#'\"{]*?:\s+)?)(?P<text>\{[{%#].*)")
@@ -28,7 +29,7 @@ def explain_syntax(error: yaml.YAMLError, lines: Sequence[str], file: str) -> Pr
     found = str(getattr(error, "problem", None) or "")
     return (
         _tab(place, lines)
-        or _template(place, lines, None if context_mark is None else context_mark.line + 1)
+        or _template(place, lines, mark, None if context_mark is None else context_mark.line + 1)
         or _cut_in_flow(place, lines, context, context_mark)
         or _unclosed_quote(place, lines, context, context_mark)
         or _text_after_quote(place, lines, found)
@@ -42,7 +43,7 @@ def explain_syntax(error: yaml.YAMLError, lines: Sequence[str], file: str) -> Pr
     )
 
 
-def unquoted_template(span: Span, text: str, key: str = "") -> Problem:
+def unquoted_template(span: Span, text: str, key: str = "", edits: tuple[Edit, ...] = ()) -> Problem:
     """`{{` where YAML reads the start of a mapping."""
     spelling = f"{key}: " if key else ""
     return Problem(
@@ -51,14 +52,8 @@ def unquoted_template(span: Span, text: str, key: str = "") -> Problem:
         span,
         expected="text in quotes, or a block with |",
         fix=f"{spelling}{quoted(text)}",
+        edits=edits,
     )
-
-
-def quoted(text: str) -> str:
-    """A text of one line in the quotes that need the fewest escapes."""
-    if '"' not in text and "\\" not in text:
-        return f'"{text}"'
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _place(mark: yaml.Mark, lines: Sequence[str], file: str) -> Span:
@@ -81,16 +76,18 @@ def _tab(place: Span, lines: Sequence[str]) -> Problem | None:
         Span(place.file, place.line, lead.index("\t") + 1),
         expected="spaces: YAML does not allow tabs in indentation",
         fix="replace the tab by spaces",
+        edits=tab_spacing(place.file, lines, place.line),
     )
 
 
-def _template(place: Span, lines: Sequence[str], context_line: int | None) -> Problem | None:
+def _template(place: Span, lines: Sequence[str], failed: yaml.Mark, context_line: int | None) -> Problem | None:
     for number in (place.line, place.line - 1, context_line or 0):
         match = _UNQUOTED_TEMPLATE.match(lines[number - 1]) if 1 <= number <= len(lines) else None
         if match:
             text = match["text"].rstrip()
             key = match["lead"].strip().removesuffix(":").lstrip("- ")
-            return unquoted_template(Span(place.file, number, match.start("text") + 1, len(text)), text, key)
+            span = Span(place.file, number, match.start("text") + 1, len(text))
+            return unquoted_template(span, text, key, template_quoting(span, text, lines, failed))
     return None
 
 

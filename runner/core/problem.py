@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
 from difflib import get_close_matches
 from typing import Literal
 
@@ -13,10 +14,25 @@ Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A change inside one line of a file: the text `old`, which starts at the place, becomes `new`.
+
+    It is made only where the file really reads `old` there. Lines and columns count from 1, without a byte-order mark.
+    """
+
+    file: str
+    line: int
+    column: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A static finding, in the author's words; rows that would be empty or a guess are left out.
 
-    `notes` are further labelled rows, such as ("used by", "step 'reply', workflows/triage.yaml:12:13").
+    `notes` are further labelled rows, such as ("used by", "step 'reply', workflows/triage.yaml:12:13"). `edits`,
+    made together, repair the finding without touching what is right.
     """
 
     code: str
@@ -27,13 +43,14 @@ class Problem:
     fix: str = ""
     notes: tuple[tuple[str, str], ...] = ()
     severity: Severity = "error"
+    edits: tuple[Edit, ...] = field(default=(), compare=False)
 
     @property
     def is_error(self) -> bool:
         return self.severity == "error"
 
 
-def render(problem: Problem, sources: Mapping[str, str]) -> str:
+def render(problem: Problem, sources: Mapping[str, str], *, marks_edits: bool = False) -> str:
     """`file:line:column: code: message`, the line with a caret, then the rows that help."""
     place = f"{problem.span}: " if problem.span else ""
     word = "" if problem.is_error else f"{problem.severity}: "
@@ -42,13 +59,15 @@ def render(problem: Problem, sources: Mapping[str, str]) -> str:
     if excerpt:
         lines.append(excerpt)
     rows = (("expected", problem.expected), ("nearest", problem.nearest), *problem.notes, ("fix", problem.fix))
+    if problem.edits and marks_edits:
+        rows = (*rows, ("fixable", "runner check --fix"))
     lines += [f"  {label + ':':<9} {text}" for label, text in rows if text]
     return "\n".join(lines)
 
 
-def render_all(problems: Sequence[Problem], sources: Mapping[str, str]) -> str:
-    """All findings in the order of their places, a blank line between them."""
-    return "\n\n".join(render(problem, sources) for problem in in_order(problems))
+def render_all(problems: Sequence[Problem], sources: Mapping[str, str], *, marks_edits: bool = False) -> str:
+    """All findings in the order of their places, a blank line between them; with a mark on what has edits."""
+    return "\n\n".join(render(problem, sources, marks_edits=marks_edits) for problem in in_order(problems))
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from runner.core.frozen import replace
 from runner.core.ports import ReadFile
-from runner.core.problem import Problem, listed, nearest
+from runner.core.problem import Edit, Problem, listed, nearest
+from runner.core.slips import renaming
 from runner.core.span import Span
 from runner.core.workflow import (
     Expression,
@@ -215,6 +216,7 @@ class _Linker:
                         fix=f"needs: [{', '.join(near if other == name else other for other in step.needs)}]"
                         if near
                         else "",
+                        edits=renaming(step.at(f"needs.{index}"), name, others),
                     )
                 )
         known = [name for name in step.needs if name in self.workflow.steps]
@@ -227,6 +229,8 @@ class _Linker:
                     f"step '{step.name}' reads {quoted}, which its needs leave out",
                     step.at("needs"),
                     fix=f"needs: [{', '.join([*known, *missing])}], or leave needs out: it is read from the references",
+                    # A misspelt name is mended first: it may be the very one that is missed.
+                    edits=_completion(step, missing) if len(known) == len(step.needs) else (),
                 )
             )
         return frozenset(known) - read
@@ -343,6 +347,19 @@ def _circle_problem(circle: tuple[str, ...], steps: Mapping[str, LinkedStep], la
         return Problem("circle", f"step '{circle[0]}' needs itself", span, fix=fix)
     message = f"steps need each other in a circle: {' → '.join(circle)}"
     return Problem("circle", message, span, fix="let one of them read something else, or merge them into one step")
+
+
+def _completion(step: Step, missing: Sequence[str]) -> tuple[Edit, ...]:
+    """The steps that `needs` leaves out, written where they belong: behind the last one, or in lines before it."""
+    whole, count = step.at("needs"), len(step.needs or ())
+    if not count:
+        return (Edit(whole.file, whole.line, whole.column, "[]", f"[{', '.join(missing)}]"),)
+    last = step.at(f"needs.{count - 1}")
+    if whole.length > 1:  # brackets that close on their line
+        return (Edit(last.file, last.line, last.column + last.length, "", "".join(f", {name}" for name in missing)),)
+    dash = max(last.column - 2, 1)
+    lines = "".join(f"- {name}\n{' ' * (dash - 1)}" for name in missing)
+    return (Edit(last.file, last.line, dash, "- ", f"{lines}- "),)
 
 
 def _place_of_need(step: LinkedStep, need: str, lanes: Mapping[str, Lane]) -> Span:

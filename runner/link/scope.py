@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
+from runner.core.slips import only_near, renaming
 from runner.core.span import Span
 from runner.core.workflow import Step, Workflow
 from runner.templates.trail import Reference
@@ -85,6 +86,7 @@ def use_of(
             expected=f"a step of this workflow: {listed(others)}" if others else "",
             nearest=near,
             fix=".".join(["steps", near, *path[2:]]) if near else "",
+            edits=renaming(spans[1], name, others, is_identifier=True),
         )
     right = right_field(target, place.lane, lanes[name])
     if len(path) == 2:
@@ -122,6 +124,7 @@ def _field_problem(field: str, target: Step, right: str, place: Place, target_la
         expected=listed(f".{name}" for name in here),
         nearest="" if field in ANSWER_FIELDS else nearest(field, here),
         fix=f"steps.{name}.{right}",
+        edits=() if field in ANSWER_FIELDS else renaming(span, field, here, is_identifier=True),
     )
 
 
@@ -175,6 +178,7 @@ def name_problem(reference: Reference, place: Place, workflow: Workflow) -> Prob
         expected=_names_here(place),
         nearest=near,
         fix=".".join(["item", *reference.path[1:]]) if is_row else "",
+        edits=renaming(span, root, names, is_identifier=True) if only_near(root, (*names, *far)) in names else (),
     )
 
 
@@ -196,6 +200,7 @@ def _input_problem(reference: Reference, place: Place, workflow: Workflow) -> Pr
         expected=f"an input of this workflow: {listed(workflow.inputs)}" if workflow.inputs else "",
         nearest=near,
         fix=f"inputs.{near}" if near else f"declare '{name}' under inputs",
+        edits=renaming(reference.spans[1], name, workflow.inputs, is_identifier=True),
     )
 
 
@@ -224,6 +229,7 @@ def _data_problem(reference: Reference, place: Place, workflow: Workflow) -> Pro
             expected=f"a source under data: {listed(workflow.data)}" if workflow.data else "",
             nearest=near,
             fix=f"data.{near}" if near else f"declare '{name}' under data",
+            edits=renaming(reference.spans[1], name, workflow.data, is_identifier=True),
         )
     return None
 

@@ -9,6 +9,7 @@ from dataclasses import field
 from runner.core.canonical import MAX_DEPTH, Json, escape_pointer
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem, nearest
+from runner.core.slips import renaming
 from runner.core.span import Span
 from runner.output.problems import SchemaProblems
 
@@ -63,10 +64,19 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
 
     def refuse(
-        self, pointer: str, message: str, *, code: str = "invalid-fields", near: str = "", expected: str = EXPECTED
+        self,
+        pointer: str,
+        message: str,
+        *,
+        code: str = "invalid-fields",
+        near: str = "",
+        expected: str = EXPECTED,
+        word: str = "",
     ) -> Json:
+        """`word` is what stands there, where it may be a misspelt type."""
         span = self.at(pointer)
-        self.problems.append(Problem(code, message, span, expected=expected, nearest=near))
+        edits = renaming(span, word, SIMPLE_TYPES)
+        self.problems.append(Problem(code, message, span, expected=expected, nearest=near, edits=edits))
         return True
 
     def type(self, value: Json, pointer: str) -> Json:
@@ -116,7 +126,7 @@ class _Reader:
         name, bounds = found["name"], found["range"]
         if name not in SIMPLE_TYPES:
             message = f"{_named(pointer)} has the type '{name}', which is none"
-            return self.refuse(pointer, message, code="unknown-type", near=_meant(name))
+            return self.refuse(pointer, message, code="unknown-type", near=_meant(name), word=text)
         schema: dict[str, Json] = {"type": [name, "null"] if found["nullable"] else name}
         return self.bounded(schema, name, bounds, pointer) if bounds else schema
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runner.core.canonical import Json
-from runner.core.problem import Problem, in_order
+from runner.core.problem import Edit, Problem, in_order
 from runner.record.summary import RunSummary, summary_to_json
 
 FORMAT = 1
@@ -19,9 +19,17 @@ def problem_document(problem: Problem) -> dict[str, Json]:
         document |= {"file": span.file, "line": span.line, "column": span.column, "length": span.length}
     rows = {"expected": problem.expected, "nearest": problem.nearest, "fix": problem.fix}
     document |= {name: text for name, text in rows.items() if text}
+    if problem.edits:
+        document["edits"] = [_edit_document(edit) for edit in problem.edits]
     if problem.notes:
         document["notes"] = [{"label": label, "text": text} for label, text in problem.notes]
     return document
+
+
+def _edit_document(edit: Edit) -> dict[str, Json]:
+    """What is replaced, from the first character to behind the last one, and by what."""
+    place: dict[str, Json] = {"file": edit.file, "line": edit.line, "column": edit.column}
+    return {**place, "end_column": edit.column + len(edit.old), "old": edit.old, "new": edit.new}
 
 
 def problem_documents(problems: Iterable[Problem]) -> list[Json]:

@@ -12,6 +12,7 @@ from jinja2.exceptions import TemplateSyntaxError
 
 from runner.core.errors import FileError
 from runner.core.problem import Problem, listed, nearest
+from runner.core.slips import renaming
 from runner.core.span import Origin, Span
 from runner.core.workflow import Expression, Template
 from runner.templates.environment import Environment
@@ -132,6 +133,7 @@ def _unknown(word: str, name: str, names: tuple[str, ...], span: Span) -> Proble
         span,
         expected=f"a {word}: {listed(known)}",
         nearest=nearest(name, known),
+        edits=renaming(span, name, known, is_identifier=True),
     )
 
 
@@ -146,8 +148,15 @@ def _examine_call(env: Environment, call: nodes.Call, assigned: frozenset[str], 
         span = _span(origin, place_of(call.node), len(root))
         fix = f"… | {root}" if root in env.filter_names else ""
         close = nearest(root, _FUNCTIONS)
+        edits = renaming(span, root, _FUNCTIONS, is_identifier=True)
         yield Problem(
-            "unknown-function", f"there is no function '{root}'", span, f"a function: {listed(_FUNCTIONS)}", close, fix
+            "unknown-function",
+            f"there is no function '{root}'",
+            span,
+            f"a function: {listed(_FUNCTIONS)}",
+            close,
+            fix,
+            edits=edits,
         )
     elif isinstance(call.node, nodes.Getattr):
         name = call.node.attr

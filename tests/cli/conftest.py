@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import runner.app
+from runner.app.fixing import FixReport
 from runner.app.types import CheckReport, RunOptions, RunResult
 from runner.cli.live import LiveBlock
 from runner.cli.main import main
@@ -76,17 +77,37 @@ class FakeApp:
     options: RunOptions | None = None
     checked: list[Path] = field(default_factory=list)
     asked: tuple[object, ...] = ()
+    repaired: int = 0
+    diff: str = ""
+    wrote: bool = False
 
     def _fail(self) -> None:
         if self.error:
             raise self.error
 
     def check(
-        self, paths: Sequence[Path], *, models: Mapping[str, str] | None = None, folders: Sequence[Path] = ()
+        self,
+        paths: Sequence[Path],
+        *,
+        models: Mapping[str, str] | None = None,
+        folders: Sequence[Path] = (),
+        is_strict: bool = False,
     ) -> CheckReport:
         self._fail()
         self.checked, self.asked = list(paths), (dict(models or {}),)
         return CheckReport(self.problems, self.sources, tuple(map(str, paths)), self.notes)
+
+    def fix(
+        self,
+        paths: Sequence[Path],
+        *,
+        models: Mapping[str, str] | None = None,
+        folders: Sequence[Path] = (),
+        is_strict: bool = False,
+        is_writing: bool = True,
+    ) -> FixReport:
+        self.wrote = is_writing
+        return FixReport(self.check(paths, models=models), self.repaired, tuple(map(str, paths)), self.diff)
 
     def run(self, path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> RunResult:
         self.options = options
@@ -162,7 +183,7 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def app(monkeypatch: pytest.MonkeyPatch) -> FakeApp:
     fake = FakeApp()
     module = ModuleType("runner.app.api")
-    for name in ("check", "run", "models", "pull_weights", "cache_stats", "cache_entries", "cache_verify", "show",
+    for name in ("check", "fix", "run", "models", "pull_weights", "cache_stats", "cache_entries", "cache_verify", "show",
                  "list_runs", "find_project_root"):  # fmt: skip
         setattr(module, name, getattr(fake, name))
     monkeypatch.setitem(sys.modules, "runner.app.api", module)

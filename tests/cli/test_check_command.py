@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner.core.problem import Problem
+from runner.app.codes import codes
+from runner.core.problem import Edit, Problem
 from runner.core.span import Span
 
 Cli = Callable[..., Any]
@@ -167,3 +169,141 @@ def test_folders_give_workflows_and_suites_and_leave_the_rest(
         "workflows/gone.yaml",
         "workflows/misspelt.yaml",
     ]
+
+
+# --- formats and files
+
+FIXABLE = Problem(
+    "unknown-key",
+    "unknown key 'repiar'",
+    Span("workflows/a.yaml", 1, 1, 6),
+    nearest="repair",
+    edits=(Edit("workflows/a.yaml", 1, 1, "repiar", "repair"),),
+)
+
+
+def test_what_fix_repairs_is_marked_and_counted(cli: Cli, app: Any) -> None:
+    app.problems, app.sources = (FIXABLE, WARNING), SOURCES
+    said = cli("check")
+    assert said.out.split("\n\n")[0].endswith("  nearest:  repair\n  fixable:  runner check --fix")
+    assert said.err == "1 error, 1 warning in 1 file (1 fixable) · nothing was called\n"
+
+
+def test_strict_makes_warnings_exit_1(cli: Cli, app: Any) -> None:
+    app.problems, app.sources = (WARNING,), SOURCES
+    assert cli("check", "--strict").code == 1
+    assert cli("check", "--strict", "--json").document["exit_code"] == 1
+    app.problems = ()
+    assert cli("check", "--strict").code == 0
+
+
+def test_json_has_the_edits(cli: Cli, app: Any) -> None:
+    app.problems, app.sources = (FIXABLE,), SOURCES
+    document = cli("check", "--json").document
+    assert document["fixable"] == 1
+    assert document["problems"][0]["edits"] == [
+        {"file": "workflows/a.yaml", "line": 1, "column": 1, "end_column": 7, "old": "repiar", "new": "repair"}
+    ]
+
+
+def test_sarif_is_a_format(cli: Cli, app: Any) -> None:
+    app.problems, app.sources = (FIXABLE, WARNING), SOURCES
+    document = cli("check", "--format", "sarif").document
+    assert [result["ruleId"] for result in document["runs"][0]["results"]] == ["unknown-key", "unused"]
+
+
+def test_files_get_the_format_of_their_ending(cli: Cli, app: Any, tmp_path: Path) -> None:
+    app.problems, app.sources = (FIXABLE,), SOURCES
+    said = cli("check", "-o", "a.txt", "-o", "a.json", "-o", "a.sarif", "-v")
+    assert (tmp_path / "a.txt").read_text("utf-8") == said.out + "1 error in 1 file (1 fixable) · nothing was called\n"
+    assert json.loads((tmp_path / "a.json").read_text("utf-8"))["errors"] == 1
+    assert json.loads((tmp_path / "a.sarif").read_text("utf-8"))["version"] == "2.1.0"
+    assert said.err.startswith("written: a.txt\nwritten: a.json\nwritten: a.sarif\n")
+
+
+def test_a_text_file_without_findings_says_so(cli: Cli, app: Any, tmp_path: Path) -> None:
+    assert cli("check", "-o", "a.txt").code == 0
+    assert (tmp_path / "a.txt").read_text("utf-8") == "no mistakes in 1 file · nothing was called\n"
+
+
+def test_an_ending_without_a_format_is_exit_2_before_anything_is_read(cli: Cli, app: Any) -> None:
+    said = cli("check", "-o", "a.html")
+    assert (said.code, said.err) == (
+        2,
+        "usage: -o: the name of a.html does not say a format\n  expected: a name that ends in .txt, .json, .sarif\n",
+    )
+    assert app.checked == []
+
+
+# --- repairs
+
+
+def test_fix_reports_what_was_repaired_and_what_is_left(cli: Cli, app: Any) -> None:
+    app.repaired, app.problems, app.sources = 2, (WARNING,), SOURCES
+    said = cli("check", "--fix")
+    assert said.code == 0
+    assert said.err == ("repaired 2 findings in workflows/a.yaml\n1 warning in 1 file · nothing was called\n")
+    assert app.wrote
+
+
+def test_fix_with_nothing_to_repair_says_nothing_of_it(cli: Cli, app: Any) -> None:
+    app.problems, app.sources = (ERROR,), SOURCES
+    said = cli("check", "--fix")
+    assert (said.code, said.err) == (1, "1 error in 1 file · nothing was called\n")
+
+
+def test_diff_shows_the_changes_and_writes_nothing(cli: Cli, app: Any) -> None:
+    app.repaired, app.diff = 1, "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+    said = cli("check", "--diff")
+    assert (said.code, said.out) == (0, app.diff)
+    assert said.err == "--fix would repair 1 finding · left: no mistakes in 1 file · nothing was called\n"
+    assert not app.wrote
+    assert cli("check", "--diff", "--json").document["diff"] == app.diff
+
+
+def test_diff_without_changes_says_so(cli: Cli, app: Any) -> None:
+    said = cli("check", "--fix", "--diff")
+    assert (said.out, said.err) == ("", "nothing to repair · left: no mistakes in 1 file · nothing was called\n")
+
+
+# --- codes
+
+
+def test_explain_tells_one_code_with_an_example(cli: Cli) -> None:
+    said = cli("check", "--explain", "bad-name")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == (
+        "bad-name\n\n"
+        "A name has characters that names may not have. Use a letter or _, then letters, digits, _ and -.\n\n"
+        "flow.yaml:\n  steps: {my step: {model: local/smollm2-135m, prompt: Hello.}}\n"
+    )
+
+
+def test_explain_says_how_a_code_is_silenced(cli: Cli) -> None:
+    last = cli("check", "--explain", "over-the-cap").out.splitlines()[-1]
+    assert last == "A comment silences it where it is meant: # runner: ignore[over-the-cap]"
+
+
+def test_explain_without_a_code_lists_them(cli: Cli) -> None:
+    lines = cli("check", "--explain").out.splitlines()
+    assert [line.split()[0] for line in lines] == list(codes())
+    assert [one["code"] for one in cli("check", "--explain", "--json").document] == list(codes())
+
+
+def test_explain_as_json(cli: Cli) -> None:
+    assert cli("check", "--explain", "auth", "--json").document == {
+        "code": "auth",
+        "means": "The provider refuses the key, or the key lacks a permission.",
+        "way_out": "Set the variable to a valid key, or ask the account's owner for access.",
+        "example": {},
+        "seen": "run",
+        "ignorable": False,
+    }
+
+
+def test_explain_of_an_unknown_code_names_the_nearest(cli: Cli) -> None:
+    said = cli("check", "--explain", "bad-nmae")
+    assert (said.code, said.err) == (
+        2,
+        "unknown-code: no finding has the code 'bad-nmae'\n  nearest:  bad-name\n  fix:      runner check --explain\n",
+    )

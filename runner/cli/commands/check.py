@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runner.cli import exit_codes
-from runner.cli.console import Console
+from runner.cli import check_output, exit_codes, files
+from runner.cli.console import Console, columns
 from runner.cli.find import workflow_files
 from runner.cli.parser import one_of, pair
-from runner.core.errors import NothingSelected
-from runner.core.problem import Problem, render_all
+from runner.core.errors import NothingSelected, UsageError
+from runner.core.problem import Problem, nearest
 from runner.report.annotations import annotation_lines
 from runner.report.format import count
 
@@ -22,69 +23,115 @@ DEFAULT_FOLDER = "workflows"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("paths", metavar="PATHS", nargs="*", type=Path,
+    add = parser.add_argument
+    add("paths", metavar="PATHS", nargs="*", type=Path,
         help="workflow and suite files, or folders (default: workflows/, else the current folder)")  # fmt: skip
-    parser.add_argument("--format", type=one_of("text", "json", "github"), metavar="FORMAT",
-        help="text (default), json or github (annotations)")  # fmt: skip
-    parser.add_argument("--model", action="append", default=[], type=pair("ALIAS=PROVIDER/MODEL"),
+    add("--fix", action="store_true", help="repair what is safe, and report what is left")
+    add("--diff", action="store_true", help="show what --fix would change, and change nothing")
+    add("--strict", action="store_true", help="warnings count as errors, and so do comments that silence nothing")
+    add("--explain", nargs="?", const="", metavar="CODE", help="explain a code; without one, list all")
+    add("--format", type=one_of(*check_output.FORMATS), metavar="FORMAT",
+        help="text (default), json, github (annotations) or sarif")  # fmt: skip
+    add("-o", "--output", action="append", default=[], type=Path, metavar="FILE",
+        help="write the findings to this file too: .txt, .json or .sarif (repeatable)")  # fmt: skip
+    add("--model", action="append", default=[], type=pair("ALIAS=PROVIDER/MODEL"),
         metavar="ALIAS=PROVIDER/MODEL", help="what a model alias stands for")  # fmt: skip
 
 
 def execute(args: Namespace, console: Console) -> int:
+    if args.explain is not None:
+        return _explain(args.explain, console)
+    for path in args.output:
+        if path.suffix not in check_output.SUFFIXES:
+            raise UsageError(check_output.unknown_ending(path))
+        files.ensure_writable(path)
     paths = args.paths or [Path(DEFAULT_FOLDER) if Path(DEFAULT_FOLDER).is_dir() else Path()]
+    found = _found(paths)
+    options: dict[str, Any] = {
+        "models": dict(args.model),
+        "folders": [path for path in paths if path.is_dir()],
+        "is_strict": args.strict,
+    }
+    if args.diff:
+        return _show_changes(found, options, args, console)
+    from runner.app import api
+
+    if args.fix:
+        fixed = api.fix(found, **options)
+        report = fixed.left
+        if fixed.repaired:
+            console.story(f"repaired {count(fixed.repaired, 'finding')} in {', '.join(fixed.files)}")
+    else:
+        report = api.check(found, **options)
+    _show(report, args, console)
+    for path in args.output:
+        files.write_whole(path, check_output.file_text(path, report, console.safe, is_strict=args.strict))
+        console.detail(f"written: {path}")
+    console.story(check_output.closing_line(report))
+    return check_output.exit_code(report, is_strict=args.strict)
+
+
+def _found(paths: Sequence[Path]) -> list[Path]:
     found = workflow_files(paths)
     if not found:
         places = ", ".join(f"'{path}'" for path in paths)
         raise NothingSelected(
             Problem("no-workflow", f"no workflow file was found in {places}", expected="YAML files with 'steps'")
         )
+    return found
+
+
+def _show(report: CheckReport, args: Namespace, console: Console) -> None:
+    if console.look.is_json:
+        console.result(check_output.as_json(report, is_strict=args.strict))
+    elif args.format == "sarif":
+        console.result(check_output.as_sarif(report))
+    elif args.format == "github":
+        console.commands(check_output.as_annotations(report), is_result=True)
+    else:
+        console.report(check_output.as_text(report, has_notes=bool(console.look.verbosity)))
+        if console.look.verbosity and report.schemas:
+            from runner.report.enforcement import enforcement_lines
+
+            console.report("\n".join(enforcement_lines(report.schemas)))
+        if console.is_ci:
+            console.commands(annotation_lines(report.problems))
+
+
+def _show_changes(found: Sequence[Path], options: dict[str, Any], args: Namespace, console: Console) -> int:
+    """The unified diff is the result; the exit code is that of what would be left."""
     from runner.app import api
 
-    report = api.check(found, models=dict(args.model), folders=[path for path in paths if path.is_dir()])
-    _show(report, args.format, console)
-    console.story(closing_line(report))
-    return exit_codes.BAD_ANSWER if report.errors else exit_codes.DONE
-
-
-def _show(report: CheckReport, form: str | None, console: Console) -> None:
+    fixed = api.fix(found, **options, is_writing=False)
     if console.look.is_json:
-        console.result(_document(report))
-        return
-    if form == "github":
-        console.commands(annotation_lines(report.problems, most=len(report.problems)), is_result=True)
-        return
-    notes = report.notes if console.look.verbosity else ()
-    console.report(render_all([*report.problems, *notes], report.sources))
-    if console.look.verbosity and report.schemas:
-        from runner.report.enforcement import enforcement_lines
-
-        console.report("\n".join(enforcement_lines(report.schemas)))
-    if console.is_ci:
-        console.commands(annotation_lines(report.problems))
+        left = check_output.as_json(fixed.left, is_strict=args.strict)
+        console.result({**left, "diff": fixed.diff, "repaired": fixed.repaired})
+    else:
+        console.report(fixed.diff.removesuffix("\n"))
+    would = f"--fix would repair {count(fixed.repaired, 'finding')}" if fixed.repaired else "nothing to repair"
+    console.story(f"{would} · left: {check_output.closing_line(fixed.left)}")
+    return check_output.exit_code(fixed.left, is_strict=args.strict)
 
 
-def _document(report: CheckReport) -> dict[str, object]:
-    from runner.report.documents import FORMAT, problem_documents
-    from runner.report.enforcement import enforcement_documents
+def _explain(name: str, console: Console) -> int:
+    from runner.app.codes import codes
+    from runner.report.codes_text import code_document, explanation
 
-    return {
-        "format": FORMAT,
-        "exit_code": exit_codes.BAD_ANSWER if report.errors else exit_codes.DONE,
-        "files": list(report.files),
-        "errors": report.errors,
-        "warnings": len(report.problems) - report.errors,
-        "problems": problem_documents(report.problems),
-        "notes": problem_documents(report.notes),
-        "schemas": enforcement_documents(report.schemas),
-    }
-
-
-def closing_line(report: CheckReport) -> str:
-    """`2 errors in 1 file · nothing was called`."""
-    warnings = len(report.problems) - report.errors
-    found = [count(report.errors, "error")] if report.errors else []
-    found += [count(warnings, "warning")] if warnings else []
-    if not found:
-        return f"no mistakes in {count(len(report.files), 'file')} · nothing was called"
-    places = {problem.span.file for problem in report.problems if problem.span}
-    return f"{', '.join(found)} in {count(max(len(places), 1), 'file')} · nothing was called"
+    known = codes()
+    if not name:
+        if console.look.is_json:
+            console.result([code_document(code) for code in known.values()])
+        else:
+            console.report(columns([(code.name, code.means) for code in known.values()]))
+        return exit_codes.DONE
+    code = known.get(name)
+    if code is None:
+        near = nearest(name, known)
+        raise UsageError(
+            Problem("unknown-code", f"no finding has the code '{name}'", nearest=near, fix="runner check --explain")
+        )
+    if console.look.is_json:
+        console.result(code_document(code))
+    else:
+        console.report(explanation(code))
+    return exit_codes.DONE
