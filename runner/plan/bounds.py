@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from runner.core.canonical import ordered
-from runner.plan.estimate import History, chain_usd, plus, times, tokens_of, tokens_out
+from runner.output.extent import most_bytes
+from runner.plan.estimate import History, TokensOut, chain_usd, plus, times, tokens_of, tokens_out
 from runner.plan.items import Item
-from runner.plan.program import Program
+from runner.plan.program import Program, StepProgram
+
+TOKENS_PER_BYTE = 2  # no token is shorter than a byte, and as much again for white space
+
+
+def out_of(step: StepProgram, history: History | None = None) -> TokensOut:
+    """What one answer of a step takes. The schema bounds it where the provider holds the answer to it, and where the
+    model does not think, since what it thinks is paid too.
+    """
+    facts = step.route.facts
+    size = None
+    if step.sent_schema is not None and facts.structured != "none" and step.thinking in (None, "none"):
+        size = most_bytes(step.sent_schema, frozenset(step.dialect.lower(step.sent_schema).enforced))
+    of_schema = None if size is None else TOKENS_PER_BYTE * size
+    return tokens_out(step.linked.step.max_output_tokens, facts, history or History(), of_schema)
 
 
 def bound_in(
@@ -31,7 +46,7 @@ def bound_in(
     for need in linked.needs:
         other = program.steps[need]
         items = counts[need] if need in linked.barriers else 1
-        most = tokens_out(other.linked.step.max_output_tokens, other.route.facts, History()).most
+        most = out_of(other).most
         if most is None or items is None:
             return None
         total += most * items * (other.linked.step.samples or 1)
@@ -59,6 +74,6 @@ def _step_usd(
     items = counts[name]
     if items is None:
         return None
-    most = tokens_out(settings.max_output_tokens, facts, History()).most
+    most = out_of(step).most
     one = chain_usd(bound_in(program, name, counts, lanes), most, facts.price, repairs=settings.repair)
     return times(one, items * (settings.samples or 1))

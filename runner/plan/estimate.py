@@ -48,9 +48,9 @@ def tokens_of(size_bytes: int) -> int:
     return -(-size_bytes // BYTES_PER_TOKEN)
 
 
-def tokens_out(cap: int | None, facts: ModelFacts, history: History) -> TokensOut:
-    """What one answer takes. A cap of the step or the model bounds it; without either, nothing does."""
-    bounds = [bound for bound in (cap, facts.max_output_tokens) if bound is not None]
+def tokens_out(cap: int | None, facts: ModelFacts, history: History, of_schema: int | None = None) -> TokensOut:
+    """What one answer takes. The cap of the step, the model or the schema bounds it; without any, nothing does."""
+    bounds = [bound for bound in (cap, facts.max_output_tokens, of_schema) if bound is not None]
     most = min(bounds) if bounds else None
     if history.calls:
         return TokensOut(-(-history.output_tokens // history.calls), most, is_measured=True)

@@ -16,7 +16,7 @@ from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome, Status
 from runner.link.stages import Stage
 from runner.plan.advance import ItemState, Scope, advance, begin
-from runner.plan.bounds import bound_in
+from runner.plan.bounds import bound_in, out_of
 from runner.plan.chain import Answered, Ask
 from runner.plan.estimate import (
     LEAST_TOKENS_OUT,
@@ -27,7 +27,6 @@ from runner.plan.estimate import (
     price_of,
     times,
     tokens_in,
-    tokens_out,
 )
 from runner.plan.program import StepProgram
 from runner.plan.selection import refusal
@@ -195,7 +194,7 @@ class _Planner:
         self.lookup = lookup
         self.explain = explain
         self.counts = {name: _Count() for name in state.program.steps}
-        self.outs = {name: _out(step, past.get(name, History())) for name, step in state.program.steps.items()}
+        self.outs = {name: out_of(step, past.get(name)) for name, step in state.program.steps.items()}
         self.asked: list[PlannedCall] = []
         self.on_call: Callable[[PlannedCall], None] | None = None
         self._keys: set[str] = set()
@@ -328,10 +327,6 @@ def _count_outcome(count: _Count, outcome: Outcome) -> None:
     elif outcome.status is not Status.GOOD:
         count.failed += 1
         count.failure = count.failure or (outcome.failure.message if outcome.failure else outcome.because)
-
-
-def _out(step: StepProgram, history: History) -> TokensOut:
-    return tokens_out(step.linked.step.max_output_tokens, step.route.facts, history)
 
 
 def _summed(step: StepProgram, count: _Count, out: TokensOut, history: History, bound_in: int | None) -> StepPlan:

@@ -106,7 +106,11 @@ def basis_line(steps: Sequence[Mapping[str, Json]], price_dates: Sequence[str]) 
     """How the numbers were made."""
     words = ["tokens in: a quarter of the bytes"]
     measured = [step["step"] for step in steps if step["is_measured"]]
-    out = f"earlier answers of {', '.join(measured)}, else the cap" if measured else "the cap of the step or the model"
+    out = (
+        f"earlier answers of {', '.join(measured)}, else the cap"
+        if measured
+        else "the cap of the step, the model or the schema"
+    )
     words.append(f"tokens out: {out}")
     if price_dates:
         words.append(f"prices of {', '.join(price_dates)}")

@@ -49,7 +49,7 @@ FIRST_PLAN = """\
 ~   last    scripted/answers.jsonl   -          may call                               ~160 / ≤50      $0.00   known after first, tag
 
 certain 3 calls $0.00 · worst case not known yet · 0 cached
-tokens in: a quarter of the bytes · tokens out: the cap of the step or the model
+tokens in: a quarter of the bytes · tokens out: the cap of the step, the model or the schema
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +14,7 @@ from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json
 from runner.core.model import ModelFacts, Price
 from runner.core.outcome import FailureKind
+from runner.dialects import DIALECTS
 from runner.plan.advance import Answered, Ask
 from runner.plan.estimate import REPAIR_TOKENS, History
 from runner.plan.plan import KEPT_CALLS, Fate, Plan, PlannedCall, StepPlan, make_plan
@@ -298,6 +299,19 @@ def test_earlier_answers_say_what_is_likely_and_the_cap_what_is_worst(make_flow:
     assert step.cost_usd == pytest.approx((2 * 1 + 10 * 10) / 1e6)
     assert step.worst_usd == plan(flow).worst_usd
     assert step.least_usd == plan(flow).least_usd == pytest.approx((2 * 1 + 1 * 10) / 1e6)
+
+
+def test_a_schema_bounds_an_answer_that_its_provider_holds_to_it(make_flow: MakeFlow) -> None:
+    flow = with_facts(make_flow("steps:\n  a: {prompt: x, fields: {n: boolean}}\n"), Price(1, 10), cap=1000)
+    assert plan(flow).steps[0].output_tokens == 1000, "a script is held to nothing"
+
+    def most(**changes: Any) -> int | None:
+        step = replace(flow.program.steps["a"], dialect=DIALECTS["openai-chat"], **changes)
+        return plan(type(flow)(replace(flow.program, steps={"a": step}))).steps[0].output_tokens
+
+    assert most() == most(thinking="none") == 2 * len('{"n":false,}')
+    assert most(thinking="low") == 1000, "what it thinks is paid too"
+    assert most(sent_schema=None) == 1000
 
 
 WAITS = """\
