@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from runner.core.outcome import ROUTE_STOPPERS, Failure, FailureKind
 from runner.dialects.payload import WRONG_PATH, is_web_page, show, show_bytes
+from runner.dialects.rate_headers import reset_s
 
 _KINDS = {
     401: FailureKind.AUTH,
@@ -71,7 +72,7 @@ def _wait(kind: FailureKind, headers: Mapping[str, str], from_body_s: float | No
     if kind is not FailureKind.TRANSIENT:
         return None
     hints = [hint for hint in (retry_after_s(headers), from_body_s) if hint is not None]
-    return max(hints, default=None)
+    return max(hints) if hints else reset_s(headers)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
