@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.app.budget import limits_in_words, said_by
+from runner.app.counting import counters_of
 from runner.app.looking import history
 from runner.app.types import RunOptions
 from runner.core.answer import StoredAnswer
@@ -58,7 +59,7 @@ def check_money(
     if bounds.calls is None and bounds.tokens is None and _is_cheap(money, threshold if needs_consent else None):
         return
     state = RunState(money.program, money.data)
-    plan = make_plan(state, lookup, lambda _: "", history(root, money.workflow))
+    plan = make_plan(state, lookup, lambda _: "", history(root, money.workflow), None, counters_of(money.program))
     over = tuple(_over(plan, bounds))
     if over:
         raise OverBudget(over)

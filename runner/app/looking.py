@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from runner.app.counting import counters_of
 from runner.app.explaining import Explainer
 from runner.app.keeping import recordings_of
 from runner.app.preparing import Prepared
@@ -57,7 +58,9 @@ def plan_of(
 ) -> tuple[Plan, RunState]:
     """The plan, and the results that stored answers lead to."""
     state = RunState(prepared.program, prepared.data)
-    return make_plan(state, look.answers.lookup, look.explainer.reason, look.past, on_call), state
+    return make_plan(
+        state, look.answers.lookup, look.explainer.reason, look.past, on_call, counters_of(prepared.program)
+    ), state
 
 
 def history(root: Path, workflow: str) -> dict[str, History]:

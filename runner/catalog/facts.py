@@ -96,6 +96,7 @@ def _facts(owner: str, model: str, entry: Mapping[str, Json], date: str) -> Mode
         retired=entry.get("retired", ""),
         replacement=entry.get("replacement", ""),
         note=entry.get("note", ""),
+        tokenizer=entry.get("tokenizer", ""),
     )
 
 

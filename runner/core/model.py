@@ -74,6 +74,7 @@ class ModelFacts:
     replacement: str = ""
     note: str = ""
     is_listed: bool = True
+    tokenizer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ took on average, else the cap of the step or the model, as an upper bound.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from runner.core.call import Call
 from runner.core.canonical import ordered
 from runner.core.frozen import dataclass
@@ -13,6 +15,7 @@ from runner.core.model import ModelFacts, Price
 
 BYTES_PER_TOKEN = 4
 LEAST_TOKENS_OUT = 1
+FRAME_TOKENS = 4  # what a message takes besides its text
 REPAIR_TOKENS = 1000  # the list of what does not fit, of at most ten lines, and the frame around it
 MILLION = 1_000_000
 
@@ -35,8 +38,20 @@ class TokensOut:
     is_measured: bool = False
 
 
-def tokens_in(call: Call) -> int:
-    """An estimate for a rendered question: a quarter of its bytes, rounded up."""
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A tokenizer: what it is called, and how it counts a text."""
+
+    name: str
+    count: Callable[[str], int]
+
+
+def tokens_in(call: Call, counter: Counter | None = None) -> int:
+    """The tokens of a rendered question: counted, else an estimate: a quarter of its bytes, rounded up."""
+    if counter is not None:
+        texts = [*(message.text for message in call.messages), *([call.system] if call.system else [])]
+        schema = ordered(call.schema).decode() if call.schema is not None else ""
+        return sum(counter.count(text) + FRAME_TOKENS for text in texts) + counter.count(schema)
     size = sum(len(message.text.encode()) for message in call.messages) + len((call.system or "").encode())
     if call.schema is not None:
         size += len(ordered(call.schema))

@@ -12,7 +12,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from runner.core.answer import StoredAnswer
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.outcome import Outcome, Status
 from runner.link.stages import Stage
 from runner.plan.advance import ItemState, Scope, advance, begin
@@ -28,6 +28,7 @@ from runner.plan.estimate import (
     times,
     tokens_in,
 )
+from runner.plan.estimate import Counter as TokenCounter
 from runner.plan.program import StepProgram
 from runner.plan.selection import refusal
 from runner.plan.stages import Chunk, ItemPlan, Receipt, RunState
@@ -90,6 +91,7 @@ class StepPlan:
     least_usd: float = 0.0
     least_tokens: int = 0
     is_unpriced: bool = False
+    counted_by: str = ""
 
     @property
     def may_be_asked(self) -> bool:
@@ -175,11 +177,15 @@ def make_plan(
     explain: Callable[[Ask], str],
     history: Mapping[str, History] | None = None,
     on_call: Callable[[PlannedCall], None] | None = None,
+    counters: Mapping[str, TokenCounter] | None = None,
 ) -> Plan:
-    """Walk a fresh RunState as far as stored answers lead. `on_call` is told every call that is certain."""
+    """Walk a fresh RunState as far as stored answers lead. `on_call` is told every call that is certain; `counters`
+    count the questions of some steps, those of others are estimated.
+    """
     past = history or {}
     planner = _Planner(state, lookup, explain, past)
     planner.on_call = on_call
+    planner.counters = counters or {}
     for number in range(len(state.stages)):
         planner.walk(number)
     order = [name for stage in state.stages for name in stage.steps]
@@ -197,12 +203,15 @@ class _Planner:
         self.outs = {name: out_of(step, past.get(name)) for name, step in state.program.steps.items()}
         self.asked: list[PlannedCall] = []
         self.on_call: Callable[[PlannedCall], None] | None = None
+        self.counters: Mapping[str, TokenCounter] = {}
         self._keys: set[str] = set()
 
     def summed(self, name: str, history: History) -> StepPlan:
         counts = {name: count.items for name, count in self.counts.items()}
         most_in = bound_in(self.state.program, name, counts, self.state.lanes)
-        return _summed(self.state.program.steps[name], self.counts[name], self.outs[name], history, most_in)
+        found = _summed(self.state.program.steps[name], self.counts[name], self.outs[name], history, most_in)
+        counter = self.counters.get(name)
+        return replace(found, counted_by=counter.name) if counter is not None and found.calls else found
 
     def walk(self, number: int) -> None:
         stage = self.state.stages[number]
@@ -297,7 +306,7 @@ class _Planner:
             self.on_call(call)
 
     def _price(self, count: _Count, ask: Ask, repairs_left: int) -> None:
-        given, out = tokens_in(ask.call), self.outs[ask.step]
+        given, out = tokens_in(ask.call, self.counters.get(ask.step)), self.outs[ask.step]
         price = self.state.program.steps[ask.step].route.facts.price
         likely = out.likely if out.is_measured else LEAST_TOKENS_OUT
         count.input_tokens += given

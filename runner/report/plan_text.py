@@ -104,7 +104,10 @@ def total_line(totals: Mapping[str, Json]) -> str:
 
 def basis_line(steps: Sequence[Mapping[str, Json]], price_dates: Sequence[str]) -> str:
     """How the numbers were made."""
-    words = ["tokens in: a quarter of the bytes"]
+    counted = [step["step"] for step in steps if step.get("counted_by")]
+    names = sorted({step["counted_by"] for step in steps if step.get("counted_by")})
+    given = f"counted by {', '.join(names)} for {', '.join(counted)}, else a quarter of the bytes" if counted else ""
+    words = [f"tokens in: {given or 'a quarter of the bytes'}"]
     measured = [step["step"] for step in steps if step["is_measured"]]
     out = (
         f"earlier answers of {', '.join(measured)}, else the cap"
