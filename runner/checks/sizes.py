@@ -1,7 +1,8 @@
-"""Whether an answer can be as short as the cap demands, and whether thinking leaves room for one."""
+"""Whether a prompt fits the model's window, an answer the cap on its length, and whether thinking leaves room for one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from runner.catalog.thinking import thinking_for
@@ -11,8 +12,11 @@ from runner.checks.satisfiable import value_kind
 from runner.core.canonical import Json
 from runner.core.model import Route
 from runner.core.problem import Problem
+from runner.core.words import are_over
 from runner.core.workflow import Step
+from runner.link.linked import LinkedStep
 
+_EDGES = re.compile(r"\A\S+|\S+\Z")
 # Further references inside one another count as nothing.
 _MOST_REFERENCES = 6
 # With less room, models of these levels come back with an empty answer as a rule: what they think is counted first.
@@ -20,9 +24,10 @@ _ROOM = {"medium": 256, "high": 1024, "max": 1024}
 
 
 def check_sizes(context: CheckContext) -> Iterator[Problem]:
-    """Caps on the length of an answer that no answer of the schema can keep to, or that thinking uses up."""
+    """Prompts that are too long whatever is filled in; caps that no answer can keep to, or that thinking uses up."""
     for name, route in context.routes.items():
         linked = context.linked.steps[name]
+        yield from _window(linked, route)
         schema = linked.schema
         cap = linked.step.max_output_tokens
         if cap is None:
@@ -37,6 +42,23 @@ def check_sizes(context: CheckContext) -> Iterator[Problem]:
             )
         else:
             yield from _thinking(linked.step, route, cap)
+
+
+def _window(linked: LinkedStep, route: Route) -> Iterator[Problem]:
+    window = route.facts.context_tokens
+    texts = [text for text in (linked.system, *(entry.text for entry in linked.messages)) if text is not None]
+    # What is filled in may join the words on both its sides.
+    pieces = [_EDGES.sub("", piece) for text in texts for piece in text.literals]
+    least = are_over(pieces, window) if window is not None else 0
+    if least:
+        longest = max(texts, key=lambda text: len(text.template.text)).template
+        yield Problem(
+            "over-the-window",
+            f"the prompt of step '{linked.step.name}' has at least {least:,} tokens, more than {route.name} can read",
+            longest.origin.span(),
+            expected=f"at most {window:,} tokens, the answer included",
+            fix="shorten it, or choose a model with a larger window ('runner models')",
+        )
 
 
 def _thinking(step: Step, route: Route, cap: int) -> Iterator[Problem]:

@@ -172,6 +172,9 @@ def _open(program: Program, step: StepProgram, state: ItemState, scope: Scope) -
         if when is not None and not when.holds(values):
             return Outcome(step.name, item.id, Status.SKIPPED, because="when does not hold")
         calls = [step.call(values, sample) for sample in range(step.linked.step.samples or 1)]
+        too_long = step.too_long(calls[0])
+        if too_long:
+            return _failed(step, item, Failure(FailureKind.RENDER, too_long))
         asks = [first_ask(step, item.id, call, values) for call in calls]
     except RenderFailed as error:
         return _failed(step, item, Failure(FailureKind.RENDER, _told(error)))

@@ -13,6 +13,7 @@ from runner.core.ports import Dialect
 from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.core.response import Usage
+from runner.core.words import are_over
 from runner.core.workflow import CacheUse
 from runner.link.linked import Linked, LinkedMessage, LinkedStep
 from runner.output.judge import CannotEvaluate, EnsureLine, Rules
@@ -90,6 +91,14 @@ class StepProgram:
 
     def encode(self, call: Call) -> Request:
         return self.dialect.encode(call, self.route)
+
+    def too_long(self, call: Call) -> str:
+        """Why the model cannot read so long a question whatever its vocabulary is, or ""."""
+        window = self.route.facts.context_tokens
+        least = are_over([call.system or "", *(message.text for message in call.messages)], window) if window else 0
+        if not least:
+            return ""
+        return f"the prompt has at least {least:,} tokens, and {self.route.name} reads at most {window:,}"
 
     def rules(self, values: Mapping[str, Json]) -> Rules:
         """How to judge an answer; the ensure lines also see what the prompt saw."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from jinja2 import Template as JinjaTemplate
 from jinja2 import nodes
@@ -79,6 +80,13 @@ class CompiledTemplate:
         self._root = root
         self._program: JinjaTemplate | None = None
         self._globals = dict(env.globals)
+
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """The pieces of text outside all braces and blocks, which every rendering has."""
+        body = cast(nodes.Template, self._root).body
+        pieces = [piece for output in body if isinstance(output, nodes.Output) for piece in output.nodes]
+        return tuple(piece.data for piece in pieces if isinstance(piece, nodes.TemplateData))
 
     def assemble(self) -> JinjaTemplate:
         """Turn it into code. Raises TemplateProblem, but never for a plain tree."""

@@ -35,6 +35,7 @@ FACTS = {
         "openai", "counting", thinking_levels=("low", "high"), default_thinking="low", is_thinking_in_cap=True
     ),
     "small": ModelFacts("openai", "small", refuses=("temperature", "stop"), max_output_tokens=4000),
+    "short": ModelFacts("openai", "short", context_tokens=8),
     "thinker": ModelFacts(
         "openai", "thinker", thinking_levels=("low", "high"), default_thinking="low", price=Price(1, 2)
     ),

@@ -1,4 +1,4 @@
-"""Caps that no answer can keep to, by the least that an answer of the schema takes."""
+"""Prompts that no window holds, and caps that no answer can keep to, by the least that a text takes."""
 
 from __future__ import annotations
 
@@ -60,3 +60,21 @@ def test_thinking_that_counts_towards_a_low_cap_is_a_warning(findings: Callable[
     assert findings(FLOW % ("counting", "thinking: high")) == ""
     assert findings(FLOW % ("thinker", "max_output_tokens: 300, thinking: high")) == ""
     assert findings("steps: {a: {model: openai/small, prompt: x, max_output_tokens: 3}}") == ""
+
+
+def test_a_prompt_whose_own_words_overflow_the_window_is_an_error(findings: Callable[..., str]) -> None:
+    prompt = "one two three {{ inputs.a }} four five six, seven {% if inputs.a %}not this one{% endif %} eight 9 10 11"
+    flow = "inputs: {{a: {{type: string}}}}\nsteps:\n  a: {{model: openai/short, prompt: {{file: long.md}}, system: s{0}}}\n"
+    assert findings(flow.format(" t u v w x"), files={"long.md": prompt}) == (
+        "long.md:1:1: over-the-window: the prompt of step 'a' has at least 13 tokens, more than openai/short can read\n"
+        f"    1 | {prompt}\n"
+        "      | ^\n"
+        "  expected: at most 8 tokens, the answer included\n"
+        "  fix:      shorten it, or choose a model with a larger window ('runner models')"
+    )
+
+
+def test_what_a_prompt_may_leave_out_does_not_count(findings: Callable[..., str]) -> None:
+    prompt = "{% if inputs.a %}one two three four five six seven eight nine ten{% endif %} - - - - - - - - - -"
+    flow = "inputs: {a: {type: string}}\nsteps:\n  a: {model: openai/short, prompt: {file: long.md}}\n"
+    assert findings(flow, files={"long.md": prompt}) == ""
