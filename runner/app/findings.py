@@ -139,7 +139,11 @@ def _try(before: Look, problems: Sequence[Problem]) -> Look | None:
     after = look(
         before.paths, before.models, {**before.contents, **contents}, is_strict=before.is_strict, is_walking=False
     )
-    return after if _are_gone(problems, written, before, after) and not _is_wrong(written, after.problems) else None
+    return (
+        after
+        if _are_gone(problems, written, before, after) and not _is_wrong(problems, written, after.problems)
+        else None
+    )
 
 
 def _are_gone(problems: Sequence[Problem], written: _Written, before: Look, after: Look) -> bool:
@@ -163,8 +167,14 @@ def _told(problems: Sequence[Problem], lines: Collection[tuple[str, int]]) -> Co
     return Counter((p.code, p.message) for p in problems if p.span and (p.span.file, p.span.line) in lines)
 
 
-def _is_wrong(written: _Written, found: Sequence[Problem]) -> bool:
-    """Whether something that was written is itself an error that cannot be mended."""
+def _is_wrong(mended: Sequence[Problem], written: _Written, found: Sequence[Problem]) -> bool:
+    """Whether something that was written is itself an error, such as for another workflow that uses the file.
+
+    One of another kind that can be mended in its turn is a step ahead: quotes first, then the braces inside.
+    """
+    codes = {problem.code for problem in mended}
     starts = {(edit.file, *first) for edit, (first, _) in written.items()}
-    wrong = (problem.span for problem in found if problem.is_error and not problem.edits)
+    wrong = (
+        problem.span for problem in found if problem.is_error and not (problem.edits and problem.code not in codes)
+    )
     return any(span and (span.file, span.line, span.column) in starts for span in wrong)

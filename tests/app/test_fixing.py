@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runner.app import api
+from runner.app.fixing import replace_file
+from runner.core.errors import StorageError
 
 HEAD = "inputs:\n  topic: {type: string}\n"
 STEP = "    model: local/smollm2-135m\n"
@@ -160,3 +166,108 @@ def test_what_is_not_certain_stays(name: str, fix: Fix) -> None:
     assert fix(UNSAFE[name]).count("\n") == UNSAFE[name].count("\n")
     if name != "two keys for one":
         assert fix(UNSAFE[name]) == UNSAFE[name]
+
+
+# --- bytes, files and rounds
+
+
+def test_line_ends_the_byte_order_mark_and_everything_else_stay(fix: Fix) -> None:
+    text = "\ufeffinputs: {topic: {type: string}}\r\nsteps:\r\n  a:  # 🙂\r\n    model: local/smollm2-135m\r\n    promt: '🙂 {{ inputs.tpoic }}'\r\n"
+    wanted = text.replace("promt", "prompt").replace("tpoic", "topic")
+    assert fix(text) == wanted
+
+
+def test_lines_that_are_added_end_as_the_others(fix: Fix) -> None:
+    text = (STEPS + "    needs:\n    - sort\n" + READS).replace("\n", "\r\n")
+    assert fix(text) == (STEPS + "    needs:\n    - read\n    - sort\n" + READS).replace("\n", "\r\n")
+
+
+def test_tabs_become_spaces_where_there_is_one_way(fix: Fix) -> None:
+    text = "steps:\n\ta:\n\t\tmodel: local/smollm2-135m\n\t\tprompt: Hi\n"
+    assert fix(text) == text.replace("\t", "  ")
+    one = "steps:\n  a:\n\tmodel: local/smollm2-135m\n    prompt: Hi\n"
+    assert fix(one) == one.replace("\t", "    ")
+
+
+def test_a_prompt_file_is_repaired_where_all_its_readers_agree(fix: Fix, tmp_path: Path) -> None:
+    flow = HEAD + "steps:\n  a:\n" + STEP + "    prompt: {file: p.md}\n"
+    assert fix(flow, p="On {{ inputs.tpoic }}.\n") == flow
+    assert (tmp_path / "p.md").read_text("utf-8") == "On {{ inputs.topic }}.\n"
+
+
+def test_a_prompt_file_that_another_workflow_reads_well_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("", "utf-8")
+    (tmp_path / "p.md").write_text("On {{ inputs.tpoic }}.\n", "utf-8")
+    flows = []
+    for name in ("topic", "tpoic"):
+        flows.append(tmp_path / f"{name}.yaml")
+        text = f"inputs: {{{name}: {{type: string}}}}\nsteps:\n  a:\n{STEP}    prompt: {{file: p.md}}\n"
+        flows[-1].write_text(text, "utf-8")
+    assert api.fix(flows).repaired == 0
+    assert (tmp_path / "p.md").read_text("utf-8") == "On {{ inputs.tpoic }}.\n"
+
+
+def test_what_is_left_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("", "utf-8")
+    path = tmp_path / "flow.yaml"
+    path.write_text("steps:\n  a:\n" + STEP + "    promt: '{{ inputs.zzz }}'\n", "utf-8")
+    done = api.fix([path])
+    assert (done.repaired, done.files) == (1, ("flow.yaml",))
+    assert [(problem.code, problem.edits) for problem in done.left.problems] == [("unknown-input", ())]
+    assert done.diff.startswith("--- a/flow.yaml\n+++ b/flow.yaml\n@@")
+    assert "-    promt: '{{ inputs.zzz }}'\n+    prompt: '{{ inputs.zzz }}'\n" in done.diff
+
+
+def test_a_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"one")
+    path.chmod(0o640)
+    replace_file(path, b"one", b"two")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"two", 0o640)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"else")
+    with pytest.raises(StorageError, match=r"a\.yaml was changed by somebody else meanwhile"):
+        replace_file(path, b"one", b"two")
+    assert path.read_bytes() == b"else"
+
+
+def test_a_file_that_cannot_be_written_is_a_storage_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"one")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match=r"a\.yaml cannot be written: permission denied"):
+        replace_file(path, b"one", b"two")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.yaml"]
+
+
+WORDS = ["prompt: Hi", "promt: Hi", "on_error: skip", "on_eror: skip", "on_error: skipp", "repair: '1'", "system: 1.5",
+         "when: '{{ inputs.topic }}'", "ensure: [text]", "system: Be # kind", "tags: [x, y]", "temprature: 1"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=5, unique_by=lambda word: word.partition(":")[0]), st.booleans())
+def test_repairs_touch_only_lines_with_findings_and_need_no_second_time(words: list[str], is_crlf: bool) -> None:
+    text = HEAD + "steps:\n  a:\n" + STEP + "".join(f"    {word}\n" for word in words)
+    text = text.replace("\n", "\r\n") if is_crlf else text
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "flow.yaml"
+        path.write_bytes(text.encode())
+        (Path(folder) / "pyproject.toml").write_text("", "utf-8")
+        lines = {edit.line for problem in api.check([path]).problems for edit in problem.edits}
+        api.fix([path])
+        after = path.read_bytes().decode()
+        assert api.fix([path]).repaired == 0
+    before = text.splitlines(keepends=True)
+    changed = {
+        number for number, (a, b) in enumerate(zip(before, after.splitlines(keepends=True), strict=True), 1) if a != b
+    }
+    assert changed <= lines
