@@ -12,6 +12,7 @@ from runner.app.row_findings import check_rows
 from runner.app.types import CheckReport
 from runner.app.unused_files import is_whole, unused_files
 from runner.checks.enforcement import Enforcement, enforcements
+from runner.checks.models import model_notes
 from runner.checks.unread import unread_fields
 from runner.config.including import is_suite_name
 from runner.config.load import ProjectFiles
@@ -73,7 +74,8 @@ class Checking:
             if not self.is_walking:
                 return
             self.problems += self._rows(project)
-            self.notes += unread_fields(project.context) if project.context is not None else ()
+            context = project.context
+            self.notes += (*unread_fields(context), *model_notes(context)) if context is not None else ()
             self.schemas += enforcements(project.context, files.display(path)) if project.context is not None else ()
 
     def _rows(self, project: Project) -> Iterator[Problem]:

@@ -25,6 +25,28 @@ def check_models(context: CheckContext) -> Iterator[Problem]:
         yield from _options(step, route, context.dialect_of(route).options)
 
 
+def model_notes(context: CheckContext) -> Iterator[Problem]:
+    """What will change without a word: names that move on to other models, and models with an end in sight."""
+    for name, route in context.routes.items():
+        span = context.linked.workflow.steps[name].at("model")
+        if route.model.endswith("-latest"):
+            yield Problem(
+                "moving-name",
+                f"{route.name} is a moving name: its vendor may answer with another model under it",
+                span,
+                fix="'run --update-lock' notes the version that answers, and 'run --locked' holds it",
+                severity="note",
+            )
+        if route.facts.retired:
+            yield Problem(
+                "model-end",
+                f"{route.name} is switched off by its vendor on {route.facts.retired}",
+                span,
+                fix=f"{route.provider.name}/{route.facts.replacement}" if route.facts.replacement else "",
+                severity="note",
+            )
+
+
 def _refused(step: Step, route: Route, lacks: frozenset[str]) -> Iterator[Problem]:
     for key in SAMPLING:
         value = getattr(step, key)

@@ -9,6 +9,7 @@ import pytest
 
 from runner.checks import check
 from runner.checks.context import CheckContext
+from runner.checks.models import model_notes
 from runner.checks.unread import unread_fields
 from runner.config.load import ProjectFiles, load_workflow
 from runner.core.errors import FileError
@@ -36,6 +37,8 @@ FACTS = {
     ),
     "small": ModelFacts("openai", "small", refuses=("temperature", "stop"), max_output_tokens=4000),
     "short": ModelFacts("openai", "short", context_tokens=8),
+    "old": ModelFacts("openai", "old", retired="2027-01-01", replacement="new"),
+    "older": ModelFacts("openai", "older", retired="2027-01-01"),
     "thinker": ModelFacts(
         "openai", "thinker", thinking_levels=("low", "high"), default_thinking="low", price=Price(1, 2)
     ),
@@ -86,7 +89,12 @@ def findings(tmp_path: Path) -> Callable[..., str]:
             read=project.read if is_reading else None,
             is_named_elsewhere=named_elsewhere.__contains__,
         )
-        return str(Told((*check(context), *unread_fields(context)) if with_notes else check(context), loaded.sources))
+        return str(
+            Told(
+                (*check(context), *unread_fields(context), *model_notes(context)) if with_notes else check(context),
+                loaded.sources,
+            )
+        )
 
     return find
 
