@@ -152,16 +152,21 @@ class Drive:
         try:
             ports = Ports(transport, clock, self.sink, self.settings.explain, random)
             limit, purse = InFlight(self.settings.max_parallel), Purse(self.settings.allowance)
-            self._performer = Performer(self.state.program, gate, ports, limit, purse)
-            self._stop_if_failed()
-            await self._walk_rest(self._performer)
-        except BaseExceptionGroup as group:
-            raise _first(group) from group
+            await self.walk(Performer(self.state.program, gate, ports, limit, purse))
         finally:
             try:
                 await transport.aclose()
             finally:
                 await gate.aclose()
+
+    async def walk(self, performer: Performer) -> None:
+        """Walk the rest with a performer that others may use too."""
+        self._performer = performer
+        self._stop_if_failed()
+        try:
+            await self._walk_rest(performer)
+        except BaseExceptionGroup as group:
+            raise first_of(group) from group
 
     async def _walk_rest(self, performer: Performer) -> None:
         import asyncio
@@ -206,7 +211,7 @@ class Drive:
             self._performer.stop(Failure(FailureKind.INTERRUPTED, "interrupted before it was asked"))
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error that a group of concurrent ones comes down to: a defect before what the user can act on."""
     defects = group.split(RunnerError)[1]
     error: BaseException = defects or group

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from runner.core.events import AttemptMade, Event
@@ -46,14 +47,29 @@ class Recorder:
             place = (event.step, event.item, attempt.sample, attempt.repair)
             self._lines.append(PlaceLine(self._workflow, *place, attempt.key, event.ingredients))
 
-    def write(self, recordings: Recordings, answers: Answers, received: Answers, program: Program) -> str:
-        """Write every answer that was used, then the places; says how many files changed."""
+    def write(
+        self,
+        recordings: Recordings,
+        answers: Answers,
+        received: Answers,
+        programs: Iterable[Program],
+        *,
+        is_whole: bool = False,
+    ) -> str:
+        """Write every answer that was used, then the places; says how many files changed.
+
+        With `is_whole` these are all places that there are: others of the same name, and answers and texts that no
+        places file names any more, are removed.
+        """
         keys = list(dict.fromkeys(line.key for line in self._lines))
         found = {**answers.lookup(keys), **received.lookup([key for key in keys if key in self._anew])}
         chains = [[found[key]] for key in keys if key in found]
-        texts = {text for step in program.steps.values() for text in step.texts}
-        changed = recordings.write(chains, [line for line in self._lines if line.key in found], sorted(texts))
-        return f"{len(chains)} answer{'' if len(chains) == 1 else 's'} in {RECORDINGS}, {changed} new or changed"
+        texts = {text for program in programs for step in program.steps.values() for text in step.texts}
+        lines = [line for line in self._lines if line.key in found]
+        changed = recordings.write(chains, lines, sorted(texts), replaces=self._workflow if is_whole else "")
+        told = f"{len(chains)} answer{'' if len(chains) == 1 else 's'} in {RECORDINGS}, {changed} new or changed"
+        removed = recordings.remove_unnamed() if is_whole else 0
+        return f"{told}, {removed} removed" if removed else told
 
     def shadowed(self, recordings: Recordings, received: Answers) -> int:
         """How many fresh answers differ from the recording under their key, which will be read instead of them."""

@@ -125,7 +125,7 @@ def _program(
         thinking = thinking_for(route, linked.step.thinking, linked.step.at("thinking"))
         assert not isinstance(thinking, Problem)
         steps[name] = compile_step(
-            linked, route, dialect_of(route), thinking=thinking, policy=policy, cost=_cost_of(route)
+            linked, route, dialect_of(route), thinking=thinking, policy=policy, cost=cost_of(route)
         )
     return Program(project.linked, steps, inputs), data
 
@@ -149,5 +149,5 @@ class _StandardInput:
         return sys.stdin.buffer
 
 
-def _cost_of(route: Route) -> Callable[[Usage], float | None]:
+def cost_of(route: Route) -> Callable[[Usage], float | None]:
     return lambda usage: cost_usd(usage, route.facts.price)

@@ -250,7 +250,7 @@ class Session:
     def _record(self) -> tuple[Problem, ...]:
         """Write the recordings; what kept them from being written."""
         try:
-            changed = self.recorder.write(self.recordings, self.answers, self.received, self.program)
+            changed = self.recorder.write(self.recordings, self.answers, self.received, [self.program])
         except StorageError as error:
             return error.problems
         self.emit(Noted("recorded", changed))

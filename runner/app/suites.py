@@ -20,7 +20,8 @@ from runner.core.suite import Suite
 from runner.core.workflow import Workflow
 from runner.link.linked import Linked, link
 from runner.link.parts import BESIDE
-from runner.templates.environment import make_environment
+from runner.suites.cells import Cell, cells_of, vary
+from runner.templates.environment import Environment, make_environment
 
 Complete = Callable[[Route, ProjectFiles], Route | Problem]
 
@@ -34,6 +35,21 @@ class OpenedSuite:
     project: Project | None
     problems: tuple[Problem, ...]
     sources: Mapping[str, str]
+    variants: tuple[Variant, ...] = ()
+    environment: Environment | None = None
+
+    @property
+    def has_errors(self) -> bool:
+        return any(problem.is_error for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The workflow as one cell has it, linked together with the judges."""
+
+    cell: Cell
+    linked: Linked
+    routes: Mapping[str, Route]
 
 
 def open_suite(
@@ -57,10 +73,22 @@ def open_suite(
     project = open_project(loaded.root / suite.workflow, models, complete, changed=changed, is_strict=is_strict)
     sources = {**project.sources, **loaded.sources}
     own = loaded.problems
+    variants: _Variants | None = None
     if project.workflow is not None and project.linked is not None:
         own += _findings(loaded, suite, project.workflow, project, models, complete, sources)
+        variants = _Variants(suite, project.workflow, project, models, complete, sources)
+        if not any(problem.is_error for problem in (*own, *project.problems)):
+            own += variants.open()
     left = without_ignored(own, loaded.sources, is_strict=is_strict)
-    return OpenedSuite(files, suite, project, tuple(in_order((*left, *project.problems))), sources)
+    return OpenedSuite(
+        files,
+        suite,
+        project,
+        tuple(in_order((*left, *project.problems))),
+        sources,
+        tuple(variants.opened) if variants else (),
+        variants.environment if variants else None,
+    )
 
 
 def _findings(
@@ -92,6 +120,62 @@ def _findings(
     # What may be absent is what an assertion is there to find out.
     found += [problem for problem in beside if problem.code != "may-be-absent"]
     return (*found, *check_suite(SuiteContext(suite, workflow, linked, context.find, reader.read)))
+
+
+class _Variants:
+    """Every cell of the matrix checked as the workflow that it is: what is wrong in one is told before any call."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        workflow: Workflow,
+        project: Project,
+        models: Mapping[str, str],
+        complete: Complete,
+        sources: dict[str, str],
+    ) -> None:
+        judges = {name: judge for name, judge in suite.judges.items() if name not in workflow.steps}
+        self.suite = suite
+        self.workflow = replace(workflow, steps={**workflow.steps, **judges})
+        self.project = project
+        self.models = models
+        self.complete = complete
+        self.reader = Recorder(project.files, sources)
+        self.environment = make_environment(self.reader.read)
+        self.opened: list[Variant] = []
+
+    def open(self) -> tuple[Problem, ...]:
+        """What is wrong with cells beyond what is wrong without them; equal findings are told of the first cell."""
+        told = {_identity(problem) for problem in self._variant(Cell())[1]}
+        found: list[Problem] = []
+        for cell in cells_of(self.suite.matrix):
+            variant, problems = self._variant(cell)
+            self.opened.append(variant)
+            for problem in problems:
+                if _identity(problem) not in told:
+                    told.add(_identity(problem))
+                    found.append(replace(problem, notes=(*problem.notes, ("in cell", cell.name))))
+        return tuple(found)
+
+    def _variant(self, cell: Cell) -> tuple[Variant, list[Problem]]:
+        project, settings = self.project, self.project.settings
+        workflow = vary(self.workflow, cell)
+        linked = link(workflow, self.environment, self.reader.read, names=CASE_NAMES)
+        routes, wrong = routes_of(workflow, settings, self.models, project.files, self.complete)
+        context = CheckContext(
+            linked,
+            routes,
+            dialect_of,
+            find=lambda name: find_file(project.files, name),
+            read=self.reader.read,
+            is_whole=False,
+        )
+        found = [*linked.problems, *wrong, *run_checks(context)]
+        return Variant(cell, linked, routes), found
+
+
+def _identity(problem: Problem) -> tuple[object, ...]:
+    return (problem.code, problem.message, problem.span)
 
 
 def _typed(linked: Linked, *, is_beside: bool) -> Linked:

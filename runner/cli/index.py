@@ -18,12 +18,13 @@ COMMANDS = {
     "check": "find mistakes without calling anything",
     "plan": "say what a run would call, why, and what it would cost",
     "run": "run a workflow and print its outputs",
+    "test": "run suites and say which cases are not as expected",
     "show": "show a run, a step, or one exchange",
     "models": "list the known models, or pull the weights of a local one",
     "cache": "look into the stored answers",
     "schema": "print the JSON Schema of a file kind, for editors",
 }
-LATER = ("test", "diff", "report")
+LATER = ("diff", "report")
 
 HELP = """\
 usage: runner COMMAND [options]

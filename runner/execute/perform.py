@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from runner.core.answer import HEADERS, StoredAnswer
@@ -42,6 +42,17 @@ class Ports:
     random: Callable[[], float]
 
 
+class Shared:
+    """What performers of one run have in common: no question is paid twice, and what is gone is gone for all."""
+
+    def __init__(self) -> None:
+        self.flights: dict[str, asyncio.Future[Answered]] = {}
+        self.asked: set[str] = set()
+        self.by_step: dict[str, asyncio.Semaphore] = {}
+        self.ends: dict[str, asyncio.Event] = {}
+        self.dead: dict[str, Failure] = {}
+
+
 class Performer:
     """Answers asks. Equal asks in flight are one request; a slot covers call and commit.
 
@@ -49,21 +60,27 @@ class Performer:
     kept. A provider whose key, quota or model is gone is not asked again in this run.
     """
 
-    def __init__(self, program: Program, gate: Gate, ports: Ports, limit: InFlight, purse: Purse | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        gate: Gate,
+        ports: Ports,
+        limit: InFlight,
+        purse: Purse | None = None,
+        shared: Shared | None = None,
+    ) -> None:
         self._program = program
         self._gate = gate
         self._ports = ports
         self._limit = limit
         self.purse = purse or Purse(Allowance())
-        self._by_step: Mapping[str, asyncio.Semaphore] = {
-            name: asyncio.Semaphore(step.linked.step.max_parallel)
-            for name, step in program.steps.items()
-            if step.linked.step.max_parallel is not None
-        }
-        self._flights: dict[str, asyncio.Future[Answered]] = {}
-        self._asked: set[str] = set()
-        self._ends = {step.route.name: asyncio.Event() for step in program.steps.values()}
-        self._dead: dict[str, Failure] = {}
+        shared = shared or Shared()
+        self._by_step, self._ends, self._dead = shared.by_step, shared.ends, shared.dead
+        self._flights, self._asked = shared.flights, shared.asked
+        for name, step in program.steps.items():
+            if step.linked.step.max_parallel is not None:
+                self._by_step.setdefault(name, asyncio.Semaphore(step.linked.step.max_parallel))
+            self._ends.setdefault(step.route.name, asyncio.Event())
         self._stopped: Failure | None = None
         self.unkept: Problem | None = None
         """Why an answer of this run could not be kept."""

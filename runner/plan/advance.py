@@ -171,7 +171,7 @@ def _open(program: Program, step: StepProgram, state: ItemState, scope: Scope) -
         when = step.linked.when
         if when is not None and not when.holds(values):
             return Outcome(step.name, item.id, Status.SKIPPED, because="when does not hold")
-        calls = [step.call(values, sample) for sample in range(step.linked.step.samples or 1)]
+        calls = [step.call(values, sample) for sample in _samples(step)]
         too_long = step.too_long(calls[0])
         if too_long:
             return _failed(step, item, Failure(FailureKind.RENDER, too_long))
@@ -182,6 +182,10 @@ def _open(program: Program, step: StepProgram, state: ItemState, scope: Scope) -
         message = f"the prompt cannot be sent: {error}"
         return _failed(step, item, Failure(FailureKind.RENDER, message))
     return OpenStep(values, {}, {}, (), len(asks)), asks
+
+
+def _samples(step: StepProgram) -> range:
+    return range(step.first_sample, step.first_sample + (step.linked.step.samples or 1))
 
 
 def _early_end(program: Program, step: StepProgram, state: ItemState, scope: Scope) -> Outcome | None:
@@ -249,7 +253,8 @@ def _values(program: Program, step: StepProgram, state: ItemState, scope: Scope)
         for name, outcome in state.outcomes.items()
         if name in step.linked.needs
     }
-    values: dict[str, Json] = {"inputs": program.inputs, "steps": {**scope.views, **_kept(own, step, scope)}}
+    views = {**scope.views, **_kept(own, step, scope)}
+    values: dict[str, Json] = {**program.names, "inputs": program.inputs, "steps": views}
     fan_out = step.linked.step.for_each
     if fan_out is not None:
         values["item"] = state.item.value

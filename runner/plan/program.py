@@ -43,7 +43,8 @@ class StepProgram:
 
     `use` is what may be done with stored answers, `is_settled` whether failures replay. `awaited` are the steps that
     an item of a lane waits for before this one: all needs but those that are read for all items together. `may_ask`
-    is false for a step that is not selected, `is_wanted` for one that no selected step needs.
+    is false for a step that is not selected, `is_wanted` for one that no selected step needs. Samples are numbered from
+    `first_sample`, so that a suite's repeats are questions of their own.
     """
 
     linked: LinkedStep
@@ -60,6 +61,7 @@ class StepProgram:
     awaited: frozenset[str] = frozenset()
     may_ask: bool = True
     is_wanted: bool = True
+    first_sample: int = 0
 
     @property
     def name(self) -> str:
@@ -129,11 +131,12 @@ class StepProgram:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A whole workflow, ready to walk. `inputs` are the checked values."""
+    """A whole workflow, ready to walk. `inputs` are the checked values, `names` what texts may read besides."""
 
     linked: Linked
     steps: Mapping[str, StepProgram]
     inputs: Mapping[str, Json] = field(default_factory=dict)
+    names: Mapping[str, Json] = field(default_factory=dict)
 
 
 def compile_step(

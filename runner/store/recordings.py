@@ -28,6 +28,7 @@ from runner.store.trouble import told
 
 MAX_RECORDING_BYTES: Final = 64 * 2**20
 _KEY = re.compile(r"[0-9a-f]{64}\Z")
+_NAMED = re.compile(rb"[0-9a-f]{64}")
 _SHARD = re.compile(r"[0-9a-f]{2}\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
 
@@ -84,10 +85,12 @@ class Recordings:
         chains: Iterable[Sequence[StoredAnswer]],
         places: Iterable[PlaceLine] = (),
         texts: Iterable[str] = (),
+        replaces: str = "",
     ) -> int:
         """Whole chains, then the texts, then the place lines; gives the number of recordings that changed.
 
-        A place that is there already gets the new line, other places are kept. Raises StorageError.
+        A place that is there already gets the new line, other places are kept, but not those of the workflow that
+        `replaces` names: its places are these lines and no others. Raises StorageError.
         """
         with told(self._folder):
             changed = sum(self._write_answer(answer) for chain in chains for answer in chain)
@@ -97,8 +100,32 @@ class Recordings:
             for line in places:
                 by_workflow.setdefault(line.workflow, {})[line.place] = line
             for workflow, lines in by_workflow.items():
-                self._write_places(workflow, lines)
+                self._write_places(workflow, lines, keeps_others=workflow != replaces)
         return changed
+
+    def remove_unnamed(self) -> int:
+        """Remove the answers and texts that no places file names; how many answers. Raises StorageError.
+
+        Nothing is removed as long as one places file cannot be read whole: what it names is not known.
+        """
+        named: set[str] = set()
+        with told(self._folder):
+            places = [path for path in _list(self._folder / "places") if path.suffix == ".jsonl"]
+            for path in places:
+                data = _read(str(path)) or b""
+                lines = _read_places(path)
+                if len(lines) != len(data.splitlines()):
+                    return 0
+                named |= {text.decode() for line in lines.values() for text in _NAMED.findall(line)}
+            unnamed = [key for key, _, _ in self.scan() if key not in named]
+            for key in unnamed:
+                self._path(key).unlink()
+                with suppress(OSError):  # others are in it
+                    self._path(key).parent.rmdir()
+            for path in _list(self._folder / "texts"):
+                if path.suffix == ".txt" and path.stem not in named:
+                    path.unlink()
+        return len(unnamed)
 
     def places_file(self, workflow: str) -> Path:
         """The file of a workflow's places, whether it exists or not."""
@@ -132,13 +159,13 @@ class Recordings:
         payload = self._scrub(answer.dialect, answer.payload)
         return _write_whole(self._path(answer.key), format_recording(answer, payload))
 
-    def _write_places(self, workflow: str, lines: Mapping[Place, PlaceLine]) -> None:
+    def _write_places(self, workflow: str, lines: Mapping[Place, PlaceLine], *, keeps_others: bool) -> None:
         path = self.places_file(workflow)
         path.parent.mkdir(parents=True, exist_ok=True)
         # Reading, merging and replacing is one act, or of two writers one would lose lines.
         with one_at_a_time(path.parent, wait_s=30):
             merged = {place: _format_place(line) for place, line in lines.items()}
-            for place, old in _read_places(path).items():
+            for place, old in _read_places(path).items() if keeps_others else ():
                 merged.setdefault(place, old)
             _write_whole(path, b"".join(merged[place] for place in sorted(merged)))
 

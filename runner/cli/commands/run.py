@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from runner.cli import files
 from runner.cli.console import Console
 from runner.cli.flow_options import add_flow_arguments, flag, flow_options, prepare
+from runner.cli.limits import amount, max_cost
 from runner.cli.parser import CommandParser, at_least_one, dollars
-from runner.core.budget import Limit
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
 
@@ -82,29 +82,10 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         is_fail_fast=args.fail_fast,
         max_parallel=args.parallel or _parallel(console),
         trust=frozenset(args.trust),
-        max_cost=_max_cost(args, console),
+        max_cost=max_cost(args.max_cost, console),
         has_consent=args.yes or flag("RUNNER_YES", console),
-        consent_usd=_amount("RUNNER_CONSENT_USD", console),
+        consent_usd=amount("RUNNER_CONSENT_USD", console),
     )
-
-
-def _max_cost(args: Namespace, console: Console) -> Limit | None:
-    if args.max_cost is not None:
-        return Limit(args.max_cost, "--max-cost")
-    amount = _amount("RUNNER_MAX_COST", console)
-    return None if amount is None else Limit(amount, "RUNNER_MAX_COST")
-
-
-def _amount(variable: str, console: Console) -> float | None:
-    """A variable that holds US dollars."""
-    word = console.environ.get(variable, "").strip()
-    if not word:
-        return None
-    try:
-        return dollars(word)
-    except ArgumentTypeError:
-        expected = "US dollars, such as 5 or 0.5"
-        raise UsageError(Problem("bad-variable", f"{variable} is '{word}'", expected=expected)) from None
 
 
 def _parallel(console: Console) -> int:

@@ -1,0 +1,202 @@
+"""A checked suite made ready to walk: its cases with their inputs, in every cell, as programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from runner.app.data import open_rows, scan
+from runner.app.inputs import resolve_inputs, typed
+from runner.app.preparing import cost_of
+from runner.app.project import Project, dialect_of
+from runner.app.routes import complete_route
+from runner.app.suites import OpenedSuite, Variant, open_suite
+from runner.app.types import RunOptions
+from runner.catalog.thinking import thinking_for
+from runner.config.load import ProjectFiles, load_values
+from runner.core.canonical import Json
+from runner.core.errors import FileError, NothingSelected, RunnerError, UsageError
+from runner.core.frozen import dataclass
+from runner.core.problem import Problem
+from runner.core.suite import CaseSource, FromFile, Suite, Value
+from runner.core.workflow import DataSource
+from runner.plan.items import Item, Row, identify
+from runner.plan.program import Policy, Program, StepProgram, compile_step
+from runner.suites.cases import Unit, cases_of, units_of
+from runner.suites.cells import inputs_of
+from runner.suites.values import Seen, Texts
+
+DOCUMENTS = (".json", ".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSuite:
+    """A suite whose cases can be walked; nothing has been called or looked up."""
+
+    suite: Suite
+    project: Project
+    sources: Mapping[str, str]
+    units: tuple[Unit, ...]
+    variants: Mapping[str, Variant]
+    steps: Mapping[str, Mapping[str, StepProgram]]
+    data: Mapping[str, Sequence[Item]]
+    texts: Texts
+    environ: Mapping[str, str]
+
+    @property
+    def place(self) -> str:
+        """What the suite is called where its answers are kept."""
+        return f"{self.suite.name}.suite"
+
+    def program(self, unit: Unit) -> Program:
+        """The workflow of a unit with its inputs. Raises RunnerError for inputs that are no good."""
+        cell = unit.cell.name
+        steps = {
+            name: replace(step, first_sample=unit.sample * (step.linked.step.samples or 1)) if unit.sample else step
+            for name, step in self.steps[cell].items()
+        }
+        return Program(self.variants[cell].linked, steps, self._inputs(unit), {"case": unit.case.row})
+
+    def programs(self) -> Iterator[Program]:
+        """The programs of all cells, without the inputs of a case."""
+        for name, steps in self.steps.items():
+            yield Program(self.variants[name].linked, steps)
+
+    def _inputs(self, unit: Unit) -> dict[str, Json]:
+        if unit.case.problem:
+            raise UsageError(Problem("bad-row", f"case '{unit.case.name}': {unit.case.problem}", unit.case.span))
+        assert self.project.workflow is not None
+        seen = Seen(self.texts, {"case": unit.case.row})
+        replaced = {name: change.value for name, change in inputs_of(unit.cell).items()}
+        values = {name: self._value(name, value, seen) for name, value in {**unit.case.values, **replaced}.items()}
+        options = RunOptions(inputs=values)
+        return resolve_inputs(self.project.workflow, options, self.environ, self.project.files.read, load_values)
+
+    def _value(self, name: str, value: Value, seen: Seen) -> Json:
+        """A file is text where the input may be text, else what it spells."""
+        if not isinstance(value, FromFile):
+            return seen.value(value)
+        assert self.project.workflow is not None
+        spec = self.project.workflow.inputs[name]
+        text = _text(self.project.files, value.file)
+        schema = spec.schema.value if isinstance(spec.schema.value, dict) else {}
+        wanted = schema.get("type")
+        if value.file.endswith(DOCUMENTS) and wanted is not None and "string" not in (wanted, *_each(wanted)):
+            return self.texts.load(value.file)
+        return typed(text, schema)
+
+
+def _each(wanted: Json) -> tuple[Json, ...]:
+    return tuple(wanted) if isinstance(wanted, list) else ()
+
+
+def _text(files: ProjectFiles, path: str) -> str:
+    try:
+        return files.read(path).decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
+    except UnicodeDecodeError:
+        raise UsageError(Problem("not-text", f"'{path}' is not UTF-8 text")) from None
+
+
+def open_checked(path: Path, options: RunOptions) -> OpenedSuite:
+    """A suite file with its workflow. Raises FileError with all that is wrong."""
+    environ = os.environ if options.environ is None else options.environ
+    opened = open_suite(path, options.models, lambda route, files: complete_route(route, files, environ))
+    if opened.has_errors:
+        raise FileError([problem for problem in opened.problems if problem.is_error], opened.sources)
+    return opened
+
+
+def prepare_suite(path: Path, options: RunOptions) -> PreparedSuite:
+    """Load, check, and read rows. Raises RunnerError with all that is wrong; nothing has been called."""
+    opened = open_checked(path, options)
+    suite, project, environment = opened.suite, opened.project, opened.environment
+    assert suite is not None
+    assert project is not None
+    assert project.workflow is not None
+    assert environment is not None
+    files = opened.files
+    environ = os.environ if options.environ is None else options.environ
+    cases = tuple(cases_of(suite, _rows(suite.cases_from, files)))
+    units = units_of(cases, [variant.cell for variant in opened.variants], suite.samples)
+    if not units:
+        message = f"{suite.file} has no cases" if not cases else "the matrix leaves no cell"
+        raise NothingSelected(Problem("no-cases", message, suite.span))
+    used = [lane.data for variant in opened.variants for lane in variant.linked.lanes.values() if lane.data]
+    try:
+        data = scan(project.workflow, used, {}, _no_stdin, files)
+    except RunnerError as error:
+        raise type(error)(error.problems, {**opened.sources, **error.sources}) from None
+    return PreparedSuite(
+        suite=suite,
+        project=project,
+        sources=opened.sources,
+        units=units,
+        variants={variant.cell.name: variant for variant in opened.variants},
+        steps={variant.cell.name: _steps(variant, options) for variant in opened.variants},
+        data=data,
+        texts=Texts(environment, lambda path: _document(files, path)),
+        environ=environ,
+    )
+
+
+def _no_stdin(name: str) -> BinaryIO:
+    raise UsageError(Problem("no-stdin", f"data source '{name}' reads standard input, which a suite does not have"))
+
+
+def _document(files: ProjectFiles, path: str) -> Json:
+    """A file as a value: JSON and YAML as what they spell, others as text."""
+    if not path.endswith(DOCUMENTS):
+        return _text(files, path)
+    value, problems = load_values(files.read(path), path)
+    if problems:
+        raise FileError(problems)
+    return value
+
+
+def _steps(variant: Variant, options: RunOptions) -> dict[str, StepProgram]:
+    """A suite settles failures: what came out before is what is judged, until `--refresh` asks anew."""
+    policy = Policy(is_final=True, refresh=options.refresh, use_cache=options.use_cache)
+    steps = {}
+    for name, linked in variant.linked.steps.items():
+        route = variant.routes[name]
+        thinking = thinking_for(route, linked.step.thinking, linked.step.at("thinking"))
+        assert not isinstance(thinking, Problem)
+        steps[name] = compile_step(
+            linked, route, dialect_of(route), thinking=thinking, policy=policy, cost=cost_of(route)
+        )
+    return steps
+
+
+# --- rows
+
+
+def _rows(source: CaseSource | None, files: ProjectFiles) -> tuple[Item, ...]:
+    if source is None:
+        return ()
+    if source.glob:
+        return tuple(identify(_files(source.glob, files), source.key or "name"))
+    declared = DataSource(
+        span=source.span,
+        spans=source.spans,
+        name="cases_from",
+        file=source.file,
+        format=source.format,
+        key=source.key,
+        schema=source.schema,
+    )
+    with open_rows(declared, None, _no_stdin, files) as rows:
+        return tuple(identify(rows, source.key))
+
+
+def _files(pattern: str, files: ProjectFiles) -> Iterator[Row]:
+    """A row for each file that fits, in the order of their paths."""
+    found = sorted(path for path in files.root.glob(pattern) if path.is_file())
+    for line, path in enumerate(found, 1):
+        shown = path.relative_to(files.root).as_posix()
+        with suppress(FileError):  # outside the project, by a link
+            files.locate(shown)
+            yield Row({"path": shown, "name": path.name, "stem": path.stem, "suffix": path.suffix}, line)

@@ -1,0 +1,333 @@
+"""Suites on pytest, told in our words: pytest collects, selects and orders; what is printed is ours."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.app.types import RunOptions
+from runner.cli import exit_codes
+from runner.cli.console import Console
+from runner.core.canonical import Json
+from runner.core.errors import RunnerError
+from runner.core.problem import Problem
+from runner.pytest_plugin.items import OPTIONS, CaseItem, SuiteFile, ThresholdsItem
+from runner.report.annotations import annotation_lines
+from runner.report.format import count
+from runner.suites.telling import brief
+from runner.suites.verdict import Kind
+
+CODES = {
+    Kind.FAILED: exit_codes.BAD_ANSWER,
+    Kind.MISSING: exit_codes.CALL_NEEDED,
+    Kind.TROUBLE: exit_codes.PROVIDER,
+    Kind.BUDGET: exit_codes.BUDGET,
+}
+ORDER = (
+    exit_codes.DEFECT,
+    exit_codes.INTERRUPTED,
+    exit_codes.USAGE,
+    exit_codes.CALL_NEEDED,
+    exit_codes.PROVIDER,
+    exit_codes.BUDGET,
+    exit_codes.BAD_ANSWER,
+    exit_codes.NOTHING,
+)
+CACHE_FOLDER = ".runner/pytest"
+
+
+def run_suites(targets: list[str], args: Namespace, options: RunOptions, console: Console) -> int:
+    """The exit code. No file of the project but the suites is taken: no conftest, no settings, no other plugin."""
+    words = [
+        *("-c", os.devnull, f"--rootdir={Path.cwd()}", "--noconftest", "--disable-plugin-autoload"),
+        *("-p", "no:terminal", "-p", "no:logging", "-p", "no:warnings", "-p", "no:unraisableexception"),
+        *("-p", "no:threadexception", "-p", "no:faulthandler", "-p", "no:doctest"),
+        *("--assert=plain", "--capture=no", "-o", f"cache_dir={CACHE_FOLDER}", "-p", "runner.pytest_plugin"),
+    ]
+    words += ["-k", args.words] if args.words else []
+    words += ["-x"] if args.stops else []
+    words += ["--last-failed"] if args.last_failed else []
+    words += [f"--junitxml={args.output}"] if args.output else []
+    words += ["--collect-only"] if args.is_list else []
+    story = SuiteStory(console, options, is_list=args.is_list)
+    story.pytest_code = int(pytest.main([*words, *targets], plugins=[story]))
+    return story.close()
+
+
+class SuiteStory:
+    """A pytest plugin that tells what happens, and knows the exit code in the end."""
+
+    def __init__(self, console: Console, options: RunOptions, *, is_list: bool) -> None:
+        self._console = console
+        self._options = options
+        self._is_list = is_list
+        self._codes: set[int] = set()
+        self._errors: list[RunnerError] = []
+        self._counts: dict[str, int] = {}
+        self._failed: list[tuple[str, str, str]] = []
+        self._problems: list[Problem] = []
+        self._line: tuple[str, str] = ("", "")
+        self._items: dict[str, pytest.Item] = {}
+        self._suites: list[SuiteFile] = []
+        self.pytest_code = 0
+
+    # What pytest asks
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[OPTIONS] = self._options
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector:
+        """A folder is a folder: nothing in it is imported."""
+        made: pytest.Collector = pytest.Dir.from_parent(parent, path=path)
+        return made
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._codes.add(exit_codes.DEFECT)  # unless it is told as one of ours
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Any:
+        report = yield
+        error = getattr(collector, "error", None)
+        if report.failed and isinstance(error, RunnerError):
+            self._tell_error(error)
+            report.outcome = "passed"
+            report.result = []
+        return report
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._items = {item.nodeid: item for item in session.items}
+        if self._is_list:
+            self._console.report("\n".join(self._items))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self._note(report)
+        elif report.failed:
+            self._codes.add(exit_codes.DEFECT)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        found = (item.parent for item in session.items)
+        self._suites = list(dict.fromkeys(one for one in found if isinstance(one, SuiteFile)))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        report = yield
+        error = call.excinfo.value if call.excinfo is not None else None
+        if isinstance(error, RunnerError):
+            report.refusal = error
+        elif error is not None and report.failed and not isinstance(item, CaseItem | ThresholdsItem):
+            self._codes.add(exit_codes.DEFECT)
+        return report
+
+    # Telling
+
+    def _tell_error(self, error: RunnerError) -> None:
+        self._codes.add(error.exit_code)
+        if error not in self._errors:
+            self._errors.append(error)
+            self._console.problems(error.problems, error.sources)
+            self._problems += error.problems
+
+    def _note(self, report: pytest.TestReport) -> None:
+        item = self._items[report.nodeid]
+        refusal = getattr(report, "refusal", None)
+        word = self._word(report)
+        self._counts[word] = self._counts.get(word, 0) + 1
+        self._mark(report.nodeid.partition("::")[0], {"passed": ".", "known to fail": "x", "fixed": "X"}.get(word, "F"))
+        if isinstance(refusal, RunnerError):
+            self._tell_error(refusal)
+        elif report.failed:
+            self._failed.append((report.nodeid, str(report.longrepr), self._brief(item)))
+            self._codes.add(self._code(item))
+
+    @staticmethod
+    def _word(report: pytest.TestReport) -> str:
+        is_expected = hasattr(report, "wasxfail")
+        if report.passed:
+            return "fixed" if is_expected else "passed"
+        if report.skipped and is_expected:
+            reason = str(report.wasxfail)
+            return "not as expected" if reason.startswith("reason: counts towards") else "known to fail"
+        return "failed"
+
+    @staticmethod
+    def _kind(item: pytest.Item) -> Kind | None:
+        if isinstance(item, CaseItem):
+            return item.verdict.kind if item.verdict is not None else None
+        return item.totals.kind if isinstance(item, ThresholdsItem) and item.totals is not None else None
+
+    def _code(self, item: pytest.Item) -> int:
+        kind = self._kind(item)
+        if kind is None:
+            return exit_codes.DEFECT
+        return CODES.get(kind, exit_codes.BAD_ANSWER)
+
+    @staticmethod
+    def _brief(item: pytest.Item) -> str:
+        if isinstance(item, CaseItem) and item.verdict is not None:
+            return brief(item.verdict)
+        if isinstance(item, ThresholdsItem) and item.totals is not None:
+            return "; ".join(finding.brief for finding in item.totals.findings)
+        return ""
+
+    def _mark(self, file: str, sign: str) -> None:
+        """One line of signs for each file, told when the file is done."""
+        before, signs = self._line
+        if before != file:
+            self._flush()
+            signs = ""
+        self._line = (file, signs + sign)
+
+    def _flush(self) -> None:
+        file, signs = self._line
+        if file:
+            self._console.story(f"{file}  {signs}")
+        self._line = ("", "")
+
+    # The end
+
+    def close(self) -> int:
+        """Tell what failed and what it took; the exit code."""
+        self._flush()
+        code = self._exit_code()
+        if self._is_list:
+            return code
+        suites = self._suites
+        if self._console.look.is_json:
+            self._console.result(self._document(code))
+        else:
+            self._console.report("\n".join(self._report()))
+        for suite in suites:
+            self._console.problems(suite.suite.trouble, {})
+            if suite.suite.recorded:
+                self._console.story(f"recorded: {suite.suite.recorded}")
+        if self._console.is_ci and self._annotated():
+            self._console.commands(annotation_lines(self._annotated()))
+        self._console.story(self._closing(suites, code))
+        return code
+
+    def _exit_code(self) -> int:
+        if self.pytest_code == pytest.ExitCode.INTERRUPTED and not self._codes:
+            return exit_codes.INTERRUPTED
+        if self.pytest_code == pytest.ExitCode.INTERNAL_ERROR:
+            return exit_codes.DEFECT
+        if self.pytest_code == pytest.ExitCode.USAGE_ERROR:
+            return exit_codes.USAGE
+        if not self._items and not self._codes:
+            return exit_codes.NOTHING
+        return next((code for code in ORDER if code in self._codes), exit_codes.DONE)
+
+    def _report(self) -> Iterator[str]:
+        for node, text, _ in self._failed:
+            yield f"──── {node} {'─' * max(4, 76 - len(node))}"
+            yield f"{text}\n"
+        yield from self._tables()
+        for node, _, told in self._failed:
+            yield f"FAILED {node}  {told}"
+
+    def _tables(self) -> Iterator[str]:
+        """Rates and metrics, cell by cell."""
+        for item in self._items.values():
+            if not isinstance(item, ThresholdsItem) or item.totals is None:
+                continue
+            for cell in item.totals.cells:
+                name = f" [{cell.cell}]" if cell.cell else ""
+                yield f"{item.parent.nodeid}{name}"
+                yield f"  pass_rate  {cell.passed}"
+                for metric in cell.metrics.values():
+                    yield f"  {metric.name}  {metric}"
+                    for score in metric.labels:
+                        yield (
+                            f"    {score.label}: precision {score.precision:.2f}, recall {score.recall:.2f}, "
+                            f"f1 {score.f1:.2f}, {count(score.support, 'case')}"
+                        )
+                    for wanted, row in metric.table.items():
+                        given = ", ".join(f"{label} {number}" for label, number in row.items() if number)
+                        yield f"    {wanted} → {given or 'nothing'}"
+            yield ""
+
+    def _annotated(self) -> list[Problem]:
+        found = list(self._problems)
+        for item in self._items.values():
+            if isinstance(item, CaseItem) and item.verdict is not None and not item.verdict.is_good:
+                findings = item.verdict.findings if not item.unit.case.xfail else ()
+                found += [Problem(item.name, finding.brief, finding.span) for finding in findings]
+        return found
+
+    def _closing(self, suites: list[SuiteFile], code: int) -> str:
+        parts = [f"{number} {word}" for word, number in self._counts.items()]
+        if not parts:
+            return f"nothing was run · exit {code}"
+        parts = [", ".join(parts)]
+        if self._failed:
+            rates = [told for node, _, told in self._failed if node.endswith("::thresholds")]
+            parts += rates
+        calls = cached = 0
+        usd: float | None = 0.0
+        for suite in suites:
+            summary = suite.suite.summary
+            calls += summary.calls
+            cached += summary.cached + summary.recorded
+            usd = None if usd is None or summary.cost_usd is None else usd + summary.cost_usd
+        money = "$?" if usd is None else f"${usd:.4f}" if usd else "$0.00"
+        parts.append(f"{count(calls, 'call')}, {cached} cached, {money}")
+        runs = sorted({suite.suite.run for suite in suites if suite.suite.run})
+        parts += [f"run {', '.join(runs)}"] if runs else []
+        return " · ".join([*parts, f"exit {code}"])
+
+    def _document(self, code: int) -> dict[str, Json]:
+        from runner.report.documents import FORMAT, problem_documents
+
+        cases = []
+        for node, item in self._items.items():
+            if not isinstance(item, CaseItem) or item.verdict is None:
+                continue
+            verdict = item.verdict
+            cases.append(
+                {
+                    "id": node,
+                    "verdict": str(verdict.kind),
+                    "xfail": item.unit.case.xfail,
+                    "findings": [
+                        {
+                            "title": finding.title,
+                            "details": list(finding.details),
+                            "file": finding.span.file,
+                            "line": finding.span.line,
+                            "step": finding.step,
+                        }
+                        for finding in verdict.findings
+                    ],
+                    "cost_usd": verdict.taken.cost_usd,
+                    "tokens": verdict.taken.tokens,
+                    "calls": verdict.taken.calls,
+                    "cached": verdict.taken.cached,
+                    "models": list(verdict.taken.models),
+                }
+            )
+        return {
+            "format": FORMAT,
+            "exit_code": code,
+            "cases": cases,
+            "cells": [
+                {
+                    "suite": item.parent.nodeid,
+                    "cell": cell.cell,
+                    "pass_rate": cell.passed.value,
+                    "interval": list(cell.passed.interval),
+                    "metrics": {name: metric.value for name, metric in cell.metrics.items()},
+                    "usd": cell.usd,
+                }
+                for item in self._items.values()
+                if isinstance(item, ThresholdsItem) and item.totals is not None
+                for cell in item.totals.cells
+            ],
+            "problems": problem_documents(self._problems),
+        }

@@ -1,0 +1,202 @@
+"""A suite file as pytest sees it: an item for each case, cell and sample, and one for the thresholds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runner.app.suite_session import SuiteSession
+from runner.app.types import RunOptions
+from runner.core.budget import Limit
+from runner.core.errors import RunnerError
+from runner.core.problem import render_all
+from runner.suites.cases import THRESHOLDS, Unit
+from runner.suites.telling import brief, told
+from runner.suites.totals import Totals, counts_together
+from runner.suites.verdict import Kind, Taken, Verdict
+
+if TYPE_CHECKING:
+    from _pytest._code.code import ExceptionInfo, TerminalRepr
+
+OPTIONS = pytest.StashKey[RunOptions]()
+"""What `runner test` was asked for; plain pytest goes by its own options."""
+
+_YES = ("1", "yes", "true", "on")
+
+
+class CaseFailed(Exception):
+    """What came out is not what was expected."""
+
+
+class NoVerdict(Exception):
+    """Nothing can be said of a case, since answers are missing."""
+
+
+def options_of(config: pytest.Config) -> RunOptions:
+    """What may be done for the suites of this session. Plain pytest is cached-only."""
+    given = config.stash.get(OPTIONS, None)
+    if given is not None:
+        return given
+    is_live = bool(config.getoption("--live"))
+    amount = os.environ.get("RUNNER_MAX_COST", "")
+    try:
+        limit = Limit(float(amount), "RUNNER_MAX_COST") if amount else None
+    except ValueError:
+        raise pytest.UsageError(f"RUNNER_MAX_COST is '{amount}', not US dollars such as 5 or 0.5") from None
+    return RunOptions(
+        is_offline=not is_live, max_cost=limit, has_consent=os.environ.get("RUNNER_YES", "").lower() in _YES
+    )
+
+
+class SuiteFile(pytest.File):
+    """One suite. It is started by its first item, for all items of it that were selected, and ended by its last."""
+
+    suite: SuiteSession
+
+    def collect(self) -> Iterator[pytest.Item]:
+        try:
+            self.suite = SuiteSession(self.path, options_of(self.config))
+        except RunnerError as error:
+            self.error = error
+            raise self.CollectError(render_all(error.problems, error.sources)) from None
+        self._is_started = False
+        self._refusal: RunnerError | None = None
+        for unit in self.suite.units.values():
+            item: CaseItem = CaseItem.from_parent(self, name=unit.id, unit=unit)
+            self._mark(item, unit)
+            yield item
+        suite = self.suite.suite.suite
+        if suite.thresholds or suite.metrics:
+            thresholds: ThresholdsItem = ThresholdsItem.from_parent(self, name=THRESHOLDS)
+            yield thresholds
+
+    error: RunnerError | None = None
+    """Why the file could not be collected."""
+
+    def _mark(self, item: CaseItem, unit: Unit) -> None:
+        for tag in unit.case.tags:
+            item.extra_keyword_matches.add(tag)
+            if tag.isidentifier() and not tag.startswith("_"):
+                self.config.addinivalue_line("markers", f"{tag}: a tag of a suite")
+                item.add_marker(tag)
+        if unit.case.xfail:
+            item.add_marker(pytest.mark.xfail(reason=unit.case.xfail, raises=CaseFailed))
+
+    @property
+    def selected(self) -> list[pytest.Item]:
+        return [item for item in self.session.items if item.parent is self]
+
+    @property
+    def shown(self) -> str:
+        """The file as its node is called."""
+        return self.nodeid
+
+    def begin(self) -> None:
+        """Start asking, once. What keeps calls from being made is told of every case."""
+        if self._refusal is not None:
+            raise self._refusal
+        if not self._is_started:
+            self._is_started = True
+            wanted = [item.name for item in self.selected if isinstance(item, CaseItem)]
+            try:
+                self.suite.start(wanted, is_one_of_many=hasattr(self.config, "workerinput"))
+            except RunnerError as error:
+                self._refusal = error
+                raise
+
+    def teardown(self) -> None:
+        cases = [item for item in self.selected if isinstance(item, CaseItem)]
+        is_whole = len(cases) == len(self.suite.units) and all(
+            item.verdict is not None and item.verdict.kind in (Kind.PASSED, Kind.FAILED) for item in cases
+        )
+        self.suite.finish(is_whole=is_whole)
+
+
+class SuiteItem(pytest.Item):
+    """What cases and thresholds have in common."""
+
+    parent: SuiteFile
+
+    def repr_failure(self, excinfo: ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> str | TerminalRepr:
+        error = excinfo.value
+        if isinstance(error, CaseFailed | NoVerdict):
+            return str(error)
+        if isinstance(error, RunnerError):
+            return render_all(error.problems, {**self.parent.suite.suite.sources, **error.sources})
+        return super().repr_failure(excinfo, *args, **kwargs)
+
+    def _tell(self, taken: Taken) -> None:
+        """For JUnit: what the answers took."""
+        cost = "unknown" if taken.cost_usd is None else f"{taken.cost_usd:.6f}"
+        self.user_properties += [
+            ("cost_usd", cost),
+            ("tokens", taken.tokens),
+            ("calls", taken.calls),
+            ("cached", taken.cached),
+            ("model", ", ".join(taken.models)),
+        ]
+
+
+class CaseItem(SuiteItem):
+    def __init__(self, *, unit: Unit, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.unit = unit
+        self.verdict: Verdict | None = None
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.unit.case.span.line - 1, self.name
+
+    def runtest(self) -> None:
+        file = self.parent
+        file.begin()
+        verdict = self.verdict = file.suite.verdict(self.name)
+        self._tell(verdict.taken)
+        if verdict.is_good:
+            return
+        if verdict.kind is Kind.FAILED:
+            if counts_together(file.suite.suite.suite) and not self.unit.case.xfail:
+                pytest.xfail(f"counts towards the thresholds: {brief(verdict)}")
+            raise CaseFailed(self._told(verdict))
+        raise NoVerdict(self._told(verdict))
+
+    def _told(self, verdict: Verdict) -> str:
+        suite = self.parent.suite.suite
+        steps = {name: step.span for name, step in suite.variants[self.unit.cell.name].linked.workflow.steps.items()}
+        return told(verdict, self.unit, self.parent.shown, steps, self.parent.suite.run)
+
+
+class ThresholdsItem(SuiteItem):
+    """All cases that were selected, together."""
+
+    totals: Totals | None = None
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, self.name
+
+    def runtest(self) -> None:
+        file = self.parent
+        file.begin()
+        totals = self.totals = file.suite.totals(_names(file.selected))
+        for cell in totals.cells:
+            prefix = f"{cell.cell}: " if cell.cell else ""
+            self.user_properties.append((f"{prefix}pass_rate", str(cell.passed)))
+            self.user_properties += [(f"{prefix}{name}", str(metric)) for name, metric in cell.metrics.items()]
+        if totals.kind is Kind.PASSED:
+            return
+        lines = [
+            line
+            for finding in totals.findings
+            for line in (
+                f"{finding.title}   {finding.span.file}:{finding.span.line}",
+                *(f"    {detail}" for detail in finding.details),
+            )
+        ]
+        raise (CaseFailed if totals.kind is Kind.FAILED else NoVerdict)("\n".join(lines))
+
+
+def _names(items: Iterable[pytest.Item]) -> list[str]:
+    return [item.name for item in items if isinstance(item, CaseItem)]
