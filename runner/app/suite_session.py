@@ -107,7 +107,7 @@ class SuiteSession:
         kept = self.recordings if self.options.use_cache else None
         self.answers = LayeredAnswers(kept, self.store, self._warn)
         self.received = LayeredAnswers(None, self.store, self._warn)
-        self.explainer = Explainer(root / RUNS, suite.place, self.recordings, self.answers)
+        self.explainer = Explainer(root / RUNS, suite.workflow, self.recordings, self.answers)
         steps = {name: step.route.name for cell in suite.steps.values() for name, step in cell.items()}
         self._emit(RunStarted(self.run, suite.place, suite.suite.file, steps, VERSION))
 

@@ -23,7 +23,7 @@ from runner.core.errors import FileError, NothingSelected, RunnerError, UsageErr
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem
 from runner.core.suite import CaseSource, FromFile, Suite, Value
-from runner.core.workflow import DataSource
+from runner.core.workflow import DataSource, Workflow
 from runner.plan.items import Item, Row, identify
 from runner.plan.program import Policy, Program, StepProgram, compile_step
 from runner.suites.cases import Unit, cases_of, units_of
@@ -51,6 +51,12 @@ class PreparedSuite:
     def place(self) -> str:
         """What the suite is called where its answers are kept."""
         return f"{self.suite.name}.suite"
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow with the judges, under the name of the suite's place."""
+        whole = next(iter(self.variants.values())).linked.workflow
+        return replace(whole, name=self.place)
 
     def program(self, unit: Unit) -> Program:
         """The workflow of a unit with its inputs. Raises RunnerError for inputs that are no good."""

@@ -44,7 +44,8 @@ CACHE_FOLDER = ".runner/pytest"
 def run_suites(targets: list[str], args: Namespace, options: RunOptions, console: Console) -> int:
     """The exit code. No file of the project but the suites is taken: no conftest, no settings, no other plugin."""
     words = [
-        *("-c", os.devnull, f"--rootdir={Path.cwd()}", "--noconftest", "--disable-plugin-autoload"),
+        *("-c", os.devnull, f"--rootdir={Path.cwd()}", f"--confcutdir={Path.cwd()}"),
+        *("--noconftest", "--disable-plugin-autoload"),
         *("-p", "no:terminal", "-p", "no:logging", "-p", "no:warnings", "-p", "no:unraisableexception"),
         *("-p", "no:threadexception", "-p", "no:faulthandler", "-p", "no:doctest"),
         *("--assert=plain", "--capture=no", "-o", f"cache_dir={CACHE_FOLDER}", "-p", "runner.pytest_plugin"),

@@ -1,0 +1,143 @@
+"""`runner test` from a suite file to words and exit codes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+
+def closing(said: Any) -> str:
+    return re.sub(r"run r\d+", "run rN", said.err.splitlines()[-1])
+
+
+def test_cases_that_are_as_expected_are_exit_0(project: Any) -> None:
+    said = project.test()
+    assert (said.code, said.out) == (0, "")
+    assert said.err.splitlines()[0] == "flow.suite.yaml  ..."
+    assert closing(said) == "3 passed · 5 calls, 0 cached, $0.00 · run rN · exit 0"
+
+
+def test_what_was_asked_is_not_asked_again(project: Any) -> None:
+    project.test()
+    said = project.test()
+    assert project.asked == []
+    assert closing(said) == "3 passed · 0 calls, 5 cached, $0.00 · run rN · exit 0"
+
+
+def test_a_difference_is_told_with_its_places(project: Any) -> None:
+    project.edit("flow.suite.yaml", "{queue: bug}", "{queue: how-to}")
+    said = project.test()
+    assert said.code == 1
+    assert said.out == (
+        f"──── flow.suite.yaml::crash {'─' * 54}\n"
+        "classify differs from expect                                  flow.suite.yaml:12\n"
+        '    queue:  expected "how-to"   got "bug"\n'
+        "    (1 other field equal or not asked for)\n"
+        "  step    flow.yaml:8:3\n"
+        "  prompt  runner show r1 classify 'crash'\n"
+        "\n"
+        'FAILED flow.suite.yaml::crash  classify.queue "how-to" ≠ "bug"\n'
+    )
+    assert closing(said) == "2 passed, 1 failed · 5 calls, 0 cached, $0.00 · run rN · exit 1"
+
+
+def test_the_command_that_is_shown_shows_the_exchange(project: Any) -> None:
+    project.test()
+    from runner.app import api
+
+    shown = api.show(project.root, "r1", "classify", "crash")
+    assert "the app crashes" in str(shown)
+
+
+def test_offline_a_missing_answer_is_exit_6_and_nothing_is_asked(project: Any) -> None:
+    said = project.test("--offline", "-k", "crash")
+    assert (said.code, project.asked) == (6, [])
+    assert said.out.endswith(
+        "FAILED flow.suite.yaml::crash  classify: needs-call: its answer is not stored; nothing was ever stored for "
+        "step 'classify'\n"
+    )
+
+
+def test_words_select_cases_by_name_and_tag(project: Any) -> None:
+    assert project.test("--list", "-k", "smoke").out == "flow.suite.yaml::crash\n"
+    assert project.test("--list", "-k", "charge or spam").out == "flow.suite.yaml::charge\nflow.suite.yaml::spam\n"
+
+
+def test_one_case_is_named_as_it_is_listed(project: Any) -> None:
+    said = project.test("flow.suite.yaml::charge")
+    assert closing(said) == "1 passed · 2 calls, 0 cached, $0.00 · run rN · exit 0"
+
+
+def test_nothing_selected_is_exit_5(project: Any) -> None:
+    said = project.test("-k", "nothing")
+    assert (said.code, closing(said)) == (5, "nothing was run · exit 5")
+
+
+def test_a_mistake_in_the_suite_is_exit_2_and_nothing_is_asked(project: Any) -> None:
+    project.edit("flow.suite.yaml", "{queue: bug}", "{queue: bgu}")
+    said = project.test()
+    assert (said.code, project.asked) == (2, [])
+    assert said.err.startswith(
+        "flow.suite.yaml:12:31: impossible-expectation: 'queue' in the output of 'classify' is never \"bgu\"\n"
+    )
+
+
+def test_a_folder_without_suites_is_exit_5(project: Any) -> None:
+    (project.root / "flow.suite.yaml").unlink()
+    said = project.test()
+    assert said.code == 5
+    assert said.err.startswith("no-suite: no suite was found in '.'\n")
+
+
+def test_a_file_that_is_no_suite_is_exit_2(project: Any) -> None:
+    said = project.test("flow.yaml")
+    assert said.code == 2
+    assert (
+        said.err
+        == "not-a-suite: 'flow.yaml' is no suite: it is not called NAME.suite.yaml\n  fix:      runner run flow.yaml\n"
+    )
+
+
+def test_a_provider_that_fails_is_exit_3(project: Any) -> None:
+    project.special["Which queue? the app crashes"] = project.Answer(status=401)
+    said = project.test("-k", "crash")
+    assert said.code == 3
+    assert "FAILED flow.suite.yaml::crash  classify: auth: " in said.out
+
+
+def test_recordings_hold_what_the_suite_used_and_lose_what_it_uses_no_more(project: Any) -> None:
+    recordings = project.root / "cache/recordings"
+    said = project.test("--record")
+    assert said.err.splitlines()[-2] == "recorded: 5 answers in cache/recordings, 5 new or changed"
+    project.edit("flow.suite.yaml", "the app crashes", "it crashes")
+    said = project.test("--record")
+    assert said.err.splitlines()[-2] == "recorded: 5 answers in cache/recordings, 1 new or changed, 1 removed"
+    assert len(list(recordings.glob("??/*.json"))) == 5
+
+
+def test_recording_some_cases_removes_nothing(project: Any) -> None:
+    project.test("--record")
+    project.edit("flow.suite.yaml", "the app crashes", "it crashes")
+    said = project.test("--record", "-k", "crash")
+    assert said.err.splitlines()[-2] == "recorded: 2 answers in cache/recordings, 1 new or changed"
+
+
+def test_a_known_failure_is_no_failure(project: Any) -> None:
+    project.edit("flow.suite.yaml", "    tags: [smoke]\n", "    xfail: the model takes crashes for questions\n")
+    project.edit("flow.suite.yaml", "{queue: bug}", "{queue: how-to}")
+    said = project.test()
+    assert (said.code, said.err.splitlines()[0]) == (0, "flow.suite.yaml  .x.")
+    assert closing(said) == "2 passed, 1 known to fail · 5 calls, 0 cached, $0.00 · run rN · exit 0"
+
+
+def test_a_known_failure_does_not_hide_a_missing_answer(project: Any) -> None:
+    project.edit("flow.suite.yaml", "    tags: [smoke]\n", "    xfail: the model takes crashes for questions\n")
+    assert project.test("--offline", "-k", "crash").code == 6
+
+
+def test_stopping_at_the_first_failure_leaves_later_cases_unasked(project: Any) -> None:
+    project.edit("flow.suite.yaml", "{queue: billing}", "{queue: how-to}")
+    said = project.test("-x", "-j", "1")
+    assert said.code == 1
+    assert said.err.splitlines()[0] == "flow.suite.yaml  F"
+    assert not any("free phone" in prompt for prompt in project.asked)
