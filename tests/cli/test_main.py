@@ -38,7 +38,7 @@ def test_an_unknown_command_names_the_nearest(cli: Cli) -> None:
     assert (said.code, said.out) == (2, "")
     assert said.err == (
         "unknown-command: there is no command 'rnu'\n"
-        "  expected: cache, check, init, models, plan, run, schema, show\n"
+        "  expected: cache, check, init, models, plan, run, schema, show, test\n"
         "  nearest:  run\n"
         "  fix:      runner run\n"
     )

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
+
+import pytest
+
+from runner.app import api
+from runner.app.suite_asking import Asking
 
 
 def closing(said: Any) -> str:
@@ -43,8 +49,6 @@ def test_a_difference_is_told_with_its_places(project: Any) -> None:
 
 def test_the_command_that_is_shown_shows_the_exchange(project: Any) -> None:
     project.test()
-    from runner.app import api
-
     shown = api.show(project.root, "r1", "classify", "crash")
     assert "the app crashes" in str(shown)
 
@@ -135,9 +139,25 @@ def test_a_known_failure_does_not_hide_a_missing_answer(project: Any) -> None:
     assert project.test("--offline", "-k", "crash").code == 6
 
 
-def test_stopping_at_the_first_failure_leaves_later_cases_unasked(project: Any) -> None:
-    project.edit("flow.suite.yaml", "{queue: billing}", "{queue: how-to}")
+def test_stopping_at_the_first_failure_leaves_later_cases_unasked(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_stopped = threading.Event()
+
+    def answer_after_the_stop(_: Any) -> Any:
+        assert is_stopped.wait(30)
+        return project.Answer(text='{"queue": "bug", "sure": 1}')
+
+    stop_performers = Asking._stop_performers
+
+    def stop(self: Asking) -> None:
+        stop_performers(self)
+        is_stopped.set()
+
+    monkeypatch.setattr(Asking, "_stop_performers", stop)
+    project.special["Which queue? the app crashes"] = answer_after_the_stop
+    project.special["Which queue? charged twice"] = project.Answer(text='{"queue": "other", "sure": 1}')
     said = project.test("-x", "-j", "1")
-    assert said.code == 1
-    assert said.err.splitlines()[0] == "flow.suite.yaml  F"
+    assert (said.code, said.err.splitlines()[0]) == (1, "flow.suite.yaml  F")
+    assert project.asked[-1] == "Which queue? the app crashes"
     assert not any("free phone" in prompt for prompt in project.asked)
