@@ -168,7 +168,7 @@ def routes_of(
             given=settings.facts,
             prices=settings.prices,
         )
-        named_at = _named_at(step, aliases, models)
+        name, named_at = _named_at(step, aliases, models)
         if isinstance(found, Route):
             if found.name not in completed:
                 completed[found.name] = complete(found, files)
@@ -179,21 +179,28 @@ def routes_of(
                 else replace(found, provider=whole.provider)
             )
         if isinstance(found, Problem):
-            problems.append(found)
+            problems += () if _is_told_of_provider(found, name, settings) else (found,)
         else:
             routes[step.name] = found
             problems += warnings_for(found, catalogue(), today(), named_at)
     return routes, problems
 
 
-def _named_at(step: Step, aliases: Mapping[str, ModelAlias], overrides: Mapping[str, str]) -> Span:
-    """Where the model of a step is written: at the end of its aliases, so that it is told once."""
+def _is_told_of_provider(found: Problem, model: str, settings: Settings) -> bool:
+    """Whether the model is not known only because of what is told of its provider in `runner.yaml`."""
+    owner = model.partition("/")[0]
+    is_broken = f"providers.{owner}" in settings.spans and owner not in settings.providers
+    return is_broken and found.code == "unknown-model"
+
+
+def _named_at(step: Step, aliases: Mapping[str, ModelAlias], overrides: Mapping[str, str]) -> tuple[str, Span]:
+    """The model of a step as it is written at the end of its aliases, and where: there it is told once."""
     name, span = step.model, step.at("model")
     seen = set()
     while name in aliases and name not in overrides and name not in seen:
         seen.add(name)
         name, span = aliases[name].use, aliases[name].at("use")
-    return span
+    return overrides.get(name, name), span
 
 
 def _place_of_file(provider: Provider, settings: Settings) -> Span | None:

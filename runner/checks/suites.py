@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, replace
 
+from runner.checks.automaton import NotRead, read_pattern
 from runner.checks.expectations import check_expectations
 from runner.checks.inputs import misfit
 from runner.checks.suite_texts import MEASURES, assertions_of, given_values, holders, values_of
@@ -190,8 +191,20 @@ def _pattern(title: str, pattern: str, span: Span) -> Iterator[Problem]:
     try:
         build_engine(schema)
     except (Unusable, ValueError):
+        is_usable = False
+    else:
+        is_usable = _is_linear(pattern)
+    if not is_usable:
         expected = "a pattern that is matched in linear time: no look-around, no back references"
         yield Problem("bad-pattern", f"{title} has a pattern that cannot be used", span, expected)
+
+
+def _is_linear(pattern: str) -> bool:
+    """Whether it is matched in linear time; of what cannot be looked into nothing bad is assumed."""
+    try:
+        return read_pattern(pattern).is_linear
+    except NotRead:
+        return True
 
 
 # --- the matrix and the numbers over all cases

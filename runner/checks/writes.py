@@ -42,6 +42,7 @@ def check_writes(context: CheckContext) -> Iterator[Problem]:
 
 def _targets(context: CheckContext) -> Iterator[Problem]:
     written: dict[str, tuple[str, Span]] = {}
+    told: set[tuple[str, tuple[str, Span]]] = set()
     workflow = context.linked.workflow
     read = {source.file for source in workflow.data.values()} | {spec.from_file for spec in workflow.inputs.values()}
     for title, name, span in _written(context):
@@ -51,8 +52,9 @@ def _targets(context: CheckContext) -> Iterator[Problem]:
             yield Problem("outside-root", message, span, "a path below the project root, and relative to it")
         if path in context.files or path in read:
             yield Problem("overwrites", f"{title} would write over '{path}', which this project reads", span)
-        if path in written:
+        if path in written and (title, written[path]) not in told:
             other, place = written[path]
+            told.add((title, written[path]))
             yield Problem("written-twice", f"{title} writes '{path}', and {other} ({place}) writes it too", span)
         written.setdefault(path, (title, span))
 

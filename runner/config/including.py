@@ -22,17 +22,21 @@ def is_suite_name(file: str) -> bool:
     return file.endswith(SUITE_ENDINGS)
 
 
+# What is left of such a value, or of a mapping without such a key, is not what the author wrote.
+_REFUSED = ("tag", "unknown-alias", "bad-number", "key-not-text")
+
+
 def stem(file: str) -> str:
     """The name of a file without folders and endings."""
     return posixpath.basename(file).partition(".")[0]
 
 
 def without_echoes(found: Sequence[Problem], told: Sequence[Problem]) -> list[Problem]:
-    """What is found beyond a tag or an alias that was refused at the very same place."""
+    """What is found beyond what was refused, such as a tag or a number, at the very same place."""
     refused = {
         (problem.span.file, problem.span.line, problem.span.column)
         for problem in told
-        if problem.span and problem.code in ("tag", "unknown-alias")
+        if problem.span and problem.code in _REFUSED
     }
     return [p for p in found if p.span is None or (p.span.file, p.span.line, p.span.column) not in refused]
 

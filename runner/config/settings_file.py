@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from runner.config.fields import NAME_IN_WORDS, PATH, VARIABLE, Key, Names, Number, Record, Shapes, Text
+from runner.config.including import without_echoes
 from runner.config.keys import Keys
 from runner.config.model_facts import DATE, MODELS_HERE, PRICED, aliases_of, facts_of, read_facts
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode
@@ -120,7 +121,7 @@ def read_settings(node: Node, file: str, reading: Reading) -> Settings | None:
     """The project's providers and model aliases; all that is wrong goes to `reading.problems`."""
     findings = Findings()
     verify(node, SETTINGS, Place("runner.yaml"), findings)
-    reading.problems += findings.problems
+    reading.problems += without_echoes(findings.problems, reading.problems)
     if not isinstance(node, MappingNode):
         return None
     keys = Keys(node, findings.rejected)

@@ -317,4 +317,6 @@ def _verify_shapes(node: Node, kind: Shapes, place: Place, findings: Findings) -
 
 def is_misspelt(name: str, node: MappingNode, kind: Record) -> bool:
     """Whether an unknown key stands where this one is missed, so that one mistake is not told twice."""
-    return any(key in kind.later or nearest(key, kind.by_name) == name for key in _unknown(node, kind))
+    unknown = _unknown(node, kind)
+    is_instead = len(kind.keys) == len(node.entries) == len(unknown)
+    return is_instead or any(key in kind.later or nearest(key, kind.by_name) == name for key in unknown)

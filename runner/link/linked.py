@@ -293,7 +293,7 @@ class _Linker:
         for reference in references:
             use, problem = self._one(reference, place)
             if problem is not None:
-                self.problems.append(problem)
+                self.problems += () if reference.is_echo(problem.span) else (problem,)
             elif use is not None:
                 self._warn_of_index(reference, use)
                 yield use
@@ -314,7 +314,7 @@ class _Linker:
         return type_readings(self.texts, steps, Subjects(self.workflow, lists, answers, self.read))
 
     def _warn_of_index(self, reference: Reference, use: Use) -> None:
-        is_index = use.is_barrier and use.path and use.path[0].isdigit()
+        is_index = use.path and use.path[0].isdigit() and not reference.is_echo(reference.spans[3])
         picked = f"[{use.path[0]}]" if is_index else reference.picked
         if use.is_barrier and picked:
             self.problems.append(

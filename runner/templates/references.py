@@ -159,7 +159,7 @@ class _Walk:
         span = self._span(place_of(node), len(node.name))
         if node.name in scope:
             bound = scope[node.name]
-            return bound and replace(bound, spans=tuple(span for _ in bound.path))
+            return bound and replace(bound, spans=tuple(span for _ in bound.path), picked="", is_bound=True)
         return None if node.name in LANGUAGE_NAMES else Trail((node.name,), (span,))
 
     def _step(self, inner: Trail, key: str, place: Place, length: int, guards: Guards) -> Trail | None:
@@ -204,6 +204,8 @@ class _Walk:
         if node.name in GIVES_ELEMENT:
             return inner.end(f" | {node.name}") if node.name in ("first", "last") else inner.element()
         if node.name in GIVES_SAME_LIST:
+            if node.name.endswith("attr") and field is not None:
+                self.tested.add(field.path)
             return self._sift(node, replace(inner, is_rearranged=True), field)
         if node.name in GIVES_LISTS:
             return replace(inner, wraps=inner.wraps + 1, is_rearranged=True)
@@ -299,7 +301,8 @@ class _Walk:
         is_safe = is_safe or trail.is_provided or not used
         known = {guard for guard in trail.known if len(guard) <= len(path)}
         provided = len(path) if is_safe else depth_provided(path, guards | known)
-        self.found.append(Reference(path, whole(trail.spans), is_guarded, trail.spans, provided, trail.picked))
+        span = whole(trail.spans)
+        self.found.append(Reference(path, span, is_guarded, trail.spans, provided, trail.picked, trail.is_bound))
 
     def _span(self, place: Place, length: int, offset: int = 0) -> Span:
         return self.origin.span(int(place), place.column + offset, length)

@@ -31,7 +31,8 @@ class Reference:
 
     `[]` in the path is an element of a list. `is_guarded`: the author has said what happens when there is no value.
     Of the first `provided` parts the author has said so, or no use is made of them here that a hole would spoil.
-    `picked` is how one of all answers was taken from an end of their list: `[-1]`, ` | first`.
+    `picked` is how one of all answers was taken from an end of their list: `[-1]`, ` | first`. Where `is_bound`, it
+    begins with a name of the template's own; what that stands for was read where the name was bound.
     """
 
     path: Path
@@ -40,6 +41,12 @@ class Reference:
     spans: tuple[Span, ...]
     provided: int = 0
     picked: str = ""
+    is_bound: bool = False
+
+    def is_echo(self, span: Span | None) -> bool:
+        """Whether a finding at this place is one of the value that the name was bound to, and told there."""
+        first = self.spans[0]
+        return self.is_bound and span is not None and (span.line, span.column) == (first.line, first.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,7 @@ class Trail:
     is_provided: bool = False
     known: Guards = frozenset()
     picked: str = ""
+    is_bound: bool = False
 
     def into(self, key: str, span: Span) -> Trail | None:
         return None if self.wraps else replace(self, path=(*self.path, key), spans=(*self.spans, span))

@@ -40,6 +40,8 @@ class _Source:
         self.path = path
         self.tree = ast.parse(path.read_text(encoding="utf-8"))
         self.takers = takers
+        # What is found in a schema becomes a Problem where the schema is named.
+        self.makers = ("Problem", "Finding") if path.parent.name == "checks" else ("Problem",)
 
     def takes_code(self) -> Iterator[tuple[str, int]]:
         """Functions with a parameter `code`, and its position without `self`."""
@@ -64,7 +66,7 @@ class _Source:
 
     def _of_call(self, node: ast.Call) -> Iterator[str]:
         name = _name(node.func)
-        position = 0 if name == "Problem" else self.takers.get(name)
+        position = 0 if name in self.makers else self.takers.get(name)
         given = [word.value for word in node.keywords if word.arg == "code" and (position is not None)]
         if position is not None and len(node.args) > position:
             given.append(node.args[position])
