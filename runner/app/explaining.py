@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
 from runner.app.change_places import place_of_change
+from runner.app.changed_texts import ChangedTexts
 from runner.core.frozen import dataclass
 from runner.core.workflow import Workflow
 from runner.plan.advance import Ask
 from runner.plan.explain import Change, changes, nearest_entry, reason
+from runner.plan.program import Program
 from runner.record.places import Place, PlaceEntry, places_of
+from runner.record.texts import read_text
 from runner.store.layers import LayeredAnswers
 from runner.store.recordings import Recordings
 
 # The ingredient that a reason word speaks of, where the two are named differently.
-GROUPS = {"option": "options", "input": "inputs", "template": "template", "upstream": "upstream", "data": "data"}
+GROUPS = {"option": "options", "input": "inputs"}
+# Ingredients that have no reason word of their own.
+UNTOLD = frozenset({"messages", "service", "repair"})
+TEXTS = Path(".runner/texts")
 
+RUNS = Path(".runner/runs")
 MOST_COMPARED = 500
 
 
@@ -46,37 +54,64 @@ class Difference:
 class Explainer:
     """Reasons for misses of one workflow, from its last runs and its recordings."""
 
-    def __init__(self, runs: Path, workflow: Workflow, recordings: Recordings, answers: LayeredAnswers) -> None:
-        name = workflow.name
+    def __init__(
+        self,
+        root: Path,
+        workflow: Workflow,
+        programs: Callable[[], Iterable[Program]],
+        recordings: Recordings,
+        answers: LayeredAnswers,
+    ) -> None:
         self._workflow = workflow
-        self._places: Mapping[Place, PlaceEntry] = places_of(runs, name, recordings.places_file(name))
+        name = workflow.name
+        self._places: Mapping[Place, PlaceEntry] = places_of(root / RUNS, name, recordings.places_file(name))
         self._answers = answers
+        self._programs = programs
+        self._kept = lambda text: read_text(root / TEXTS, text) or recordings.read_text(text)
         self._by_step: dict[str, dict[Place, PlaceEntry]] = {}
 
     def reason(self, ask: Ask) -> str:
         """One of the reason words, with old and new values; ask.reason is stronger and is not looked at here."""
         if ask.key in self._answers.damaged:
             return "damaged"
+        entry = self._entry(ask)
+        if entry is None:
+            return ask.because or "new"
+        found = reason(entry.ingredients, ask.ingredients, self._texts)
+        if found != "new" or entry.key == ask.key:
+            return found
+        # Of the same ingredients another question was made; a repair depends on the answer before it, too.
+        return ask.because or ("new" if ask.repair else "key-format")
+
+    @cached_property
+    def _texts(self) -> ChangedTexts:
+        return ChangedTexts(self._programs(), self._kept)
+
+    def _entry(self, ask: Ask) -> PlaceEntry | None:
+        """The entry of the place, or of the first sample there where this one is new."""
         entry = self._places.get(_place(ask))
-        return reason(entry.ingredients if entry else None, ask.ingredients)
+        if entry is None and ask.sample and not ask.repair:
+            return self._places.get((ask.step, ask.item, 0, 0))
+        return entry
 
     def difference(self, ask: Ask, reason: str, now: float) -> Difference:
         """The call beside the entry of its own place or, when there is none, the nearest of its step."""
-        place, entry = _place(ask), self._places.get(_place(ask))
+        place, entry = _place(ask), self._entry(ask)
         if entry is None:
             near = self._nearest_of_step(ask)
             if near is None:
                 return Difference(ask.step, ask.item, reason, ask.key, (), ())
             place, entry = near[0], self._near(ask.step)[near[0]]
-        found = changes(entry.ingredients, ask.ingredients)
+        found = changes(entry.ingredients, ask.ingredients, self._texts)
         changed = {GROUPS.get(change.word.partition(":")[0], change.word) for change in found}
         same = tuple(
             name
             for name, value in ask.ingredients.items()
-            if entry.ingredients.get(name) == value and name not in changed
+            if entry.ingredients.get(name) == value and name not in changed and name not in UNTOLD
         )
         stored = self._answers.lookup([entry.key]).get(entry.key)
-        spans = (place_of_change(change.word, self._workflow.steps[ask.step], self._workflow) for change in found)
+        step = self._workflow.steps[ask.step]
+        spans = (change.span or place_of_change(change.word, step, self._workflow) for change in found)
         return Difference(
             ask.step,
             ask.item,
@@ -101,7 +136,7 @@ class Explainer:
 
     def _nearest_of_step(self, ask: Ask) -> tuple[Place, tuple[Change, ...]] | None:
         others = self._near(ask.step)
-        best = nearest_entry(ask.ingredients, (entry.ingredients for entry in others.values()))
+        best = nearest_entry(ask.ingredients, (entry.ingredients for entry in others.values()), self._texts)
         if best is None:
             return None
         return next(place for place, entry in others.items() if entry.ingredients is best[0]), best[1]
@@ -112,7 +147,7 @@ class Explainer:
         if entry is not None and entry.key == ask.key:
             return "it was asked before, but its answer is not in this cache or in cache/recordings"
         if entry is not None:
-            found = changes(entry.ingredients, ask.ingredients)
+            found = changes(entry.ingredients, ask.ingredients, self._texts)
             return f"the nearest stored answer {entry.key[:12]} differs in {_told(found)}"
         near = self._nearest_of_step(ask)
         if near is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from runner.app.changed_texts import kept_texts
 from runner.core.events import AttemptMade, Event
 from runner.core.outcome import Source
 from runner.core.ports import Answers
@@ -64,7 +65,7 @@ class Recorder:
         keys = list(dict.fromkeys(line.key for line in self._lines))
         found = {**answers.lookup(keys), **received.lookup([key for key in keys if key in self._anew])}
         chains = [[found[key]] for key in keys if key in found]
-        texts = {text for program in programs for step in program.steps.values() for text in step.texts}
+        texts = set(kept_texts(programs))
         lines = [line for line in self._lines if line.key in found]
         changed = recordings.write(chains, lines, sorted(texts), replaces=self._workflow if is_whole else "")
         told = f"{len(chains)} answer{'' if len(chains) == 1 else 's'} in {RECORDINGS}, {changed} new or changed"

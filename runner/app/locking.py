@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from posixpath import dirname, join, normpath
 
 from runner.app.preparing import Prepared
 from runner.app.project import Project
@@ -21,15 +19,14 @@ from runner.record.summary import RunSummary
 from runner.store.lock import one_at_a_time
 
 WAIT_S = 10.0
-_FILES = re.compile(r"{%-?\s*(?:include|import|from|extends)\s+[\"']([^\"']+)[\"']")
 
 
-def made_of(project: Project, program: Program) -> dict[str, LockedStep]:
+def made_of(program: Program) -> dict[str, LockedStep]:
     """What each step is made of now."""
-    return {name: _made_of(project, step) for name, step in program.steps.items()}
+    return {name: _made_of(step) for name, step in program.steps.items()}
 
 
-def _made_of(project: Project, step: StepProgram) -> LockedStep:
+def _made_of(step: StepProgram) -> LockedStep:
     fixed = step.fixed_ingredients
     # The files of a provider (weights, written answers) are part of what answers.
     files = {name: value for name, value in step.route.provider.settings.items() if name.endswith("sha256")}
@@ -43,33 +40,11 @@ def _made_of(project: Project, step: StepProgram) -> LockedStep:
     }
     return LockedStep(
         model=str(fixed["model"]),
-        prompts=tuple(_texts(project, step)),
+        # As written, then the files that they include.
+        prompts=tuple(map(digest, step.texts)),
         schema=str(fixed.get("schema", "")),
         settings={name: value for name, value in settings.items() if value is not None},
     )
-
-
-def _texts(project: Project, step: StepProgram) -> Iterator[str]:
-    """The digests of the texts as written, then of the files that they include by name, each once."""
-    yield from map(digest, step.texts)
-    seen: dict[str, None] = {}
-    open_texts = [(dirname(file), text) for file, text in _placed(step)]
-    while open_texts:
-        folder, text = open_texts.pop(0)
-        for name in _FILES.findall(text):
-            path = normpath(join(folder, name))
-            if path not in seen and path in project.sources:
-                seen[path] = None
-                open_texts.append((dirname(path), project.sources[path]))
-    for path in seen:
-        yield digest(project.sources[path])
-
-
-def _placed(step: StepProgram) -> list[tuple[str, str]]:
-    """Each text with the file that it stands in."""
-    places = step.fixed_ingredients["template"]
-    files = {text_digest: place.rpartition(":")[0] for place, text_digest in places.items()}
-    return [(files.get(digest(text), ""), text) for text in step.texts]
 
 
 def ensure_locked(prepared: Prepared, options: RunOptions) -> Mapping[str, LockedStep] | None:
@@ -96,7 +71,7 @@ def ensure_locked(prepared: Prepared, options: RunOptions) -> Mapping[str, Locke
 def _stale(prepared: Prepared, locked: Mapping[str, LockedStep], fix: str) -> Iterator[Problem]:
     workflow = prepared.project.workflow
     assert workflow is not None
-    now = made_of(prepared.project, prepared.program)
+    now = made_of(prepared.program)
     for name, step in workflow.steps.items():
         if name not in locked:
             yield Problem("stale-lock", f"step '{name}' is not in {LOCK_NAME}", step.span, fix=fix)
@@ -157,7 +132,7 @@ def update_lock(project: Project, program: Program, summary: RunSummary) -> list
         old = lock.get(workflow.file, {})
         new = {
             name: replace(step, answered_by=answered.get(name) or _kept(old.get(name), step))
-            for name, step in made_of(project, program).items()
+            for name, step in made_of(program).items()
         }
         write_lock(path, {**lock, workflow.file: new})
     return list(_told(old, new)) or [f"{LOCK_NAME} is as it was"]

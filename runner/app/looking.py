@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runner.app.counting import counters_of
-from runner.app.explaining import Explainer
+from runner.app.explaining import RUNS, Explainer
 from runner.app.keeping import recordings_of
 from runner.app.preparing import Prepared
 from runner.app.types import RunOptions
@@ -22,7 +22,6 @@ from runner.store.local import LocalStore
 from runner.store.memory import MemoryStore
 
 LOCAL_CACHE = Path("cache/local")
-RUNS = Path(".runner/runs")
 HISTORY_RUNS = 20
 
 
@@ -47,7 +46,7 @@ def look_around(prepared: Prepared, options: RunOptions) -> Iterator[Look]:
     try:
         recordings = recordings_of(root)
         answers = LayeredAnswers(recordings if options.use_cache else None, store, warnings.append)
-        explainer = Explainer(root / RUNS, workflow, recordings, answers)
+        explainer = Explainer(root, workflow, lambda: (prepared.program,), recordings, answers)
         yield Look(answers, explainer, history(root, workflow.name), warnings)
     finally:
         store.close()

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.app.budget import allowance_of, stopped_problem
+from runner.app.changed_texts import kept_texts
 from runner.app.drive import Drive, DriveSettings, exit_code
-from runner.app.explaining import Explainer
+from runner.app.explaining import RUNS, TEXTS, Explainer
 from runner.app.holding import ensure_plan_holds
 from runner.app.keeping import Recorder, recordings_of
 from runner.app.locking import VersionWatch, ensure_locked, update_lock
-from runner.app.looking import LOCAL_CACHE, RUNS
+from runner.app.looking import LOCAL_CACHE
 from runner.app.preparing import protected
 from runner.app.project import Project
 from runner.app.selecting import ensure_selected_can_run, prepare_selected
@@ -37,6 +38,7 @@ from runner.record.folders import new_run_folder
 from runner.record.journal import Journal
 from runner.record.lock_file import LOCK_NAME, LockedStep
 from runner.record.summary import Summariser, write_summary
+from runner.record.texts import keep_texts
 from runner.store.layers import LayeredAnswers
 from runner.store.local import LocalStore
 from runner.store.memory import MemoryStore
@@ -78,7 +80,7 @@ class Session:
         recordings = self.recordings if options.use_cache else None
         self.answers = LayeredAnswers(recordings, self.store, self._warn)
         self.received = LayeredAnswers(None, self.store, self._warn)
-        self.explainer = Explainer(root / RUNS, self.workflow, self.recordings, self.answers)
+        self.explainer = Explainer(root, self.workflow, lambda: (program,), self.recordings, self.answers)
         self.secrets: Secrets | None = None
         self.drive = Drive(
             state=RunState(program, data),
@@ -170,6 +172,7 @@ class Session:
         self.secrets = self.secrets or secrets_of(self.options)
         if self.unwritten is not None:
             raise self.unwritten
+        keep_texts(self.project.files.root / TEXTS, kept_texts([self.program]))
         transport = make_transport(self.secrets, self.options, self.project.files)
         await self.drive.ask(transport, SystemClock(), random.random)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import orjson
 
+from runner.app.explaining import RUNS
 from runner.app.keeping import RECORDINGS, recordings_of
-from runner.app.looking import LOCAL_CACHE, RUNS
+from runner.app.looking import LOCAL_CACHE
 from runner.app.told import no_exchange, read_told
 from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from runner.app.changed_texts import kept_texts
 from runner.app.drive import first_of
+from runner.app.explaining import TEXTS
 from runner.app.suite_money import check_suite_money
 from runner.app.transports import SystemClock, make_transport, not_ready, secrets_of
 from runner.core.budget import Allowance, allowance
@@ -21,6 +23,7 @@ from runner.execute.gate import Gate
 from runner.execute.limits import InFlight
 from runner.execute.perform import Performer, Ports, Shared
 from runner.execute.spending import Purse
+from runner.record.texts import keep_texts
 
 if TYPE_CHECKING:
     from runner.app.suite_session import SuiteSession, Walk
@@ -120,6 +123,7 @@ class Asking:
         session.answers.commit([])  # a store that cannot keep answers is found before one is paid
         self.purse = Purse(self._allowance)
         parts = _Parts(Gate(session.answers), InFlight(options.max_parallel), self.purse, Shared())
+        keep_texts(session.suite.project.files.root / TEXTS, kept_texts(session.suite.programs()))
         transport = make_transport(secrets_of(options), options, session.suite.project.files)
         room = asyncio.Semaphore(max(2, options.max_parallel))
         try:

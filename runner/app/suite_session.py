@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.app.drive import KEPT_FAILURES, Drive, DriveSettings
-from runner.app.explaining import Explainer
+from runner.app.explaining import RUNS, Explainer
 from runner.app.keeping import Recorder, recordings_of
-from runner.app.looking import LOCAL_CACHE, RUNS
+from runner.app.looking import LOCAL_CACHE
 from runner.app.suite_units import PreparedSuite, prepare_suite
 from runner.app.types import RunOptions
 from runner.core.errors import RunnerError, StorageError
@@ -107,7 +107,7 @@ class SuiteSession:
         kept = self.recordings if self.options.use_cache else None
         self.answers = LayeredAnswers(kept, self.store, self._warn)
         self.received = LayeredAnswers(None, self.store, self._warn)
-        self.explainer = Explainer(root / RUNS, suite.workflow, self.recordings, self.answers)
+        self.explainer = Explainer(root, suite.workflow, suite.programs, self.recordings, self.answers)
         steps = {name: step.route.name for cell in suite.steps.values() for name, step in cell.items()}
         self._emit(RunStarted(self.run, suite.place, suite.suite.file, steps, VERSION))
 

@@ -161,7 +161,9 @@ class _Linker:
         texts += [(text, place, role) for text, role in ((step.when, "when"), (step.save, "save")) if text is not None]
         first = len(self.texts)
         uses = tuple(use for text, where, role in texts for use in self._uses(text, where, role, _named_at(step, role)))
-        prompt_references = [one for text in self.texts[first:][:prompt_count] for one in text.readings.references]
+        prompt_texts = self.texts[first:][:prompt_count]
+        prompt_references = [one for text in prompt_texts for one in text.readings.references]
+        prompt_uses = [use for text in prompt_texts for use in text.uses]
         hard = frozenset(use.step for use in uses if not use.is_soft)
         soft = frozenset(use.step for use in uses) - hard
         linked = LinkedStep(
@@ -179,6 +181,8 @@ class _Linker:
             ordered=self._ordered(step, hard | soft),
             inputs=frozenset(_fields_read(prompt_references, frozenset({"inputs"}))),
             item_fields=frozenset(_fields_read(prompt_references, names)),
+            answers=frozenset(use.step for use in prompt_uses),
+            models=frozenset(use.step for use in prompt_uses if use.field == "model"),
         )
         crossing = {use.step for use in uses if use.is_barrier}
         crossing |= {name for name in linked.ordered if self.lane_of[name] not in ("", lane)}

@@ -47,8 +47,8 @@ class LinkedStep:
     """A step, compiled. `lane` is "" for a step that runs once.
 
     `hard` are the steps that it reads unguarded, `soft` those it can do without, `ordered` those named in `needs`
-    only. `barriers` (a subset of the three) are read for all their items. `inputs` and `item_fields` are what its
-    prompt reads; "" among them means the whole.
+    only. `barriers` (a subset of the three) are read for all their items. `inputs`, `item_fields` and `answers` (of
+    steps; `models` of those whose model it names) are what its prompt reads; "" among the first two means the whole.
     """
 
     step: Step
@@ -66,6 +66,8 @@ class LinkedStep:
     barriers: frozenset[str] = frozenset()
     inputs: frozenset[str] = frozenset()
     item_fields: frozenset[str] = frozenset()
+    answers: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -20,7 +20,10 @@ from runner.plan.program import StepProgram
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question that is ready. `must_ask` forbids a stored answer, for `reason`; `use` is the step's cache policy."""
+    """A question that is ready. `must_ask` forbids a stored answer, for `reason`; `use` is the step's cache policy.
+
+    `because` is why it may have to be asked, where nothing that differs from an earlier question says so.
+    """
 
     step: str
     item: str
@@ -32,6 +35,7 @@ class Ask:
     use: CacheUse = "auto"
     must_ask: bool = False
     reason: str = ""
+    because: str = ""
 
     @property
     def sample(self) -> int:
@@ -106,7 +110,7 @@ def weigh(step: StepProgram, values: Mapping[str, Json], ask: Ask, answered: Ans
         return Verdict(attempt=attempt, output=verdict.output)
     if isinstance(verdict, AskAgain):
         attempt = _attempt(step, ask, answered, response, violations=verdict.violations)
-        return Verdict(again=_repair(step, ask, verdict.call), attempt=attempt)
+        return Verdict(again=_repair(step, ask, verdict.call, answered), attempt=attempt)
     return _end(step, ask, answered, verdict.failure, response)
 
 
@@ -127,7 +131,10 @@ def _asks_again(failure: Failure) -> bool:
     return failure.kind in ANSWER_KINDS or failure.kind is FailureKind.BAD_ANSWER
 
 
-def _repair(step: StepProgram, ask: Ask, call: Call) -> Ask:
+def _repair(step: StepProgram, ask: Ask, call: Call, answered: Answered) -> Ask:
+    """The question that follows an answer which does not fit: asked for what that one was asked for, else for it."""
+    answer = answered.answer
+    stored = "failed-before" if answer is not None and answer.failure is not None else "now-invalid"
     request = step.encode(call)
     return replace(
         ask,
@@ -138,6 +145,7 @@ def _repair(step: StepProgram, ask: Ask, call: Call) -> Ask:
         ingredients={**ask.ingredients, "repair": ask.repair + 1},
         must_ask=ask.use != "auto",
         reason=ask.reason if ask.use != "auto" else "",
+        because=answered.reason if answered.is_todays else stored,
     )
 
 

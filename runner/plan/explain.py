@@ -1,15 +1,18 @@
 """A miss → its reasons, by comparing the ingredients of what was asked before with those of now.
 
-The words are a closed list: new, model, thinking, option:NAME, template:FILE:LINE, input:NAME, data:FIELD,
-upstream:STEP, system, schema, sample, salt, key-format; `execute/` adds forced, off, failed-before and now-invalid.
+The words are a closed list: new, model, model-version, thinking, option:NAME, template:FILE:LINE, input:NAME,
+data:FIELD, upstream:STEP, system, schema:POINTER, sample, salt, key-format; others add damaged, forced, off,
+failed-before and now-invalid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
+from runner.core.span import Span
 
 _MISSING = object()
 MAX_SHOWN = 40
@@ -17,11 +20,15 @@ MAX_SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One ingredient that differs: its reason word, and both values where they are small ("" for texts)."""
+    """One ingredient that differs: its reason word, and both values where they are small ("" for texts).
+
+    `span` is the first place that differs, where the texts themselves were compared.
+    """
 
     word: str
     old: str = ""
     new: str = ""
+    span: Span | None = None
 
     def __str__(self) -> str:
         if self.old == self.new:
@@ -29,19 +36,41 @@ class Change:
         return f"{self.word}: {self.old} → {self.new}"
 
 
-def changes(old: Mapping[str, Json], new: Mapping[str, Json]) -> tuple[Change, ...]:
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """The first place where two schemas differ, as a JSON pointer, with what stands there ("" for larger parts)."""
+
+    pointer: str
+    old: Json = None
+    new: Json = None
+    span: Span | None = None
+
+
+class Texts(Protocol):
+    """The texts behind digests, as far as they are kept."""
+
+    def first_change(self, place: str, old: str, new: str) -> Span | None:
+        """The first place that differs in the text which now stands at `place`; both are digests."""
+        ...
+
+    def schema_change(self, old: str, new: str) -> SchemaChange | None:
+        """The first difference of two schemas, by their digests."""
+        ...
+
+
+def changes(old: Mapping[str, Json], new: Mapping[str, Json], texts: Texts | None = None) -> tuple[Change, ...]:
     """All ingredients that differ, the author's own first."""
     found = [
-        *_scalar("model", old.get("model"), new.get("model")),
+        *_model(old, new),
         *_scalar("thinking", old.get("thinking"), new.get("thinking")),
         *_group("option", old.get("options"), new.get("options")),
-        *_templates(old.get("template"), new.get("template")),
+        *_templates(old, new, texts),
         *_group("input", old.get("inputs"), new.get("inputs")),
         *_group("data", old.get("data"), new.get("data")),
         *_group("upstream", old.get("upstream"), new.get("upstream"), is_named_only=True),
-        *_scalar("schema", _schema(old), _schema(new), is_text=True),
+        *_schema(old, new, texts),
         *_scalar("salt", old.get("salt"), new.get("salt")),
-        *_scalar("sample", old.get("sample"), new.get("sample")),
+        *_scalar("sample", old.get("sample", 0), new.get("sample", 0)),
         *_key_format(old.get("dialect"), new.get("dialect")),
     ]
     if not found:
@@ -49,25 +78,44 @@ def changes(old: Mapping[str, Json], new: Mapping[str, Json]) -> tuple[Change, .
     return tuple(found)
 
 
-def reason(old: Mapping[str, Json] | None, new: Mapping[str, Json]) -> str:
+def reason(old: Mapping[str, Json] | None, new: Mapping[str, Json], texts: Texts | None = None) -> str:
     """The reason in one line: `new` when nothing was asked at this place before."""
     if old is None:
         return "new"
-    found = changes(old, new)
+    found = changes(old, new, texts)
     return ", ".join(str(change) for change in found) if found else "new"
 
 
 def nearest_entry(
-    new: Mapping[str, Json], candidates: Iterable[Mapping[str, Json]]
+    new: Mapping[str, Json], candidates: Iterable[Mapping[str, Json]], texts: Texts | None = None
 ) -> tuple[Mapping[str, Json], tuple[Change, ...]] | None:
     """The candidate that differs in the fewest ingredients, and how."""
-    compared = [(candidate, changes(candidate, new)) for candidate in candidates]
+    compared = [(candidate, changes(candidate, new, texts)) for candidate in candidates]
     return min(compared, key=lambda pair: len(pair[1]), default=None)
 
 
-def _schema(ingredients: Mapping[str, Json]) -> Json:
+def _model(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[Change]:
+    """Who answers: another model, the same one of another service, or other bytes behind its name."""
+    found = _scalar("model", old.get("model"), new.get("model"))
+    if not found and "service" in old and "service" in new:
+        found = _scalar("model", f"{old['model']} of {old['service']}", f"{new['model']} of {new['service']}")
+    if not found and "model-version" in old:
+        found = _scalar("model-version", old["model-version"], new.get("model-version"))
+    return found
+
+
+def _schema(old: Mapping[str, Json], new: Mapping[str, Json], texts: Texts | None) -> list[Change]:
     """The schema and whether it is sent: `enforce` is no reason of its own."""
-    return [ingredients.get("schema"), ingredients.get("enforce")]
+    was, now = old.get("schema"), new.get("schema")
+    if was == now:
+        return _scalar("schema", old.get("enforce"), new.get("enforce"), is_text=True)
+    first = texts.schema_change(was, now) if texts and was and now else None
+    if first is None:
+        return [Change("schema")]
+    word = f"schema:{first.pointer}" if first.pointer else "schema"
+    is_small = not isinstance(first.old, dict | list) and not isinstance(first.new, dict | list)
+    shown = (_shown(first.old), _shown(first.new)) if is_small else ("", "")
+    return [Change(word, *shown, first.span)]
 
 
 def _key_format(old: Json, new: Json) -> list[Change]:
@@ -95,14 +143,44 @@ def _group(word: str, old: Json, new: Json, *, is_named_only: bool = False) -> l
     return found
 
 
-def _templates(old: Json, new: Json) -> list[Change]:
-    """Texts by what they say, not by where they stand: a moved template is no change."""
-    before, after = old or {}, new or {}
+def _templates(old: Mapping[str, Json], new: Mapping[str, Json], texts: Texts | None) -> list[Change]:
+    """Texts by what they say, not by where they stand: a moved template is no change, another order of messages is."""
+    before, after = old.get("template") or {}, new.get("template") or {}
     if sorted(before.values()) == sorted(after.values()):
+        return _order(old.get("messages"), new.get("messages"), after)
+    known, kept = set(before.values()), set(after.values())
+    gone = [text for place, text in sorted(before.items(), key=_in_order) if text not in kept]
+    changed = [place for place in after if after[place] not in known]
+    if not changed:
+        lost = [role for role, text in old.get("messages") or () if any(one.startswith(text) for one in gone)]
+        return [Change("system") if "system" in lost else Change(f"template:{min(after)}" if after else "template")]
+    found = []
+    for number, place in enumerate(changed):
+        same_place = before.get(place) if before.get(place) in gone else None
+        was = same_place or (gone[number] if len(gone) == len(changed) else "")
+        span = texts.first_change(place, was, after[place]) if texts and was else None
+        found.append(_text_change(place, after[place], new.get("messages"), span))
+    return found
+
+
+def _text_change(place: str, text: str, messages: Json, span: Span | None) -> Change:
+    if any(role == "system" and text.startswith(start) for role, start in messages or ()):
+        return Change("system", span=span)
+    return Change(f"template:{span.file}:{span.line}" if span else f"template:{place}", span=span)
+
+
+def _order(before: Json, after: Json, places: Mapping[str, str]) -> list[Change]:
+    """The same texts, spoken by others or in another order: the first one that is not as it was."""
+    if before is None or after is None or before == after:
         return []
-    known = set(before.values())
-    changed = [place for place, text in after.items() if text not in known] or sorted(after)[:1]
-    return [Change(f"template:{place}") for place in changed] or [Change("template")]
+    first = next((now for was, now in zip(before, after, strict=False) if was != now), after[-1])
+    place = next((place for place, text in places.items() if text.startswith(first[1])), "")
+    return [Change(f"template:{place}" if place else "template")]
+
+
+def _in_order(entry: tuple[str, str]) -> tuple[str, int]:
+    file, _, line = entry[0].rpartition(":")
+    return file, int(line) if line.isdigit() else 0
 
 
 def _shown(value: Json) -> str:

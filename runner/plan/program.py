@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 
 from runner.core.call import Call, Message
@@ -14,14 +14,17 @@ from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.core.response import Usage
 from runner.core.words import are_over
-from runner.core.workflow import CacheUse
+from runner.core.workflow import CacheUse, Template
+from runner.dialects.naming import identity_of
 from runner.link.linked import Linked, LinkedMessage, LinkedStep
 from runner.output.judge import CannotEvaluate, EnsureLine, Rules
 from runner.output.validate import Validator
 from runner.templates.expression import CompiledExpression
 from runner.templates.problems import RenderFailed
+from runner.templates.text import CompiledTemplate
 
 SMALL_VALUE_BYTES = 64
+SHORT_DIGEST = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,8 @@ class StepProgram:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The templates as the author wrote them; `ingredients` names them by digest."""
-        return tuple(text for _, text in _texts(self.linked))
+        """The templates as the author wrote them and the files that they bring in; `ingredients` names them by digest."""
+        return tuple(text for _, text in texts_of(self.linked))
 
     def call(self, values: Mapping[str, Json], sample: int) -> Call:
         """The question to ask. Raises RenderFailed."""
@@ -121,7 +124,10 @@ class StepProgram:
             found["inputs"] = inputs
         if self.linked.item_fields:
             found["data"] = {name: brief(_field(values["item"], name)) for name in sorted(self.linked.item_fields)}
-        upstream = {name: brief(_answer(values["steps"].get(name, {}))) for name in sorted(self.linked.needs)}
+        views, models = values["steps"], self.linked.models
+        upstream = {
+            name: brief(_answer(views.get(name, {}), has_model=name in models)) for name in sorted(self.linked.answers)
+        }
         if upstream:
             found["upstream"] = upstream
         if call.sample:
@@ -187,8 +193,16 @@ def _fixed(linked: LinkedStep, route: Route, dialect: Dialect, thinking: str | N
     found: dict[str, Json] = {
         "dialect": f"{dialect.name}/{dialect.key_version}",
         "model": f"{route.provider.name}/{route.model}",
-        "template": {place: digest(text) for place, text in _texts(linked)},
+        "template": {place: digest(text) for place, text in texts_of(linked)},
     }
+    if not route.provider.is_builtin:
+        found["service"] = identity_of(route.provider)
+    version = next((value for name, value in sorted(route.provider.settings.items()) if name.endswith("sha256")), "")
+    if version:
+        found["model-version"] = version[:SHORT_DIGEST]
+    messages = _roles(linked)
+    if [role for role, _ in messages] != ["user"]:
+        found["messages"] = messages
     if thinking is not None:
         found["thinking"] = thinking
     options = {name: value for name, value in sampling.items() if value is not None}
@@ -203,12 +217,42 @@ def _fixed(linked: LinkedStep, route: Route, dialect: Dialect, thinking: str | N
     return found
 
 
-def _texts(linked: LinkedStep) -> list[tuple[str, str]]:
-    step = linked.step
-    templates = [step.system] if step.system else []
-    for entry in step.messages:
-        templates += [entry.text] if hasattr(entry, "text") else [inner.text for inner in entry.messages]
-    return [(f"{text.origin.file}:{text.origin.line}", text.text) for text in templates]
+def texts_of(linked: LinkedStep) -> list[tuple[str, str]]:
+    """The texts of the system and the messages, then those of the files that they bring in, each with its place."""
+    templates = [template for _, template in _templates(linked)]
+    own = [(place_of(template.template), template.template.text) for template in templates]
+    files = {name: text for template in templates for name, text in template.files.items()}
+    return own + [(f"{name}:1", text) for name, text in files.items()]
+
+
+def templates_of(linked: LinkedStep) -> list[Template]:
+    """The system text and the messages, as they are written."""
+    return [template.template for _, template in _templates(linked)]
+
+
+def place_of(template: Template) -> str:
+    return f"{template.origin.file}:{template.origin.line}"
+
+
+def _templates(linked: LinkedStep) -> Iterator[tuple[str, CompiledTemplate]]:
+    """Each with its role."""
+    if linked.system is not None:
+        yield "system", linked.system
+    yield from _inner_templates(linked.messages)
+
+
+def _inner_templates(messages: Iterable[LinkedMessage]) -> Iterator[tuple[str, CompiledTemplate]]:
+    for message in messages:
+        if message.text is not None:
+            yield message.role, message.text
+        yield from _inner_templates(message.inner)
+
+
+def _roles(linked: LinkedStep) -> list[list[str]]:
+    """The order of the messages, who speaks them, and for what they are repeated; texts by the start of their digest."""
+    lists = [["for_each", digest(one.items.canonical)[:SHORT_DIGEST]] for one in linked.messages if one.items]
+    spoken = [[role, digest(template.template.text)[:SHORT_DIGEST]] for role, template in _templates(linked)]
+    return spoken + lists
 
 
 def _render(entry: LinkedMessage, values: Mapping[str, Json]) -> list[Message]:
@@ -264,9 +308,9 @@ def _field(value: Json, name: str) -> Json:
     return value.get(name)
 
 
-def _answer(view: Mapping[str, Json]) -> Json:
-    """A view of a step without the part that is no answer."""
-    return {name: value for name, value in view.items() if name != "model"}
+def _answer(view: Mapping[str, Json], *, has_model: bool) -> Json:
+    """A view of a step; without the part that is no answer, if it is not read."""
+    return {name: value for name, value in view.items() if has_model or name != "model"}
 
 
 def brief(value: Json) -> Json:

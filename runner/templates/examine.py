@@ -187,15 +187,20 @@ def file_named(node: FileNode) -> str | None:
     return written.value if isinstance(written, nodes.Const) and isinstance(written.value, str) else None
 
 
-def examine_all(env: Environment, tree: Tree, text: str, name: str, origin: Origin) -> None:
-    """Examine a template and every file it brings in. Raises TemplateProblem with all that was found."""
-    sources = sources_of(text, origin)
+def examine_all(env: Environment, tree: Tree, text: str, name: str, origin: Origin) -> dict[str, str]:
+    """Examine a template and every file it brings in; gives the texts of these files.
+
+    Raises TemplateProblem with all that was found.
+    """
+    own = sources_of(text, origin)
+    sources = dict(own)
     try:
         found = list(_examine_files(env, tree, name, origin, sources))
     except RecursionError:
         found = [Problem("template-syntax", "the template is nested too deeply", origin.span())]
     if found:
         raise TemplateProblem(found, sources)
+    return {file: inner for file, inner in sources.items() if file not in own}
 
 
 def _examine_files(

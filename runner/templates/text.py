@@ -26,11 +26,11 @@ def compile_template(env: Environment, template: Template) -> CompiledTemplate:
     """Parse, examine (with all files it brings in) and compile. Raises TemplateProblem with every problem found."""
     name = name_of(template)
     tree = parse(env, template.text, name, template.origin)
-    examine_all(env, tree, template.text, name, template.origin)
+    files = examine_all(env, tree, template.text, name, template.origin)
     blind = list(examine_imports(env, tree, name))
     if blind:
         raise TemplateProblem(blind, env.texts)
-    compiled = CompiledTemplate(env, template, tree.root)
+    compiled = CompiledTemplate(env, template, tree.root, files)
     if not tree.is_plain:
         compiled.assemble()
     return compiled
@@ -68,13 +68,15 @@ def _is_blind(node: FileNode) -> bool:
 class CompiledTemplate:
     """A template that is ready to render, any number of times and in any thread.
 
-    It is turned into code when it is first rendered: to check a workflow, nothing is.
+    It is turned into code when it is first rendered: to check a workflow, nothing is. `files` has the texts of the
+    files that it brings in, and of those that they do.
     """
 
-    __slots__ = ("_env", "_globals", "_program", "_root", "_source", "template")
+    __slots__ = ("_env", "_globals", "_program", "_root", "_source", "files", "template")
 
-    def __init__(self, env: Environment, template: Template, root: nodes.Node) -> None:
+    def __init__(self, env: Environment, template: Template, root: nodes.Node, files: Mapping[str, str]) -> None:
         self.template = template
+        self.files = files
         self._source = Source(template.text, template.origin)
         self._env = env
         self._root = root

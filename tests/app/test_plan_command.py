@@ -115,8 +115,8 @@ def test_why_puts_the_ingredients_side_by_side(flow: Path, capsys: Any) -> None:
     said = out[out.index("tag[y]") :].splitlines()
     assert said[:3] == [
         "tag[y]  template:flow.yaml:18",
-        "  same      dialect  model  options  schema  data",
-        "  changed   template:flow.yaml:18   flow.yaml:18:14",
+        "  same      dialect  model  model-version  options  schema  data",
+        "  changed   template:flow.yaml:18   flow.yaml:18:18",
     ]
     assert said[3].startswith("  nearest   answer of run r1, less than a minute old, key ")
 

@@ -42,11 +42,17 @@ CHANGES = [
     ("first", "temperature: 0.5", "temperature: 0.7", "option:temperature: 0.5 → 0.7", "flow.yaml:10:18"),
     ("first", "default: tea", "default: coffee", "input:topic: tea → coffee", "flow.yaml:4:3"),
     ("first", '"first about', '"now about', "template:flow.yaml:12", "flow.yaml:12:14"),
-    ("first", "Be brief.", "Be long.", "template:flow.yaml:11", "flow.yaml:11:14"),
+    ("first", "Be brief.", "Be long.", "system", "flow.yaml:11:17"),
     ("first", "box/small", "box/large", "model: box/small → box/large", "flow.yaml:7:19"),
     ("second", "salt: a", "salt: b", "salt: a → b", "flow.yaml:15:19"),
     ("second", "second about", "two about", "template:flow.yaml:17", "flow.yaml:17:29"),
-    ("tag[r1]", "size: integer", "size: number", "schema", "flow.yaml:22:13"),
+    (
+        "tag[r1]",
+        "size: integer",
+        "size: number",
+        "schema:/properties/size/type: integer → number",
+        "flow.yaml:22:35",
+    ),
 ]
 
 

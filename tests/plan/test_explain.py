@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from runner.core.canonical import Json
-from runner.plan.explain import Change, changes, nearest_entry, reason
+from runner.core.span import Span
+from runner.plan.explain import Change, SchemaChange, changes, nearest_entry, reason
 
 BASE: dict[str, Json] = {
     "dialect": "gemini/1",
@@ -40,7 +41,7 @@ BASE: dict[str, Json] = {
         ({"schema": None}, "schema"),
         ({"enforce": "local"}, "schema"),
         ({"salt": "again"}, "salt: (none) → again"),
-        ({"sample": 1}, "sample: (none) → 1"),
+        ({"sample": 1}, "sample: 0 → 1"),
         ({"dialect": "gemini/2"}, "key-format: gemini/1 → gemini/2"),
         ({"system": "zzz"}, "system"),
     ],
@@ -91,3 +92,72 @@ def test_the_nearest_entry_differs_in_the_fewest_ingredients() -> None:
 
 def test_among_no_entries_none_is_nearest() -> None:
     assert nearest_entry(BASE, []) is None
+
+
+MESSAGES: dict[str, Json] = {**BASE, "messages": [["system", "aaa"], ["user", "bbb"]]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"template": {"flow.yaml:3": "ccc", "ask.md:1": "bbb"}, "messages": [["system", "ccc"]]}, "system"),
+        ({"template": {"ask.md:1": "bbb"}, "messages": [["user", "bbb"]]}, "system"),
+        ({"template": {"flow.yaml:3": "aaa"}, "messages": [["system", "aaa"]]}, "template:flow.yaml:3"),
+        ({"messages": [["system", "aaa"], ["assistant", "bbb"]]}, "template:ask.md:1"),
+        ({"messages": [["system", "aaa"], ["user", "bbb"], ["for_each", "eee"]]}, "template"),
+        ({"messages": [["user", "bbb"], ["system", "aaa"]]}, "template:ask.md:1"),
+        ({"messages": [["system", "aaa"]]}, "template:flow.yaml:3"),
+    ],
+)
+def test_who_says_a_text_and_in_which_order_is_told_at_the_text(changed: dict[str, Json], told: str) -> None:
+    assert reason(MESSAGES, {**MESSAGES, **changed}) == told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            {"service": "http://a"},
+            {"service": "http://b"},
+            "model: gemini/flash of http://a → gemini/flash of http://b",
+        ),
+        ({}, {"service": "http://b"}, "new"),
+        ({"model-version": "1"}, {"model-version": "2"}, "model-version: 1 → 2"),
+        ({"model-version": "1"}, {"model-version": "2", "model": "m"}, "model: gemini/flash → m"),
+        ({}, {"model-version": "2"}, "new"),
+    ],
+)
+def test_what_answers_under_the_same_name_is_told_where_it_was_known(
+    old: dict[str, Json], new: dict[str, Json], told: str
+) -> None:
+    assert reason({**BASE, **old}, {**BASE, **new}) == told
+
+
+def test_several_texts_that_moved_and_changed_are_compared_in_their_order() -> None:
+    compared: list[tuple[str, str, str]] = []
+
+    class Texts:
+        def first_change(self, place: str, old: str, new: str) -> Span | None:
+            compared.append((place, old, new))
+            return Span("flow.yaml", 30, 7) if old == "b" else None
+
+        def schema_change(self, old: str, new: str) -> SchemaChange | None:
+            return SchemaChange("/type", "integer", {"a": 1})
+
+    old = {"template": {"flow.yaml:10": "b", "flow.yaml:9": "a"}, "schema": "s"}
+    new = {"template": {"flow.yaml:19": "c", "flow.yaml:20": "d"}, "schema": "t"}
+    told = changes(old, new, Texts())
+    assert compared == [("flow.yaml:19", "a", "c"), ("flow.yaml:20", "b", "d")]
+    assert [str(change) for change in told] == ["template:flow.yaml:19", "template:flow.yaml:30", "schema:/type"]
+    assert told[1].span == Span("flow.yaml", 30, 7)
+
+
+def test_the_whole_of_a_schema_has_no_pointer() -> None:
+    class Texts:
+        def first_change(self, place: str, old: str, new: str) -> Span | None:
+            return None
+
+        def schema_change(self, old: str, new: str) -> SchemaChange | None:
+            return SchemaChange("", None, None)
+
+    assert reason({"schema": "s"}, {"schema": "t"}, Texts()) == "schema"
