@@ -1,0 +1,107 @@
+"""Suites under plain pytest, in processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_plain_pytest_asks_nothing_and_names_the_command(run_pytest: Any, project: Any) -> None:
+    said = run_pytest("-q", "-k", "crash")
+    assert (said.code, project.asked) == (1, [])
+    assert (
+        "its answer is not stored; nothing was ever stored for step 'classify'\n"
+        "  step    flow.yaml:8:3\n"
+        "  ask     runner test 'flow.suite.yaml::crash'\n"
+    ) in said.out
+
+
+def test_live_asks_and_the_next_run_replays(run_pytest: Any, project: Any) -> None:
+    said = run_pytest("-q", "--live")
+    assert (said.code, len(project.asked)) == (0, 5), said.out
+    said = run_pytest("-q")
+    assert (said.code, project.asked) == (0, [])
+
+
+def test_both_ways_give_the_same_verdicts(run_pytest: Any, project: Any) -> None:
+    project.edit("flow.suite.yaml", "{queue: bug}", "{queue: how-to}")
+    by_runner = project.test()
+    by_pytest = run_pytest("-q")
+    told = [line for line in by_runner.out.splitlines() if line.startswith(" ") and "runner show" not in line]
+    assert told
+    assert all(line in by_pytest.out for line in told)
+    assert "1 failed, 2 passed" in by_pytest.out
+
+
+def test_junit_tells_what_the_answers_took(run_pytest: Any, project: Any) -> None:
+    run_pytest("-q", "--live", "--junitxml=out.xml")
+    cases = ET.parse(project.root / "out.xml").getroot().findall(".//testcase")
+    assert [case.get("name") for case in cases] == ["charge", "crash", "spam"]
+    properties = {one.get("name"): one.get("value") for one in cases[0].findall(".//property")}
+    assert properties == {"cost_usd": "0.000000", "tokens": "30", "calls": "2", "cached": "0", "model": "small"}
+
+
+def test_tags_are_marks(run_pytest: Any, project: Any) -> None:
+    said = run_pytest("-q", "--live", "--strict-markers", "-m", "smoke")
+    assert "1 passed, 2 deselected" in said.out
+
+
+def test_a_mistake_in_a_suite_is_a_collection_error_in_our_words(run_pytest: Any, project: Any) -> None:
+    project.edit("flow.suite.yaml", "{queue: bug}", "{queue: bgu}")
+    said = run_pytest("-q")
+    assert said.code == 2
+    assert (
+        "flow.suite.yaml:12:31: impossible-expectation: 'queue' in the output of 'classify' is never \"bgu\""
+        in said.out
+    )
+    assert "Traceback" not in said.out
+
+
+def test_two_workers_that_ask_pay_each_answer_once(project: Any) -> None:
+    """Workers of xdist are processes with `workerinput`; two sessions of that kind run side by side."""
+    project.write("conftest.py", "def pytest_configure(config):\n    config.workerinput = {}\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "runner.pytest_plugin", "--live"]
+    environ = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    workers = [
+        subprocess.Popen(command, cwd=project.root, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    said = [worker.communicate(timeout=100)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    assert len(project.asked) == 5
+
+
+def test_the_plugin_is_inert_until_a_suite_is_collected(tmp_path: Path) -> None:
+    tmp_path.joinpath("test_nothing.py").write_text(
+        "import sys\n"
+        "def test_nothing():\n"
+        "    assert sorted(name for name in sys.modules if name.partition('.')[0] == 'runner') == "
+        "['runner', 'runner.pytest_plugin']\n"
+        "    assert not {'jinja2', 'jsonschema', 'httpx', 'rich', 'yaml', 'diskcache'} & set(sys.modules)\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "runner.pytest_plugin"]
+    environ = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_examples_pass_from_their_recordings_and_ask_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    for name in ("workflows", "schemas", "prompts", "data", "cache/recordings"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    command = [sys.executable, "-m", "runner", "test", "--offline"]
+    environ = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "3 passed, 2 known to fail · 0 calls, 11 cached, $0.00" in done.stderr
