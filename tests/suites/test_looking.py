@@ -35,7 +35,7 @@ def test_a_json_path_has_keys_indexes_and_quoted_keys() -> None:
 
 
 def test_a_path_leads_to_a_value_or_nowhere() -> None:
-    value = {"a": [{"b c": None}]}
+    value: Any = {"a": [{"b c": None}]}
     assert value_at(value, ("a", 0, "b c")) == (None,)
     assert value_at(value, ("a", 1)) is None
     assert value_at(value, ("a", "b")) is None
@@ -43,7 +43,8 @@ def test_a_path_leads_to_a_value_or_nowhere() -> None:
 
 
 def test_texts_lists_and_mappings_have_a_length() -> None:
-    assert [length_of(value) for value in ("abc", [1], {}, 5, None)] == [3, 1, 0, None, None]
+    values: list[Any] = ["abc", [1], {}, 5, None]
+    assert list(map(length_of, values)) == [3, 1, 0, None, None]
 
 
 def test_what_is_no_text_is_compared_as_json() -> None:
