@@ -38,8 +38,8 @@ class Money:
     @property
     def paid_steps(self) -> list[str]:
         """The steps that are not known to be free."""
-        prices = {name: self.program.steps[name].route.facts.price for name in sorted(self.steps)}
-        return [name for name, price in prices.items() if price is None or not price.is_free]
+        steps = {name: self.program.steps[name] for name in sorted(self.steps)}
+        return [name for name, step in steps.items() if not all(part.is_free for part in step.all_parts)]
 
 
 def check_money(

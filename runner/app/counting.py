@@ -22,7 +22,7 @@ _TABLES = {"o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf
 def counters_of(program: Program, environ: Mapping[str, str] | None = None) -> dict[str, Counter]:
     """The steps whose questions can be counted; no network, and nothing is loaded for the others."""
     found: dict[str, Counter] = {}
-    for name, step in program.steps.items():
+    for name, step in program.asked.items():
         counter = _counter(step.route.facts.tokenizer, _table_of(step.route.facts.tokenizer, environ or os.environ))
         if counter is not None:
             found[name] = counter

@@ -89,19 +89,19 @@ class Explainer:
 
     def _entry(self, ask: Ask) -> PlaceEntry | None:
         """The entry of the place, or of the first sample there where this one is new."""
-        entry = self._places.get(_place(ask))
+        entry = self._places.get(ask.place)
         if entry is None and ask.sample and not ask.repair:
-            return self._places.get((ask.step, ask.item, 0, 0))
+            return self._places.get((*ask.place[:2], 0, 0))
         return entry
 
     def difference(self, ask: Ask, reason: str, now: float) -> Difference:
         """The call beside the entry of its own place or, when there is none, the nearest of its step."""
-        place, entry = _place(ask), self._entry(ask)
+        place, entry = ask.place, self._entry(ask)
         if entry is None:
             near = self._nearest_of_step(ask)
             if near is None:
                 return Difference(ask.step, ask.item, reason, ask.key, (), ())
-            place, entry = near[0], self._near(ask.step)[near[0]]
+            place, entry = near[0], self._near(ask.place[0])[near[0]]
         found = changes(entry.ingredients, ask.ingredients, self._texts)
         changed = {GROUPS.get(change.word.partition(":")[0], change.word) for change in found}
         same = tuple(
@@ -110,7 +110,7 @@ class Explainer:
             if entry.ingredients.get(name) == value and name not in changed and name not in UNTOLD
         )
         stored = self._answers.lookup([entry.key]).get(entry.key)
-        step = self._workflow.steps[ask.step]
+        step = self._workflow.asked[ask.place[0]]
         spans = (change.span or place_of_change(change.word, step, self._workflow) for change in found)
         return Difference(
             ask.step,
@@ -122,7 +122,7 @@ class Explainer:
             nearest_key=entry.key,
             nearest_run=entry.run,
             places=tuple(str(span) if span else "" for span in spans),
-            nearest_place="" if place == _place(ask) else _spelled(place),
+            nearest_place="" if place == ask.place else _spelled(place),
             age_s=max(0.0, now - stored.received_at) if stored is not None and stored.received_at else None,
             is_stored=stored is not None,
         )
@@ -135,7 +135,7 @@ class Explainer:
         return self._by_step[step]
 
     def _nearest_of_step(self, ask: Ask) -> tuple[Place, tuple[Change, ...]] | None:
-        others = self._near(ask.step)
+        others = self._near(ask.place[0])
         best = nearest_entry(ask.ingredients, (entry.ingredients for entry in others.values()), self._texts)
         if best is None:
             return None
@@ -143,7 +143,7 @@ class Explainer:
 
     def nearest(self, ask: Ask) -> str:
         """The nearest answer that was asked for before, and how it differs."""
-        entry = self._places.get(_place(ask))
+        entry = self._places.get(ask.place)
         if entry is not None and entry.key == ask.key:
             return "it was asked before, but its answer is not in this cache or in cache/recordings"
         if entry is not None:
@@ -168,7 +168,3 @@ def _in_words(change: str) -> str:
 
 def _spelled(place: Place) -> str:
     return f"{place[0]}[{place[1]}]" if place[1] else place[0]
-
-
-def _place(ask: Ask) -> Place:
-    return (ask.step, ask.item, ask.sample, ask.repair)

@@ -24,7 +24,7 @@ LOOKED_UP = 500
 
 def depends_on(prepared: Prepared) -> dict[str, Json]:
     """What a plan is made from, by step: settings, texts, inputs and rows; and one digest over it all."""
-    steps = {name: _ingredients(prepared, step) for name, step in prepared.program.steps.items()}
+    steps = {name: _ingredients(prepared, step) for name, step in prepared.program.asked.items()}
     return {"digest": digest_of(steps), "steps": steps}
 
 
@@ -104,7 +104,7 @@ class _Comparison:
         if ask.key in self._keys:
             return
         where = f"{ask.step}[{ask.item}]" if ask.item else ask.step
-        before = self.saved.calls.get((ask.step, ask.item, ask.sample, ask.repair))
+        before = self.saved.calls.get(ask.place)
         if before is not None:
             self._seen.add(before.key)
             found = ", ".join(str(change) for change in changes(before.ingredients, ask.ingredients))

@@ -45,7 +45,7 @@ class Recorder:
         if attempt.source is Source.FRESH and attempt.reason in ASKED_ANEW:
             self._anew[attempt.key] = None
         if self._is_recording:
-            place = (event.step, event.item, attempt.sample, attempt.repair)
+            place = (attempt.part or event.step, event.item, attempt.sample, attempt.repair)
             self._lines.append(PlaceLine(self._workflow, *place, attempt.key, event.ingredients))
 
     def write(

@@ -23,7 +23,7 @@ WAIT_S = 10.0
 
 def made_of(program: Program) -> dict[str, LockedStep]:
     """What each step is made of now."""
-    return {name: _made_of(step) for name, step in program.steps.items()}
+    return {name: _made_of(step) for name, step in program.asked.items()}
 
 
 def _made_of(step: StepProgram) -> LockedStep:
@@ -72,14 +72,14 @@ def _stale(prepared: Prepared, locked: Mapping[str, LockedStep], fix: str) -> It
     workflow = prepared.project.workflow
     assert workflow is not None
     now = made_of(prepared.program)
-    for name, step in workflow.steps.items():
+    for name, step in workflow.asked.items():
         if name not in locked:
             yield Problem("stale-lock", f"step '{name}' is not in {LOCK_NAME}", step.span, fix=fix)
             continue
         for change in changes_of(locked[name], now[name]):
             message = f"step '{name}' is not what {LOCK_NAME} says: {change}"
             yield Problem("stale-lock", message, _place(step.spans, step.span, change.name), fix=fix)
-    for name in locked.keys() - workflow.steps.keys():
+    for name in locked.keys() - workflow.asked.keys():
         yield Problem("stale-lock", f"{LOCK_NAME} has step '{name}', which the workflow does not have", fix=fix)
 
 

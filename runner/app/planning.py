@@ -56,7 +56,7 @@ def plan_workflow(path: Path, options: RunOptions, why: str | None = None, on_ca
         now = time()
         quiet = _nothing_to_explain(plan, why) if why and not chosen else ""
         differences = tuple(look.explainer.difference(call.ask, call.reason, now) for call in chosen)
-    prices = {step.route.facts.price for step in prepared.program.steps.values()}
+    prices = {step.route.facts.price for step in prepared.program.asked.values()}
     dates = tuple(sorted({price.date for price in prices if price is not None and price.date}))
     shape = shape_of(prepared.program.linked, prepared.project.routes)
     return PlanReport(
@@ -75,7 +75,7 @@ def plan_workflow(path: Path, options: RunOptions, why: str | None = None, on_ca
 def _telling(on_call: OnCall) -> Callable[[PlannedCall], None]:
     def tell(call: PlannedCall) -> None:
         ask = call.ask
-        on_call((ask.step, ask.item, ask.sample, ask.repair), ask.key, ask.ingredients)
+        on_call(ask.place, ask.key, ask.ingredients)
 
     return tell
 

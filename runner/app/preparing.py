@@ -23,8 +23,9 @@ from runner.core.frozen import dataclass
 from runner.core.model import Route
 from runner.core.problem import Problem, listed, nearest
 from runner.core.response import Usage
+from runner.core.workflow import Step
 from runner.plan.items import Item
-from runner.plan.program import Policy, Program, compile_step
+from runner.plan.program import Asked, Policy, Program, compile_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +120,16 @@ def _program(
     policy = Policy(
         is_final=options.is_offline or options.is_locked, refresh=options.refresh, use_cache=options.use_cache
     )
-    steps = {}
-    for name, linked in project.linked.steps.items():
-        route = project.routes[name]
-        thinking = thinking_for(route, linked.step.thinking, linked.step.at("thinking"))
-        assert not isinstance(thinking, Problem)
-        steps[name] = compile_step(
-            linked, route, dialect_of(route), thinking=thinking, policy=policy, cost=cost_of(route)
-        )
+    asked = {name: asked_of(project.routes[name], step) for name, step in project.workflow.asked.items()}
+    steps = {name: compile_whole(linked, asked, policy) for name, linked in project.linked.steps.items()}
     return Program(project.linked, steps, inputs), data
+
+
+def asked_of(route: Route, step: Step) -> Asked:
+    """How a checked step asks its model."""
+    thinking = thinking_for(route, step.thinking, step.at("thinking"))
+    assert not isinstance(thinking, Problem)
+    return Asked(route, dialect_of(route), thinking, cost_of(route))
 
 
 class _StandardInput:

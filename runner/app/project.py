@@ -155,7 +155,7 @@ def routes_of(
     routes: dict[str, Route] = {}
     problems: list[Problem] = []
     completed: dict[str, Route | Problem] = {}
-    for step in workflow.steps.values():
+    for asked, step in workflow.asked.items():
         if not step.model:
             continue
         found = resolve(
@@ -181,7 +181,7 @@ def routes_of(
         if isinstance(found, Problem):
             problems += () if _is_told_of_provider(found, name, settings) else (found,)
         else:
-            routes[step.name] = found
+            routes[asked] = found
             problems += warnings_for(found, catalogue(), today(), named_at)
     return routes, problems
 

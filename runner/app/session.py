@@ -126,7 +126,8 @@ class Session:
         for stage in self.program.linked.stages:
             asked |= {name for name in stage.steps if self._needs_of(name) & asked}
         asked = {name for name in asked if self.program.steps[name].may_ask}
-        routes = {self.program.steps[name].route.name: self.program.steps[name].route for name in sorted(asked)}
+        parts = [part for name in sorted(asked) for part in self.program.steps[name].all_parts]
+        routes = {part.route.name: part.route for part in parts}
         problems = [problem for route in routes.values() if (problem := self._not_ready(route)) is not None]
         if problems:
             raise UsageError(problems)

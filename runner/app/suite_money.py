@@ -48,8 +48,7 @@ def check_suite_money(session: SuiteSession, programs: Sequence[Program], bounds
 
 
 def _is_free(programs: Sequence[Program]) -> bool:
-    prices = (step.route.facts.price for program in programs for step in program.steps.values())
-    return all(price is not None and price.is_free for price in prices)
+    return all(step.is_free for program in programs for step in program.asked.values())
 
 
 def _sum(amounts: Iterable[float | None]) -> float | None:

@@ -11,12 +11,11 @@ from typing import BinaryIO
 
 from runner.app.data import open_rows, scan
 from runner.app.inputs import resolve_inputs, typed
-from runner.app.preparing import cost_of
-from runner.app.project import Project, dialect_of
+from runner.app.preparing import asked_of
+from runner.app.project import Project
 from runner.app.routes import complete_route
 from runner.app.suites import OpenedSuite, Variant, open_suite
 from runner.app.types import RunOptions
-from runner.catalog.thinking import thinking_for
 from runner.config.load import ProjectFiles, load_values
 from runner.core.canonical import Json
 from runner.core.errors import FileError, NothingSelected, RunnerError, UsageError
@@ -25,7 +24,7 @@ from runner.core.problem import Problem
 from runner.core.suite import CaseSource, FromFile, Suite, Value
 from runner.core.workflow import DataSource, Workflow
 from runner.plan.items import Item, Row, identify
-from runner.plan.program import Policy, Program, StepProgram, compile_step
+from runner.plan.program import Policy, Program, StepProgram, compile_whole
 from runner.suites.cases import Unit, cases_of, units_of
 from runner.suites.cells import inputs_of
 from runner.suites.values import Seen, Texts
@@ -166,15 +165,8 @@ def _document(files: ProjectFiles, path: str) -> Json:
 def _steps(variant: Variant, options: RunOptions) -> dict[str, StepProgram]:
     """A suite settles failures: what came out before is what is judged, until `--refresh` asks anew."""
     policy = Policy(is_final=True, refresh=options.refresh, use_cache=options.use_cache)
-    steps = {}
-    for name, linked in variant.linked.steps.items():
-        route = variant.routes[name]
-        thinking = thinking_for(route, linked.step.thinking, linked.step.at("thinking"))
-        assert not isinstance(thinking, Problem)
-        steps[name] = compile_step(
-            linked, route, dialect_of(route), thinking=thinking, policy=policy, cost=cost_of(route)
-        )
-    return steps
+    asked = {name: asked_of(variant.routes[name], one.step) for name, one in variant.linked.asked.items()}
+    return {name: compile_whole(linked, asked, policy) for name, linked in variant.linked.steps.items()}
 
 
 # --- rows

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
+from runner.catalog.thinking import thinking_for
 from runner.checks.context import CheckContext
+from runner.core.model import Route
 from runner.core.problem import Problem
 from runner.core.workflow import Step
 
@@ -18,6 +21,28 @@ def check_effects(context: CheckContext) -> Iterator[Problem]:
             if key in step.own:
                 message = f"{key} of step '{step.name}' {reason}"
                 yield Problem("no-effect", message, step.at(key), fix=fix, severity="warning")
+        yield from _repeated_questions(step, context)
+
+
+def _repeated_questions(step: Step, context: CheckContext) -> Iterator[Problem]:
+    """A model that is asked just as the one before it: the stored answer would come again."""
+    for (one, before), (other, after) in pairwise({step.name: step, **step.rungs}.items()):
+        routes = context.routes.get(one), context.routes.get(other)
+        if routes[0] is None or routes[1] is None or routes[0].name != routes[1].name:
+            continue
+        if _settings(before, routes[0]) == _settings(after, routes[1]):
+            yield Problem(
+                "no-effect",
+                f"escalate of step '{step.name}' asks {routes[1].name} what it was asked just before",
+                after.at("model"),
+                fix="name another model, or give it another thinking level",
+                severity="warning",
+            )
+
+
+def _settings(step: Step, route: Route) -> tuple[object, ...]:
+    level = thinking_for(route, step.thinking, None)
+    return (level, step.temperature, step.top_p, step.max_output_tokens, step.seed, dict(step.options))
 
 
 def _idle(step: Step) -> Iterator[tuple[str, str, str]]:
@@ -38,6 +63,8 @@ def _idle(step: Step) -> Iterator[tuple[str, str, str]]:
         )
     if step.max_parallel is not None and step.for_each is None and step.samples is None:
         yield "max_parallel", "has no effect: the step makes one call", "leave it out, or add for_each"
+    if step.escalate is not None and step.escalate.when is None and not step.escalate.on:
+        yield "escalate", "has no effect: no answer and no failure leads to the next model", "add when, or kinds to on"
     if step.repair and step.schema is None and not step.ensure:
         yield "repair", "has no effect: every text is a good answer here", "add ensure or fields, or leave it out"
     if step.schema is None:

@@ -32,8 +32,9 @@ class Enforcement:
 
 def enforcements(context: CheckContext, file: str) -> Iterator[Enforcement]:
     """What becomes of the schemas of a workflow at the providers of its steps."""
+    asked = context.linked.asked
     for name, route in context.routes.items():
-        step = context.linked.steps[name]
+        step = asked[name]
         if step.schema is not None:
             yield _enforcement(file, step, step.schema, route, context.dialect_of(route))
 

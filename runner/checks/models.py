@@ -16,8 +16,9 @@ SAMPLING = ("temperature", "top_p", "seed", "stop", "max_output_tokens")
 
 def check_models(context: CheckContext) -> Iterator[Problem]:
     """Thinking levels, settings that the model refuses, options that the provider does not know."""
+    asked = context.linked.workflow.asked
     for name, route in context.routes.items():
-        step = context.linked.workflow.steps[name]
+        step = asked[name]
         level = thinking_for(route, step.thinking, step.at("thinking"))
         if isinstance(level, Problem):
             yield level
@@ -27,8 +28,9 @@ def check_models(context: CheckContext) -> Iterator[Problem]:
 
 def model_notes(context: CheckContext) -> Iterator[Problem]:
     """What will change without a word: names that move on to other models, and models with an end in sight."""
+    asked = context.linked.workflow.asked
     for name, route in context.routes.items():
-        span = context.linked.workflow.steps[name].at("model")
+        span = asked[name].at("model")
         if route.model.endswith("-latest"):
             yield Problem(
                 "moving-name",

@@ -8,7 +8,6 @@ from runner.checks.context import CheckContext
 from runner.checks.patterns import slow_patterns
 from runner.checks.suspicious import Finding, suspicious_parts
 from runner.core.canonical import Json, escape_pointer
-from runner.core.model import Route
 from runner.core.problem import Problem, nearest
 from runner.core.workflow import SchemaSource
 from runner.link.parts import LinkedStep
@@ -47,10 +46,9 @@ def check_schemas(context: CheckContext) -> Iterator[Problem]:
     for name, linked in context.linked.steps.items():
         if linked.schema is None:
             continue
-        route = context.routes.get(name)
-        if route is not None:
+        if name in context.routes:
             yield from _misspelt_keywords(linked.schema.source)
-        refused = list(_refused(name, route, linked, context)) if route and not linked.step.is_enforced_locally else []
+        refused = list(_refused(linked, context)) if not linked.step.is_enforced_locally else []
         findings = [] if linked.schema.source.is_fields else list(look_into(linked.schema.bundled))
         places = {pointer for pointer, _ in refused}
         kept = [one for one in findings if one.severity == "error" or _keyword_of(one.pointer) not in places]
@@ -65,19 +63,21 @@ def _keyword_of(pointer: str) -> str:
     return start if index.isdigit() and start.endswith("/required") else pointer
 
 
-def _refused(name: str, route: Route, linked: LinkedStep, context: CheckContext) -> Iterator[tuple[str, Problem]]:
+def _refused(linked: LinkedStep, context: CheckContext) -> Iterator[tuple[str, Problem]]:
     """What would be answered with an error, with its pointer; such a schema can be checked locally only."""
     assert linked.schema is not None
-    for pointer, reason in context.dialect_of(route).lower(linked.schema.bundled).refused:
-        yield (
-            pointer,
-            Problem(
-                "schema-not-taken",
-                f"step '{name}': {route.name} would refuse the schema at {pointer or 'its root'}: {reason}",
-                linked.schema.at(pointer),
-                fix="change the schema, or set enforce: local to check it here only",
-            ),
-        )
+    asked = [context.routes[name] for name in linked.asked if name in context.routes]
+    for route in {route.name: route for route in asked}.values():
+        for pointer, reason in context.dialect_of(route).lower(linked.schema.bundled).refused:
+            yield (
+                pointer,
+                Problem(
+                    "schema-not-taken",
+                    f"step '{linked.name}': {route.name} would refuse the schema at {pointer or 'its root'}: {reason}",
+                    linked.schema.at(pointer),
+                    fix="change the schema, or set enforce: local to check it here only",
+                ),
+            )
 
 
 def told(finding: Finding, schema: CompiledSchema) -> Problem:

@@ -12,6 +12,7 @@ from runner.checks.satisfiable import value_kind
 from runner.core.canonical import Json
 from runner.core.model import Route
 from runner.core.problem import Problem
+from runner.core.span import Span
 from runner.core.words import are_over
 from runner.core.workflow import Step
 from runner.link.linked import LinkedStep
@@ -25,19 +26,22 @@ _ROOM = {"medium": 256, "high": 1024, "max": 1024}
 
 def check_sizes(context: CheckContext) -> Iterator[Problem]:
     """Prompts that are too long whatever is filled in; caps that no answer can keep to, or that thinking uses up."""
+    asked = context.linked.asked
+    short: set[Span] = set()
     for name, route in context.routes.items():
-        linked = context.linked.steps[name]
+        linked = asked[name]
         yield from _window(linked, route)
         schema = linked.schema
-        cap = linked.step.max_output_tokens
-        if cap is None:
+        cap, place = linked.step.max_output_tokens, linked.step.at("max_output_tokens")
+        if cap is None or place in short:
             continue
         least = least_tokens(schema.bundled, schema.bundled) if schema is not None else 0
         if least > cap:
+            short.add(place)
             yield Problem(
                 "cut-for-sure",
-                f"step '{name}' allows {cap} output tokens, and an answer that fits its schema has at least {least}",
-                linked.step.at("max_output_tokens"),
+                f"step '{linked.name}' allows {cap} output tokens, and an answer that fits its schema has at least {least}",
+                place,
                 expected=f"at least {least}: each required name, number and word takes a token or more",
             )
         else:

@@ -87,7 +87,7 @@ def _reached(linked: Linked) -> frozenset[str]:
 
 
 def _used_aliases(workflow: Workflow) -> frozenset[str]:
-    waiting = {step.model for step in workflow.steps.values()}
+    waiting = {step.model for step in workflow.asked.values()}
     found: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -99,7 +99,7 @@ def _used_aliases(workflow: Workflow) -> frozenset[str]:
 
 def _aliases(context: CheckContext) -> Iterator[Problem]:
     workflow = context.linked.workflow
-    if context.routes.keys() != workflow.steps.keys():
+    if context.routes.keys() != workflow.asked.keys():
         return  # a model that is not found may be a name of these, misspelt
     used = _used_aliases(workflow)
     for name, alias in workflow.models.items():

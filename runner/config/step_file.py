@@ -8,7 +8,17 @@ from dataclasses import field
 from typing import cast
 
 from runner.config.keys import Keys, as_expression
-from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, dotted_spans, mapping_of, pointer_spans, to_value
+from runner.config.nodes import (
+    Entry,
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    dotted_spans,
+    mapping_of,
+    pointer_spans,
+    to_value,
+)
 from runner.config.reading import Reading, base_of
 from runner.config.verify import is_misspelt
 from runner.config.workflow_grammar import STEP
@@ -19,6 +29,8 @@ from runner.core.span import Span
 from runner.core.workflow import (
     CachePolicy,
     CacheUse,
+    EscalatedKind,
+    Escalation,
     Expression,
     FanOut,
     MessageEntry,
@@ -27,6 +39,7 @@ from runner.core.workflow import (
     RepeatedMessages,
     SchemaSource,
     Step,
+    Target,
     Template,
 )
 
@@ -75,6 +88,7 @@ class StepReader:
             is_enforced_locally=keys.text("enforce") == "local",
             ensure=_expressions(keys.items("ensure")),
             repair=keys.whole("repair") or 0,
+            escalate=_escalation(keys),
             temperature=temperature,
             top_p=top_p,
             max_output_tokens=keys.whole("max_output_tokens"),
@@ -237,6 +251,43 @@ def _expressions(nodes: tuple[Node, ...]) -> tuple[Expression, ...]:
 def _fan_out(keys: Keys) -> FanOut | None:
     items = keys.expression("for_each")
     return FanOut(items, keys.text("as") or "item") if items else None
+
+
+def _escalation(keys: Keys) -> Escalation | None:
+    inner = keys.below("escalate")
+    to = inner.get("to") if inner else None
+    if inner is None or to is None:
+        return None
+    nodes = inner.items("to") if isinstance(to, SequenceNode) else (to,)
+    found = (_target(node, keys.rejected) for node in nodes)
+    targets = tuple(target for target in found if target is not None)
+    spans = dotted_spans(inner.node)
+    if not targets:
+        return None
+    if inner.get("on") is None:
+        return Escalation(span=inner.node.span, spans=spans, to=targets, when=inner.expression("when"))
+    on = frozenset(cast(EscalatedKind, kind) for kind in inner.texts("on"))
+    return Escalation(span=inner.node.span, spans=spans, to=targets, when=inner.expression("when"), on=on)
+
+
+def _target(node: Node, rejected: Collection[int]) -> Target | None:
+    if isinstance(node, ScalarNode):
+        return Target(span=node.span, spans={"model": node.span}, model=node.raw)
+    keys = Keys(node, rejected) if isinstance(node, MappingNode) else None
+    model = keys.text("model") if keys else None
+    if keys is None or model is None:
+        return None
+    return Target(
+        span=node.span,
+        spans={**dotted_spans(keys.node), **_option_names(keys)},
+        model=model,
+        thinking=thinking_of(keys),
+        temperature=keys.number("temperature"),
+        top_p=keys.number("top_p"),
+        max_output_tokens=keys.whole("max_output_tokens"),
+        seed=keys.whole("seed"),
+        options=keys.value("options") or {},
+    )
 
 
 def _cache(keys: Keys) -> CachePolicy:

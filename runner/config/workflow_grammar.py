@@ -175,6 +175,40 @@ _CACHE = Record(
     ),
     main="use",
 )
+_TARGET = Record(
+    "a model to ask next",
+    (
+        Key("model", _MODEL, "The model: provider/model, or an alias.", is_required=True),
+        Key("thinking", _THINKING, "How hard it thinks; left out, the model's own level."),
+        Key("temperature", Number(minimum=0, maximum=2), "How freely it chooses its words."),
+        Key("top_p", Number(minimum=0, maximum=1), "The share of likely words to choose from."),
+        Key(
+            "max_output_tokens",
+            Number(is_whole=True, minimum=1, maximum=1_000_000_000),
+            "The most that it may write; left out, what the step says.",
+        ),
+        Key("seed", _SEED, "A seed for its choices."),
+        Key("options", AnyMapping(), "Fields of its provider's own, passed through and part of the cache key."),
+    ),
+    main="model",
+)
+_ESCALATE = Record(
+    "an escalation",
+    (
+        Key(
+            "to",
+            Shapes(text=_MODEL, mapping=_TARGET, sequence=ListOf(Shapes(text=_MODEL, mapping=_TARGET), minimum=1)),
+            "The model to ask next, or several to ask one after another.",
+            is_required=True,
+        ),
+        Key("when", Expr(), "An expression over the step's own `output` or `text`: where it holds, the next is asked."),
+        Key(
+            "on",
+            ListOf(Text(choices=("invalid", "cut", "refused", "transport"))),
+            "The failures for which the next is asked; invalid, cut and refused when left out.",
+        ),
+    ),
+)
 DURATION = Shapes(
     number=Number(above=0),
     text=Text(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$", says="a number with ms, s, m or h, such as 30s"),
@@ -202,6 +236,7 @@ STEP_KEYS = (
     Key("enforce", Text(choices=("provider", "local")), "Who holds the answer to the schema; local: it is not sent."),
     Key("ensure", ListOf(Expr()), "Expressions over `output` or `text` that must hold."),
     Key("repair", Number(is_whole=True, minimum=0, maximum=10), "How often an answer that does not fit is sent back."),
+    Key("escalate", _ESCALATE, "Which model is asked next, and for which answers and failures."),
     Key("temperature", Number(minimum=0, maximum=2), "How freely the model chooses its words."),
     Key("top_p", Number(minimum=0, maximum=1), "The share of likely words to choose from."),
     Key(
@@ -225,7 +260,7 @@ STEP_KEYS = (
     Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),
     Key("save", Prompt(), "Where the answer is written, relative to the project root: a template."),
 )
-STEP_LATER = ("files", "tools", "tool_choice", "max_turns", "call", "with", "embed", "transport", "escalate", "loop")
+STEP_LATER = ("files", "tools", "tool_choice", "max_turns", "call", "with", "embed", "transport", "loop")
 STEP_EITHER = (("prompt", "messages"), ("schema", "fields"))
 STEP = Record("a step", STEP_KEYS, later=STEP_LATER, either=STEP_EITHER, has_free_keys=True)
 DEFAULTS = Record(

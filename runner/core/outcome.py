@@ -70,7 +70,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One question on the way to an outcome; a repair is the next. `requests` counts HTTP tries, retries included."""
+    """One question on the way to an outcome; a repair is the next. `requests` counts HTTP tries, retries included.
+
+    `part` is the part of the step that asked, by its full name (`STEP.escalate.1`), "" for the step itself.
+    """
 
     key: str
     source: Source
@@ -85,6 +88,7 @@ class Attempt:
     violations: tuple[Violation, ...] = ()
     failure: FailureKind | None = None
     maybe_paid_twice: int = 0
+    part: str = ""
 
 
 class Status(StrEnum):

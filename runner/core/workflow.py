@@ -12,12 +12,13 @@ from dataclasses import field
 from typing import Literal
 
 from runner.core.canonical import Json
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.model import FactsGiven, Price, Provider
 from runner.core.span import Origin, Span
 
 OnError = Literal["fail", "skip"]
 CacheUse = Literal["auto", "refresh", "off"]
+EscalatedKind = Literal["invalid", "cut", "refused", "transport"]
 DataFormat = Literal["jsonl", "csv", "json", "yaml"]
 
 
@@ -109,6 +110,28 @@ class CachePolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target(Located):
+    """A model that is asked next, with settings of its own: what is None is left to the model, the cap to the step."""
+
+    model: str
+    thinking: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    seed: int | None = None
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation(Located):
+    """Which models are asked in turn, and for what: an answer of which `when` holds, or a failure of a kind in `on`."""
+
+    to: tuple[Target, ...]
+    when: Expression | None = None
+    on: frozenset[EscalatedKind] = frozenset({"invalid", "cut", "refused"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Located):
     """One named use of a model, with the defaults filled in. `prompt` is `messages` with one user entry.
 
@@ -126,6 +149,7 @@ class Step(Located):
     is_enforced_locally: bool = False
     ensure: tuple[Expression, ...] = ()
     repair: int = 0
+    escalate: Escalation | None = None
     temperature: float | None = None
     top_p: float | None = None
     max_output_tokens: int | None = None
@@ -144,6 +168,36 @@ class Step(Located):
     options: Mapping[str, Json] = field(default_factory=dict)
     save: Template | None = None
     own: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+
+    @property
+    def rungs(self) -> Mapping[str, Step]:
+        """The step as each further model is asked, by the name `STEP.escalate.1` and so on."""
+        targets = self.escalate.to if self.escalate else ()
+        return {f"{self.name}.escalate.{number}": _asking(self, one) for number, one in enumerate(targets, 1)}
+
+
+# The settings that a further model has of its own, or not at all.
+_OF_THE_MODEL = ("model", "thinking", "temperature", "top_p", "seed", "options", "max_output_tokens")
+
+
+def _asking(step: Step, target: Target) -> Step:
+    cap = step.max_output_tokens if target.max_output_tokens is None else target.max_output_tokens
+    kept = {
+        path: span
+        for path, span in step.spans.items()
+        if path == "max_output_tokens" or path.partition(".")[0].removeprefix("name of ") not in _OF_THE_MODEL
+    }
+    return replace(
+        step,
+        spans={**kept, **target.spans},
+        model=target.model,
+        thinking=target.thinking,
+        temperature=target.temperature,
+        top_p=target.top_p,
+        max_output_tokens=cap,
+        seed=target.seed,
+        options=target.options,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +281,11 @@ class Workflow(Located):
     outputs: Mapping[str, Output] = field(default_factory=dict)
     includes: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
     budget: Budget | None = None
+
+    @property
+    def asked(self) -> Mapping[str, Step]:
+        """All that asks a model, by its full name: the steps, and behind each the models that it escalates to."""
+        return {name: one for step in self.steps.values() for name, one in {step.name: step, **step.rungs}.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,8 @@ class Performer:
         for name, step in program.steps.items():
             if step.linked.step.max_parallel is not None:
                 self._by_step.setdefault(name, asyncio.Semaphore(step.linked.step.max_parallel))
-            self._ends.setdefault(step.route.name, asyncio.Event())
+            for part in step.all_parts:
+                self._ends.setdefault(part.route.name, asyncio.Event())
         self._stopped: Failure | None = None
         self.unkept: Problem | None = None
         """Why an answer of this run could not be kept."""
@@ -143,7 +144,7 @@ class Performer:
         return answered
 
     async def _request(self, ask: Ask) -> Answered:
-        step = self._program.steps[ask.step]
+        step = self._program.asked_by(ask)
         async with AsyncExitStack() as slots:
             if ask.step in self._by_step:
                 await slots.enter_async_context(self._by_step[ask.step])

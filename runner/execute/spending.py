@@ -58,7 +58,7 @@ class Purse:
     async def hold(self, step: StepProgram, ask: Ask) -> Held | Failure:
         """Start a request, as soon as there is room for it; a Failure when the line is reached."""
         if not self._allowance.is_bounded:
-            return Held(step.name, Amount())
+            return Held(step.full_name, Amount())
         while True:
             likely = self._likely(step, ask)
             reached = self._reached(step)
@@ -73,7 +73,7 @@ class Purse:
         self._held = self._held.plus(likely)
         self._under_way += 1
         self.calls += 1
-        return Held(step.name, likely)
+        return Held(step.full_name, likely)
 
     def settle(self, held: Held, paid: Amount | None, *, requests: int = 1, is_unclear: bool = False) -> None:
         """A request has ended: `paid` is what it took, None when it brought no answer (`is_unclear`: maybe paid)."""
@@ -93,8 +93,8 @@ class Purse:
         self._ended = asyncio.Event()
 
     def _likely(self, step: StepProgram, ask: Ask) -> Amount:
-        if step.name in self._means:
-            return self._means[step.name][1]
+        if step.full_name in self._means:
+            return self._means[step.full_name][1]
         given = tokens_in(ask.call)
         return Amount(price_of(given, LEAST_TOKENS_OUT, step.route.facts.price) or 0.0, given + LEAST_TOKENS_OUT)
 

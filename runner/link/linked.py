@@ -158,6 +158,8 @@ class _Linker:
         messages = tuple(self._message(entry, place, texts) for entry in step.messages)
         prompt_count = len(texts)
         texts += [(line, own, "ensure") for line in step.ensure]
+        goes_on = step.escalate.when if step.escalate else None
+        texts += [(goes_on, own, "escalate.when")] if goes_on else []
         texts += [(text, place, role) for text, role in ((step.when, "when"), (step.save, "save")) if text is not None]
         first = len(self.texts)
         uses = tuple(use for text, where, role in texts for use in self._uses(text, where, role, _named_at(step, role)))
@@ -173,6 +175,7 @@ class _Linker:
             messages=messages,
             when=self._compile(compile_expression, step.when),
             ensure=tuple(filter(None, (self._compile(compile_expression, line) for line in step.ensure))),
+            escalates=self._compile(compile_expression, goes_on),
             save=self._compile(compile_template, step.save),
             schema=self._schema(step),
             uses=uses,

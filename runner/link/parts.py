@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from runner.core.call import Role
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.problem import Problem
 from runner.core.workflow import Expression, OutputTable, OutputValue, Step, Workflow
 from runner.link.readings import Typing
@@ -57,6 +57,7 @@ class LinkedStep:
     messages: tuple[LinkedMessage, ...] = ()
     when: CompiledExpression | None = None
     ensure: tuple[CompiledExpression, ...] = ()
+    escalates: CompiledExpression | None = None
     save: CompiledTemplate | None = None
     schema: CompiledSchema | None = None
     uses: tuple[Use, ...] = ()
@@ -72,6 +73,11 @@ class LinkedStep:
     @property
     def name(self) -> str:
         return self.step.name
+
+    @property
+    def asked(self) -> Mapping[str, LinkedStep]:
+        """All that asks a model, by its full name: the step itself, and as each further model is asked."""
+        return {self.step.name: self, **{name: replace(self, step=step) for name, step in self.step.rungs.items()}}
 
     @property
     def needs(self) -> frozenset[str]:
@@ -120,6 +126,11 @@ class Linked:
     outputs: tuple[LinkedOutput, ...]
     problems: tuple[Problem, ...]
     typing: Typing = field(default_factory=Typing)
+
+    @property
+    def asked(self) -> Mapping[str, LinkedStep]:
+        """All that asks a model, by its full name."""
+        return {name: one for step in self.steps.values() for name, one in step.asked.items()}
 
     @property
     def final_steps(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ class Place:
     """Where a text stands: for the scope, and for messages.
 
     `lane` is "" at the root; `item_names` are the names of the fan-out's element; `answer` is "output" or "text"
-    where a step's own answer can be read (ensure). `reads_data` is true for `for_each` and the rows of a table.
+    where a step's own answer can be read (ensure, escalate). `reads_data` is true for `for_each` and the rows of a table.
     `elements` has the names of repeated messages, each with the path of its element, () where that is not plain.
     `others` are names that exist here and of which nothing is known (those of a suite).
     """
@@ -248,7 +248,7 @@ def _own_answer_problem(root: str, place: Place, span: Span) -> Problem | None:
         )
     return Problem(
         "not-in-scope",
-        f"{place.title} reads '{root}', which exists only in the ensure lines of a step",
+        f"{place.title} reads '{root}', which exists only in the ensure lines and the escalation of a step",
         span,
         expected=_names_here(place),
     )

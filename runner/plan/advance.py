@@ -122,7 +122,7 @@ def advance(
         attempts = (*opened.attempts, verdict.attempt) if verdict.attempt else opened.attempts
         opened = OpenStep(opened.values, opened.results, opened.failures, attempts, opened.waiting)
         state = ItemState(state.item, state.outcomes, {**state.open, ask.step: opened})
-        return Move(state, (verdict.again,), attempt=verdict.attempt)
+        return Move(state, (verdict.again,), attempt=verdict.attempt, mark=verdict.mark)
     opened = _settle_sample(opened, ask, verdict)
     if opened.waiting:
         state = ItemState(state.item, state.outcomes, {**state.open, ask.step: opened})

@@ -25,6 +25,17 @@ def out_of(step: StepProgram, history: History | None = None) -> TokensOut:
     return tokens_out(step.linked.step.max_output_tokens, facts, history or History(), of_schema)
 
 
+def most_calls(step: StepProgram) -> int:
+    """How often one question may be put to one model."""
+    return 1 + step.linked.step.repair
+
+
+def longest_out(step: StepProgram) -> int | None:
+    """What an answer takes at most, whichever model gives it."""
+    most = [out_of(part).most for part in step.all_parts]
+    return None if None in most else max(number or 0 for number in most)
+
+
 def bound_in(
     program: Program, name: str, counts: Mapping[str, int | None], lanes: Mapping[str, Sequence[Item]]
 ) -> int | None:
@@ -46,7 +57,7 @@ def bound_in(
     for need in linked.needs:
         other = program.steps[need]
         items = counts[need] if need in linked.barriers else 1
-        most = out_of(other).most
+        most = longest_out(other)
         if most is None or items is None:
             return None
         total += most * items * (other.linked.step.samples or 1)
@@ -68,12 +79,17 @@ def _step_usd(
     program: Program, name: str, counts: Mapping[str, int | None], lanes: Mapping[str, Sequence[Item]]
 ) -> float | None:
     step = program.steps[name]
-    settings, facts = step.linked.step, step.route.facts
-    if facts.price is not None and facts.price.is_free:
+    settings = step.linked.step
+    if all(part.is_free for part in step.all_parts):
         return 0.0
     items = counts[name]
     if items is None:
         return None
-    most = out_of(step).most
-    one = chain_usd(bound_in(program, name, counts, lanes), most, facts.price, repairs=settings.repair)
+    given = bound_in(program, name, counts, lanes)
+    one = plus(
+        *(
+            chain_usd(given, out_of(part).most, part.route.facts.price, repairs=settings.repair)
+            for part in step.all_parts
+        )
+    )
     return times(one, items * (settings.samples or 1))

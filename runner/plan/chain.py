@@ -14,7 +14,7 @@ from runner.core.request import Request
 from runner.core.response import Response, Usage
 from runner.core.workflow import CacheUse
 from runner.output.judge import Ask as AskAgain
-from runner.output.judge import Good, judge
+from runner.output.judge import CannotEvaluate, Good, judge
 from runner.plan.program import StepProgram
 
 
@@ -23,6 +23,7 @@ class Ask:
     """A question that is ready. `must_ask` forbids a stored answer, for `reason`; `use` is the step's cache policy.
 
     `because` is why it may have to be asked, where nothing that differs from an earlier question says so.
+    `part` is the part of the step that asks, "" for the step itself.
     """
 
     step: str
@@ -36,6 +37,12 @@ class Ask:
     must_ask: bool = False
     reason: str = ""
     because: str = ""
+    part: str = ""
+
+    @property
+    def place(self) -> tuple[str, str, int, int]:
+        """Where among all questions of the workflow it is asked: by whom, of which item, sample and repair."""
+        return (self.part or self.step, self.item, self.sample, self.repair)
 
     @property
     def sample(self) -> int:
@@ -70,7 +77,8 @@ def first_ask(step: StepProgram, item: str, call: Call, values: Mapping[str, Jso
     request = step.encode(call)
     reason = _ASKED_FOR[step.use]
     return Ask(
-        step=step.name,
+        step=step.owner,
+        part=step.part,
         item=item,
         call=call,
         request=request,
@@ -93,38 +101,87 @@ class Verdict:
     mark: StoredAnswer | None = None
 
 
-def weigh(step: StepProgram, values: Mapping[str, Json], ask: Ask, answered: Answered) -> Verdict:
-    """What comes of an answer, or of there being none."""
+def weigh(whole: StepProgram, values: Mapping[str, Json], ask: Ask, answered: Answered) -> Verdict:
+    """What comes of an answer, or of there being none. `whole` is the step with all its parts."""
+    step = whole.of(ask.part)
     answer = answered.answer
     if answer is None:
         assert answered.failure is not None
         attempt = _attempt(step, ask, answered, failure=answered.failure.kind) if answered.requests else None
-        return Verdict(attempt=attempt, failure=answered.failure)
+        return _given_up(whole, step, values, ask, Verdict(attempt=attempt, failure=answered.failure))
     try:
         response = step.dialect.decode(answer.payload)
     except CallFailed as error:
-        return _end(step, ask, answered, error.failure, None)
+        return _end(whole, step, values, ask, answered, error.failure, None)
     verdict = judge(ask.call, response, step.rules(values), repairs_left=step.linked.step.repair - ask.repair)
     if isinstance(verdict, Good):
         attempt = _attempt(step, ask, answered, response)
+        try:
+            above = whole.parts[step.above] if step.above and step.goes_on(values, verdict.output) else None
+        except CannotEvaluate as problem:
+            unclear = Failure(FailureKind.RENDER, problem.message)
+            return Verdict(attempt=replace(attempt, failure=unclear.kind), failure=unclear)
+        if above is not None:
+            return _handed_on(above, values, ask, Verdict(attempt=attempt))
         return Verdict(attempt=attempt, output=verdict.output)
     if isinstance(verdict, AskAgain):
         attempt = _attempt(step, ask, answered, response, violations=verdict.violations)
         return Verdict(again=_repair(step, ask, verdict.call, answered), attempt=attempt)
-    return _end(step, ask, answered, verdict.failure, response)
+    return _end(whole, step, values, ask, answered, verdict.failure, response)
 
 
-def _end(step: StepProgram, ask: Ask, answered: Answered, failure: Failure, response: Response | None) -> Verdict:
-    """A failure ends the chain, unless it was stored before and may be asked again."""
+# Failures of the way to a model that another model may not meet.
+_TRANSPORT = frozenset({FailureKind.TRANSIENT, FailureKind.UNKNOWN_DELIVERY, FailureKind.BAD_ANSWER, FailureKind.QUOTA})
+
+
+def _is_escalated(step: StepProgram, failure: Failure) -> bool:
+    """Whether the next model is asked for this failure."""
+    escalate = step.linked.step.escalate
+    if escalate is None or not step.above:
+        return False
+    return ("transport" if failure.kind in _TRANSPORT else failure.kind) in escalate.on
+
+
+def _given_up(whole: StepProgram, step: StepProgram, values: Mapping[str, Json], ask: Ask, verdict: Verdict) -> Verdict:
+    """A failure, or the question to the next model in its place."""
+    assert verdict.failure is not None
+    if not _is_escalated(step, verdict.failure):
+        return verdict
+    return _handed_on(whole.parts[step.above], values, ask, verdict)
+
+
+def _handed_on(above: StepProgram, values: Mapping[str, Json], ask: Ask, verdict: Verdict) -> Verdict:
+    """The same question to another model. What it is rendered from was rendered before."""
+    call = above.call(values, ask.sample)
+    too_long = above.too_long(call)
+    if too_long:
+        return replace(verdict, failure=Failure(FailureKind.RENDER, too_long))
+    return replace(verdict, again=first_ask(above, ask.item, call, values), failure=None)
+
+
+def _end(
+    whole: StepProgram,
+    step: StepProgram,
+    values: Mapping[str, Json],
+    ask: Ask,
+    answered: Answered,
+    failure: Failure,
+    response: Response | None,
+) -> Verdict:
+    """A failure ends the questions to this model, unless it was stored before and may be asked again.
+
+    One for which the next model is asked is settled by that.
+    """
     answer = answered.answer
     assert answer is not None
-    if not answered.is_todays and not step.is_settled and _asks_again(failure):
+    is_settled = step.is_settled or _is_escalated(step, failure)
+    if not answered.is_todays and not is_settled and _asks_again(failure):
         reason = "failed-before" if answer.failure is not None else "now-invalid"
         return Verdict(again=replace(ask, must_ask=True, reason=reason))
     attempt = _attempt(step, ask, answered, response, failure=failure.kind, violations=failure.violations)
     is_marked = answer.failure == failure.kind or failure.kind not in ANSWER_KINDS or ask.use == "off"
     mark = None if is_marked or not answered.is_todays else replace(answer, failure=failure.kind)
-    return Verdict(attempt=attempt, failure=failure, mark=mark)
+    return _given_up(whole, step, values, ask, Verdict(attempt=attempt, failure=failure, mark=mark))
 
 
 def _asks_again(failure: Failure) -> bool:
@@ -173,5 +230,6 @@ def _attempt(
         violations=violations,
         failure=failure,
         maybe_paid_twice=answered.maybe_paid_twice,
+        part=ask.part,
         cost_usd=step.cost(usage),
     )

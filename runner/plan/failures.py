@@ -104,7 +104,7 @@ def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:
     placed = _placed(_code(failure.kind), failure.message, _place(failure, step.linked.step))
     expected, found = _misfit(failure)
     answered = [attempt for attempt in first.attempts if attempt.failure in _ANSWERED]
-    notes = [*found, *_tried(first.attempts, answered, step)]
+    notes = [*found, *_tried(first.attempts, answered, step.of(first.attempts[-1].part) if first.attempts else step)]
     if run and answered:
         notes.append(("see", f"runner show {run} " + (f"'{where}'" if first.item else where)))
     return Problem(

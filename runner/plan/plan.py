@@ -16,7 +16,7 @@ from runner.core.frozen import dataclass, replace
 from runner.core.outcome import Outcome, Status
 from runner.link.stages import Stage
 from runner.plan.advance import ItemState, Scope, advance, begin
-from runner.plan.bounds import bound_in, out_of
+from runner.plan.bounds import bound_in, most_calls, out_of
 from runner.plan.chain import Answered, Ask
 from runner.plan.estimate import (
     LEAST_TOKENS_OUT,
@@ -159,7 +159,7 @@ class _Count:
     cached: int = 0
     calls: int = 0
     unknown: int = 0
-    repairs: int = 0
+    behind: int = 0
     skipped: int = 0
     failed: int = 0
     failure: str = ""
@@ -200,7 +200,7 @@ class _Planner:
         self.lookup = lookup
         self.explain = explain
         self.counts = {name: _Count() for name in state.program.steps}
-        self.outs = {name: out_of(step, past.get(name)) for name, step in state.program.steps.items()}
+        self.outs = {name: out_of(step, past.get(name)) for name, step in state.program.asked.items()}
         self.asked: list[PlannedCall] = []
         self.on_call: Callable[[PlannedCall], None] | None = None
         self.counters: Mapping[str, TokenCounter] = {}
@@ -209,7 +209,7 @@ class _Planner:
     def summed(self, name: str, history: History) -> StepPlan:
         counts = {name: count.items for name, count in self.counts.items()}
         most_in = bound_in(self.state.program, name, counts, self.state.lanes)
-        found = _summed(self.state.program.steps[name], self.counts[name], self.outs[name], history, most_in)
+        found = _summed(self.state.program.steps[name], self.counts[name], self.outs, history, most_in)
         counter = self.counters.get(name)
         return replace(found, counted_by=counter.name) if counter is not None and found.calls else found
 
@@ -290,13 +290,14 @@ class _Planner:
     def _miss(self, ask: Ask) -> None:
         """A certain call; an equal question of another item is the same call."""
         count = self.counts[ask.step]
-        repairs_left = max(0, self.state.program.steps[ask.step].linked.step.repair - ask.repair)
+        whole = self.state.program.steps[ask.step]
+        repairs_left = max(0, whole.linked.step.repair - ask.repair)
         if ask.key in self._keys and ask.use != "off":
             return
         self._keys.add(ask.key)
         reason = ask.reason or self.explain(ask)
         count.calls += 1
-        count.repairs += repairs_left
+        count.behind += repairs_left + sum(map(most_calls, whole.after(whole.of(ask.part))))
         self._price(count, ask, repairs_left)
         count.reasons[reason.partition(":")[0] if len(count.reasons) >= KEPT_CALLS else reason] += 1
         call = PlannedCall(ask, reason)
@@ -306,13 +307,15 @@ class _Planner:
             self.on_call(call)
 
     def _price(self, count: _Count, ask: Ask, repairs_left: int) -> None:
-        given, out = tokens_in(ask.call, self.counters.get(ask.step)), self.outs[ask.step]
-        price = self.state.program.steps[ask.step].route.facts.price
+        whole, name = self.state.program.steps[ask.step], ask.part or ask.step
+        given, out = tokens_in(ask.call, self.counters.get(name)), self.outs[name]
+        price = whole.of(ask.part).route.facts.price
         likely = out.likely if out.is_measured else LEAST_TOKENS_OUT
         count.input_tokens += given
         count.least_usd += price_of(given, LEAST_TOKENS_OUT, price) or 0.0
         count.likely_usd = plus(count.likely_usd, price_of(given, likely, price))
-        count.worst_usd = plus(count.worst_usd, chain_usd(given, out.most, price, repairs=repairs_left))
+        further = (_most_usd(part, given, self.outs) for part in whole.after(whole.of(ask.part)))
+        count.worst_usd = plus(count.worst_usd, chain_usd(given, out.most, price, repairs=repairs_left), *further)
 
     def _note(self, stage: Stage, item: ItemState) -> None:
         """What became of one item's steps."""
@@ -338,18 +341,28 @@ def _count_outcome(count: _Count, outcome: Outcome) -> None:
         count.failure = count.failure or (outcome.failure.message if outcome.failure else outcome.because)
 
 
-def _summed(step: StepProgram, count: _Count, out: TokensOut, history: History, bound_in: int | None) -> StepPlan:
+def _most_usd(step: StepProgram, given: int | None, outs: Mapping[str, TokensOut]) -> float | None:
+    """What a question costs at most at one model, repairs included."""
+    most = outs[step.full_name].most
+    return chain_usd(given, most, step.route.facts.price, repairs=step.linked.step.repair)
+
+
+def _summed(
+    step: StepProgram, count: _Count, outs: Mapping[str, TokensOut], history: History, bound_in: int | None
+) -> StepPlan:
     """Counts to a line of the plan, with money."""
-    price = step.route.facts.price
+    out = outs[step.name]
     settings = step.linked.step
     samples = settings.samples or 1
-    may_calls = None if count.items is None else count.unknown * samples * (1 + settings.repair) + count.repairs
+    each = sum(map(most_calls, step.all_parts))
+    may_calls = None if count.items is None else count.unknown * samples * each + count.behind
     if not step.may_ask:
         may_calls = 0
     likely_in = -(-history.input_tokens // history.calls) if history.calls else bound_in
     mean_in = -(-count.input_tokens // count.calls) if count.calls else likely_in
-    behind = chain_usd(bound_in, out.most, price, repairs=settings.repair)
-    worst = price_of(None, None, price) if count.items is None else times(behind, count.unknown * samples)
+    behind = plus(*(_most_usd(part, bound_in, outs) for part in step.all_parts))
+    is_free = all(part.is_free for part in step.all_parts)
+    worst = (0.0 if is_free else None) if count.items is None else times(behind, count.unknown * samples)
     return StepPlan(
         step=step.name,
         model=step.route.name,
@@ -371,7 +384,7 @@ def _summed(step: StepProgram, count: _Count, out: TokensOut, history: History, 
         is_selected=step.may_ask,
         least_usd=count.least_usd,
         least_tokens=count.input_tokens + LEAST_TOKENS_OUT * count.calls,
-        is_unpriced=price is None,
+        is_unpriced=any(part.route.facts.price is None for part in step.all_parts),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
+from typing import Protocol
 
 from runner.core.call import Call, Message
 from runner.core.canonical import Json, canonical, digest
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.model import Route
 from runner.core.ports import Dialect
 from runner.core.problem import Problem
@@ -48,6 +49,9 @@ class StepProgram:
     an item of a lane waits for before this one: all needs but those that are read for all items together. `may_ask`
     is false for a step that is not selected, `is_wanted` for one that no selected step needs. Samples are numbered from
     `first_sample`, so that a suite's repeats are questions of their own.
+
+    `parts` are further ways of asking, each by its full name, which it has as `part`: the models that the step
+    escalates to. `above` is the part that is asked next, "" for none.
     """
 
     linked: LinkedStep
@@ -65,10 +69,54 @@ class StepProgram:
     may_ask: bool = True
     is_wanted: bool = True
     first_sample: int = 0
+    part: str = ""
+    above: str = ""
+    parts: Mapping[str, StepProgram] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return self.linked.step.name
+
+    @property
+    def full_name(self) -> str:
+        return self.part or self.name
+
+    @property
+    def owner(self) -> str:
+        """The step of the workflow that this is, or is a part of."""
+        return self.part.partition(".")[0] or self.name
+
+    @property
+    def is_free(self) -> bool:
+        """Whether its model is known to cost nothing."""
+        price = self.route.facts.price
+        return price is not None and price.is_free
+
+    def of(self, part: str) -> StepProgram:
+        return self.parts[part] if part else self
+
+    @property
+    def all_parts(self) -> tuple[StepProgram, ...]:
+        """The step itself and its parts."""
+        return (self, *self.parts.values())
+
+    @property
+    def chain(self) -> tuple[StepProgram, ...]:
+        """All models that one question may go to beyond this one, in their order. To be asked of a whole step."""
+        return self.after(self)
+
+    def after(self, one: StepProgram) -> tuple[StepProgram, ...]:
+        """The models that are asked when `one`, a part of this step, is given up."""
+        found: list[StepProgram] = []
+        while one.above:
+            one = self.parts[one.above]
+            found.append(one)
+        return tuple(found)
+
+    def goes_on(self, values: Mapping[str, Json], output: Json) -> bool:
+        """Whether a good answer is to be left for the next model. Raises CannotEvaluate."""
+        line = self.linked.escalates
+        return line is not None and _holds(line, values, "output" if self.validator else "text")(output)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -143,6 +191,48 @@ class Program:
     steps: Mapping[str, StepProgram]
     inputs: Mapping[str, Json] = field(default_factory=dict)
     names: Mapping[str, Json] = field(default_factory=dict)
+
+    def asked_by(self, ask: Asking) -> StepProgram:
+        """The step, or the part of it, whose question this is."""
+        return self.steps[ask.step].of(ask.part)
+
+    @property
+    def asked(self) -> Mapping[str, StepProgram]:
+        """All that asks a model, by its full name."""
+        return {name: one for step in self.steps.values() for name, one in {step.name: step, **step.parts}.items()}
+
+
+class Asking(Protocol):
+    """Whose question something is."""
+
+    @property
+    def step(self) -> str: ...
+
+    @property
+    def part(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a model is asked: its route and dialect, the level that is sent, and what an answer costs."""
+
+    route: Route
+    dialect: Dialect
+    thinking: str | None
+    cost: Callable[[Usage], float | None]
+
+
+def compile_whole(linked: LinkedStep, asked: Mapping[str, Asked], policy: Policy) -> StepProgram:
+    """A step with all models that it may ask; `asked` has them by full name."""
+    names = list(linked.asked)
+    parts: dict[str, StepProgram] = {}
+    for number, (name, one) in enumerate(linked.asked.items()):
+        how = asked[name]
+        made = compile_step(one, how.route, how.dialect, thinking=how.thinking, policy=policy, cost=how.cost)
+        part = "" if name == linked.name else name
+        parts[name] = replace(made, part=part, above=names[number + 1] if number + 1 < len(names) else "")
+    whole = parts.pop(linked.name)
+    return replace(whole, parts=parts)
 
 
 def compile_step(

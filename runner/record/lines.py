@@ -84,7 +84,9 @@ def read_line(line: bytes) -> dict[str, Json] | None:
 
 
 def _attempt(attempt: Attempt) -> dict[str, Json]:
+    part = {"part": attempt.part} if attempt.part else {}
     return {
+        **part,
         "key": attempt.key,
         "source": attempt.source,
         "reason": attempt.reason,

@@ -105,6 +105,8 @@ def _latest(records: Iterator[Mapping[str, Json]], run: str) -> dict[Place, Plac
 
 def _read_place(spelled: Mapping[str, Json]) -> Place | None:
     match spelled:
+        case {"part": str() as step, "item": str() as item, "sample": int() as sample, "repair": int() as repair}:
+            return (step, item, sample, repair)
         case {"step": str() as step, "item": str() as item, "sample": int() as sample, "repair": int() as repair}:
             return (step, item, sample, repair)
     return None

@@ -77,7 +77,7 @@ def findings(tmp_path: Path) -> Callable[..., str]:
             return None
 
         models = {name: alias.use for name, alias in loaded.workflow.models.items()}
-        named = {step.name: _end_of(step.model, models) for step in loaded.workflow.steps.values()}
+        named = {name: _end_of(step.model, models) for name, step in loaded.workflow.asked.items()}
         routes = {name: _route(model) for name, model in named.items() if model != "lost/one"}
         context = CheckContext(
             linked,

@@ -334,7 +334,7 @@ def test_a_misspelt_key_names_the_nearest(complaints: Complaints) -> None:
         "flow.yaml:5:5: unknown-key: step 'a' has no key 'shema'\n"
         "    5 |     shema: x.json\n"
         "      |     ^^^^^\n"
-        "  expected: a key of a step: as, cache, description, enforce, ensure, fields, for_each, max_output_tokens, "
+        "  expected: a key of a step: as, cache, description, enforce, ensure, escalate, fields, for_each, max_output_tokens, "
         "max_parallel, messages, min_success, model, needs, on_error, options, prompt, repair, retries, samples, save, "
         "schema, seed, stop, system, tags, temperature, thinking, timeout, top_p, when\n"
         "  nearest:  schema"
@@ -404,7 +404,7 @@ def test_a_word_for_no_thinking(complaints: Complaints) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["files", "tools", "tool_choice", "max_turns", "call", "with", "embed", "transport", "escalate", "loop"]
+    "key", ["files", "tools", "tool_choice", "max_turns", "call", "with", "embed", "transport", "loop"]
 )
 def test_step_keys_of_later_versions_are_refused_at_their_line(complaints: Complaints, key: str) -> None:
     assert complaints(f"{STEP}    {key}: x\n") == (
@@ -728,3 +728,53 @@ def test_lines_that_yaml_joins_are_a_warning(load: Load, prompt: str) -> None:
 @pytest.mark.parametrize("prompt", ["one line", "&x one line", '"one\n      two"', "|\n      one # two"])
 def test_other_texts_need_no_warning(load: Load, prompt: str) -> None:
     assert load(f"steps:\n  a:\n    model: m\n    prompt: {prompt}\n").problems == ()
+
+
+# Escalation
+
+
+def test_an_escalation_is_read_with_the_settings_of_each_model(load: Load) -> None:
+    found = _flow(
+        load(
+            "steps:\n  a:\n    model: m\n    prompt: x\n    temperature: 1\n    max_output_tokens: 9\n    escalate:\n"
+            "      to: [mid, {model: top, thinking: high, top_p: 0.5, seed: 3, options: {topK: 2}}]\n"
+            "      when: text == ''\n      on: [cut, transport]\n"
+        )
+    )
+    step = found.steps["a"]
+    assert step.escalate is not None
+    assert step.escalate.when == Expression("text == ''", Origin("flow.yaml", 9, 13))
+    assert step.escalate.on == frozenset({"cut", "transport"})
+    mid, top = step.rungs["a.escalate.1"], step.rungs["a.escalate.2"]
+    assert (mid.model, mid.temperature, mid.max_output_tokens, mid.thinking) == ("mid", None, 9, None)
+    assert (top.model, top.thinking, top.top_p, top.seed, top.options) == ("top", "high", 0.5, 3, {"topK": 2})
+    assert top.at("thinking") == Span("flow.yaml", 8, 40, 4)
+    assert top.at("max_output_tokens") == Span("flow.yaml", 6, 24)
+    assert list(found.asked) == ["a", "a.escalate.1", "a.escalate.2"]
+
+
+@pytest.mark.parametrize("to", ["mid", "{model: mid}", "[mid]"])
+def test_one_model_to_ask_next_can_be_written_in_three_ways(load: Load, to: str) -> None:
+    step = _flow(load(f"steps:\n  a: {{model: m, prompt: x, escalate: {{to: {to}}}}}\n")).steps["a"]
+    assert step.escalate is not None
+    assert [target.model for target in step.escalate.to] == ["mid"]
+    assert step.escalate.on == frozenset({"invalid", "cut", "refused"})
+
+
+@pytest.mark.parametrize(
+    ("escalation", "message"),
+    [
+        ("{when: true}", "missing-key: 'escalate' of step 'a' lacks the key 'to'"),
+        ("{to: []}", "bad-value: 'to' of 'escalate' of step 'a' is empty"),
+        ("{to: [{thinking: low}]}", "missing-key: entry 1 of 'to' of 'escalate' of step 'a' lacks the key 'model'"),
+        ("{to: 3}", "wrong-type: 'to' of 'escalate' of step 'a'"),
+        ("{to: [[m]]}", "wrong-type: entry 1 of 'to' of 'escalate' of step 'a'"),
+        ("{to: m, on: [slow]}", "bad-value: entry 1 of 'on' of 'escalate' of step 'a' cannot be 'slow'"),
+        ("strong", "wrong-type: 'escalate' of step 'a'"),
+    ],
+)
+def test_a_mistake_in_an_escalation_is_told_and_the_step_is_read_without(
+    load: Load, complaints: Complaints, escalation: str, message: str
+) -> None:
+    text = f"steps:\n  a: {{model: m, prompt: x, escalate: {escalation}}}\n"
+    assert message in complaints(text)

@@ -260,3 +260,33 @@ def test_a_schema_file_is_compiled_with_what_it_refers_to(linked: LinkText) -> N
     assert isinstance(step.step.schema, SchemaSource)
     assert step.schema is not None
     assert step.schema.digest
+
+
+# Escalation
+
+
+def test_the_expression_of_an_escalation_sees_the_own_answer_and_what_the_prompt_sees(linked: LinkText) -> None:
+    found = linked(
+        """\
+        inputs: {limit: {type: number, default: 0.5}}
+        steps:
+          a: {prompt: x, fields: {n: number}}
+          b:
+            prompt: x
+            fields: {sure: number}
+            escalate: {to: scripted/top, when: output.sure < inputs.limit + steps.a.output.n}
+        """
+    )
+    assert found.steps["b"].needs == {"a"}
+    titles = {reading.subject.title for reading in found.typing.readings if reading.text.role == "escalate.when"}
+    assert titles == {"the output of 'b'", "input 'limit'", "the output of 'a'"}
+
+
+def test_a_wrong_name_in_the_expression_of_an_escalation_is_told_at_its_place(complaints: Callable[..., str]) -> None:
+    assert complaints("steps:\n  a: {prompt: x, escalate: {to: scripted/top, when: output.sure < 1}}\n") == (
+        "flow.yaml:2:53: wrong-field: step 'a' reads 'output', but the answer of 'a' is text\n"
+        "    2 |   a: {prompt: x, escalate: {to: scripted/top, when: output.sure < 1}}\n"
+        "      |                                                     ^^^^^^\n"
+        "  expected: text\n"
+        "  fix:      text"
+    )

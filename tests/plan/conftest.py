@@ -20,7 +20,7 @@ from runner.dialects import DIALECTS
 from runner.link.linked import link
 from runner.plan.advance import Answered, Ask, Move, advance, begin
 from runner.plan.items import Item, Row, identify
-from runner.plan.program import Policy, Program, compile_step
+from runner.plan.program import Asked, Policy, Program, compile_whole
 from runner.plan.stages import Chunk, Receipt, RunState
 from runner.templates.environment import make_environment
 
@@ -186,20 +186,20 @@ def make_flow(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Flow]:
         linked = link(loaded.workflow, make_environment(read), read)
         errors = [problem for problem in linked.problems if problem.is_error]
         assert not errors, render_all(errors, loaded.sources)
-        steps = {
-            name: compile_step(
-                step,
-                ROUTE,
-                DIALECTS["scripted"],
-                thinking=None,
-                policy=policy,
-                cost=_cost,
-            )
-            for name, step in linked.steps.items()
+        asked = {
+            name: Asked(_route(step.model), DIALECTS["scripted"], None, _cost)
+            for name, step in loaded.workflow.asked.items()
         }
+        steps = {name: compile_whole(step, asked, policy) for name, step in linked.steps.items()}
         return Flow(Program(linked, steps, inputs))
 
     return make
+
+
+def _route(model: str) -> Route:
+    """Every model is of the one provider of these tests."""
+    name = model.removeprefix("scripted/")
+    return ROUTE if name == "m" else Route(model, PROVIDER, name, ModelFacts("scripted", name))
 
 
 def _cost(usage: Usage) -> float | None:
