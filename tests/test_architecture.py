@@ -39,6 +39,7 @@ HOMES = {
     "jsonschema": {"output"},
     "jsonschema_rs": {"output"},
     "referencing": {"output"},
+    "aiohttp": {"transport"},
     "httpx": {"transport"},
     "google": {"transport"},
     "xllamacpp": {"transport"},

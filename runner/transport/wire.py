@@ -1,43 +1,69 @@
-"""What may go wrong on the wire: bodies that never end or blow up, and httpx's exceptions in our kinds."""
+"""What every HTTP client behind the port has in common: how far a request came, and bodies that never end or blow up."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import suppress
-from typing import Any
-
-import httpx
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Protocol
 
 from runner.core.frozen import dataclass
 from runner.core.outcome import Failure, FailureKind
 
 _GZIP_OR_ZLIB = 47  # zlib's own number for "look at the header"
+CONNECT_S: Final = 10.0
+WRITE_S: Final = 30.0
 
 
-class TooLarge(Exception):
-    """A body over the limit, on the wire or inflated."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a body may be, and for how long nothing of it may come."""
+
+    max_bytes: int
+    max_error_bytes: int
+    idle_s: float
 
 
-class UnknownEncoding(Exception):
-    """A body in a coding that was not asked for, or damaged in the one that was."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of any status; header names are in lower case, the body is inflated and no larger than allowed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Wire(Protocol):
+    """One HTTP client with its pool of connections."""
+
+    async def post(
+        self, url: str, headers: list[tuple[str, str]], body: bytes, delivery: Delivery, bounds: Bounds
+    ) -> Reply:
+        """Raises WireFailed. Follows no redirect, keeps no cookie, never sends twice."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class WireFailed(Exception):
+    """There is no answer; raised without a cause, which could show a header, and with it the key."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure.message)
 
 
 @dataclass(slots=True)
 class Delivery:
-    """How far one request came; decides whether it may have been answered, and paid."""
+    """How far one request came; decides whether it may have been answered, and paid.
+
+    The failures that every client knows are worded here, so that they sound alike.
+    """
 
     provider: str
     timeout_s: float
     is_sent: bool = False
-
-    async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
-        """The progress that httpcore tells: once the head is on its way, the server may have acted on it."""
-        if event.endswith("send_request_headers.started"):
-            self.is_sent = True
 
     def late(self) -> Failure:
         """The whole-answer deadline has passed."""
@@ -51,52 +77,79 @@ class Delivery:
     def unknown(self, message: str) -> Failure:
         return Failure(FailureKind.UNKNOWN_DELIVERY, f"{message}; it may have been paid")
 
+    def unwritable(self) -> Failure:
+        return Failure(FailureKind.BAD_REQUEST, f"the request to '{self.provider}' cannot be written as HTTP")
 
-async def read_body(response: httpx.Response, *, limit: int, idle_s: float) -> bytes:
-    """The inflated body, at most `limit` bytes of it on the wire and in memory.
+    def too_large(self) -> Failure:
+        return Failure(FailureKind.BAD_ANSWER, f"the answer of '{self.provider}' is larger than any answer should be")
 
-    Raises TooLarge beyond that, UnknownEncoding for what cannot be inflated, and httpx.ReadTimeout when nothing
-    arrives for `idle_s`.
-    """
-    parts: list[bytes] = []
-    await _read(response, limit, idle_s, parts.append)
-    return b"".join(parts)
+    def unreadable(self) -> Failure:
+        text = f"the answer of '{self.provider}' is compressed in a way that cannot be read"
+        return Failure(FailureKind.BAD_ANSWER, text)
+
+    def no_proxy(self) -> Failure:
+        return self.unsent(f"the proxy on the way to '{self.provider}' refused the connection")
+
+    def slow_connection(self) -> Failure:
+        return self.unsent(f"no connection to '{self.provider}' within {CONNECT_S:g} s")
+
+    def stopped_answering(self) -> Failure:
+        return self.unknown(f"'{self.provider}' stopped in the middle of its answer")
+
+    def stopped_reading(self) -> Failure:
+        return self.unknown(f"'{self.provider}' stopped reading the request")
+
+    def closed_early(self) -> Failure:
+        return self.unknown(f"'{self.provider}' closed the connection before the answer was complete")
+
+    def broken(self) -> Failure:
+        return self.unknown(f"the connection to '{self.provider}' broke")
+
+    def no_connection(self, error: BaseException) -> Failure:
+        """By what kept a connection from being made, which may be behind a client's own exception."""
+        for cause in _causes(error):
+            match cause:
+                case ssl.SSLError():
+                    # Waiting does not mend a certificate, and an attacker must not get a second try.
+                    text = f"no safe connection to '{self.provider}': {_tls_reason(cause)}"
+                    return Failure(FailureKind.BAD_ANSWER, text)
+                case socket.gaierror():
+                    return self.unsent(f"the host of '{self.provider}' cannot be found; is the network up?")
+                case ConnectionRefusedError():
+                    return self.unsent(f"'{self.provider}' refuses connections; is it running?")
+        return self.unsent(f"no connection to '{self.provider}'")
 
 
-async def read_error(response: httpx.Response, *, limit: int, idle_s: float) -> bytes:
-    """What can be read of an error's body: its status says enough, so neither length nor coding is a failure."""
-    parts: list[bytes] = []
-    with suppress(TooLarge, UnknownEncoding):
-        await _read(response, limit, idle_s, parts.append)
-    return b"".join(parts)
+class TooLarge(Exception):
+    """A body over the limit, on the wire or inflated."""
 
 
-async def _read(response: httpx.Response, limit: int, idle_s: float, keep: Callable[[bytes], None]) -> None:
-    if response.is_stream_consumed:  # a double that was given its content at once
-        keep(response.content)
-        return
-    inflate = _inflater(response.headers.get("content-encoding", ""))
-    received, room = 0, limit
-    async for chunk in _chunks(response, idle_s):
-        received += len(chunk)
-        data = inflate(chunk, room + 1)
-        keep(data[:room])
-        if received > limit or len(data) > room:
+class UnknownEncoding(Exception):
+    """A body in a coding that was not asked for, or damaged in the one that was."""
+
+
+class Body:
+    """Takes a body piece by piece and inflates it, at most `limit` bytes of it on the wire and in memory."""
+
+    def __init__(self, encoding: str, limit: int) -> None:
+        """Raises UnknownEncoding."""
+        self._inflate = _inflater(encoding)
+        self._limit = self._room = limit
+        self._received = 0
+        self._parts: list[bytes] = []
+
+    def take(self, chunk: bytes) -> None:
+        """Raises TooLarge beyond the limit, UnknownEncoding for what cannot be inflated."""
+        self._received += len(chunk)
+        data = self._inflate(chunk, self._room + 1)
+        self._parts.append(data[: self._room])
+        if self._received > self._limit or len(data) > self._room:
             raise TooLarge
-        room -= len(data)
+        self._room -= len(data)
 
-
-async def _chunks(response: httpx.Response, idle_s: float) -> AsyncIterator[bytes]:
-    stream = response.aiter_raw()
-    while True:
-        try:
-            async with asyncio.timeout(idle_s):
-                chunk = await anext(stream, None)
-        except TimeoutError:
-            raise httpx.ReadTimeout("idle") from None
-        if chunk is None:
-            return
-        yield chunk
+    def read(self) -> bytes:
+        """What has been taken so far."""
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
 
 def _inflater(encoding: str) -> Callable[[bytes, int], bytes]:
@@ -114,46 +167,6 @@ def _inflater(encoding: str) -> Callable[[bytes, int], bytes]:
             raise UnknownEncoding from None
 
     return inflate
-
-
-def translate(error: Exception, delivery: Delivery) -> Failure:
-    """An exception as a failure in the author's words; its own text is never shown, it may hold a header."""
-    name = delivery.provider
-    match error:
-        case TooLarge():
-            return Failure(FailureKind.BAD_ANSWER, f"the answer of '{name}' is larger than any answer should be")
-        case UnknownEncoding():
-            return Failure(FailureKind.BAD_ANSWER, f"the answer of '{name}' is compressed in a way that cannot be read")
-        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
-            return Failure(FailureKind.BAD_REQUEST, f"the request to '{name}' cannot be written as HTTP")
-        case httpx.ConnectTimeout():
-            return delivery.unsent(f"no connection to '{name}' within 10 s")
-        case httpx.ConnectError():
-            return _no_connection(error, delivery)
-        case httpx.ProxyError():
-            return delivery.unsent(f"the proxy on the way to '{name}' refused the connection")
-        case httpx.ReadTimeout():
-            return delivery.unknown(f"'{name}' stopped in the middle of its answer")
-        case httpx.WriteTimeout() | httpx.WriteError():
-            return delivery.unknown(f"'{name}' stopped reading the request")
-        case httpx.RemoteProtocolError():
-            return delivery.unknown(f"'{name}' closed the connection before the answer was complete")
-        case _:
-            return delivery.unknown(f"the connection to '{name}' broke")
-
-
-def _no_connection(error: Exception, delivery: Delivery) -> Failure:
-    name = delivery.provider
-    for cause in _causes(error):
-        match cause:
-            case ssl.SSLError():
-                # Waiting does not mend a certificate, and an attacker must not get a second try.
-                return Failure(FailureKind.BAD_ANSWER, f"no safe connection to '{name}': {_tls_reason(cause)}")
-            case socket.gaierror():
-                return delivery.unsent(f"the host of '{name}' cannot be found; is the network up?")
-            case ConnectionRefusedError():
-                return delivery.unsent(f"'{name}' refuses connections; is it running?")
-    return delivery.unsent(f"no connection to '{name}'")
 
 
 def _tls_reason(error: ssl.SSLError) -> str:

@@ -17,6 +17,7 @@ RECORDINGS = ROOT / "cache" / "recordings"
 HEAVY = {
     "jinja2",
     "httpx",
+    "aiohttp",
     "asyncio",
     "jsonschema",
     "jsonschema_rs",
@@ -26,7 +27,7 @@ HEAVY = {
     "orjson",
     "runner.app",
 }
-HEAVY_WHEN_CACHED = {"asyncio", "httpx", "jsonschema", "rich", "xllamacpp"}
+HEAVY_WHEN_CACHED = {"asyncio", "aiohttp", "httpx", "uvloop", "jsonschema", "rich", "xllamacpp"}
 
 
 def imported(*words: str, cwd: Path) -> set[str]:

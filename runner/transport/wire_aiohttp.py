@@ -1,0 +1,186 @@
+"""aiohttp behind the port: the client of the hot path. Chosen by measurement (docs/performance.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import ssl
+from functools import cache
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import BytesPayload, Payload
+from yarl import URL
+
+from runner.core.outcome import Failure, FailureKind
+from runner.transport.wire import (
+    CONNECT_S,
+    WRITE_S,
+    Body,
+    Bounds,
+    Delivery,
+    Reply,
+    TooLarge,
+    UnknownEncoding,
+    WireFailed,
+)
+
+_SMALL: Final = 0x10000
+"""A body that is surely taken at once by the operating system, or kept by the loop."""
+
+
+class AiohttpWire:
+    """Fills `Wire` for hosts of the network, or (`is_local`) for this machine, which no proxy is for.
+
+    No limit on connections (the bound on requests at once is in `execute`), no cookies, no redirects, no second
+    sending. The library's own reading of the environment is not used: it would look for a proxy at every request,
+    and take credentials from `.netrc`.
+    """
+
+    def __init__(self, *, is_local: bool = False) -> None:
+        self._is_local = is_local
+        self._places: dict[str, tuple[URL, URL | None, ssl.SSLContext | bool]] = {}
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, resolver=aiohttp.ThreadedResolver()),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=None),
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    async def post(
+        self, url: str, headers: list[tuple[str, str]], body: bytes, delivery: Delivery, bounds: Bounds
+    ) -> Reply:
+        try:
+            place, proxy, context = self._places.get(url) or self._place(url, delivery)
+            request = self._session.post(
+                place, data=_Sent(body, delivery), headers=headers, allow_redirects=False, proxy=proxy, ssl=context
+            )
+            async with request as response:
+                return await _read(response, bounds)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, TooLarge, UnknownEncoding) as error:
+            raise WireFailed(translate(error, delivery)) from None
+
+    async def aclose(self) -> None:
+        await self._session.close()
+
+    def _place(self, url: str, delivery: Delivery) -> tuple[URL, URL | None, ssl.SSLContext | bool]:
+        """Where an address leads to: through which proxy, with which certificates. Raises WireFailed."""
+        found = URL(url, encoded=True)
+        proxy = None if self._is_local else _proxy_of(url)
+        if proxy is not None and proxy.scheme not in {"http", "https"}:
+            text = f"the proxy on the way to '{delivery.provider}' must be an http one, not '{proxy.scheme}'"
+            raise WireFailed(Failure(FailureKind.BAD_REQUEST, text))
+        place = found, proxy, _certificates() if found.scheme == "https" else True
+        self._places[url] = place
+        return place
+
+
+class _Sent(BytesPayload):
+    """A body of any size that notes when it is written; the library writes the head together with it."""
+
+    def __init__(self, body: bytes, delivery: Delivery) -> None:
+        # Not that of the class between, which warns of large bodies: they are written with a deadline here.
+        Payload.__init__(self, body, content_type="application/json")
+        self._size = len(body)
+        self._delivery = delivery
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self._delivery.is_sent = True
+        if len(self._value) <= _SMALL:
+            await writer.write(self._value)
+            return
+        async with asyncio.timeout(WRITE_S):
+            await writer.write(self._value)
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        del content_length  # it is our own
+        await self.write(writer)
+
+
+async def _read(response: aiohttp.ClientResponse, bounds: Bounds) -> Reply:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    encoding = headers.get("content-encoding", "")
+    if response.status == 200:
+        body = Body(encoding, bounds.max_bytes)
+        await _fill(body, response.content, bounds.idle_s)
+        return Reply(200, headers, body.read())
+    # The status of an error says enough, so neither length nor coding is a failure.
+    try:
+        body = Body(encoding, bounds.max_error_bytes)
+    except UnknownEncoding:
+        return Reply(response.status, headers, b"")
+    with contextlib.suppress(TooLarge, UnknownEncoding):
+        await _fill(body, response.content, bounds.idle_s)
+    return Reply(response.status, headers, body.read())
+
+
+async def _fill(body: Body, content: aiohttp.StreamReader, idle_s: float) -> None:
+    if content.is_eof() and content.exception() is None:  # all of it came with the head
+        body.take(content.read_nowait())
+        return
+    while True:
+        try:
+            async with asyncio.timeout(idle_s):
+                chunk = await content.readany()
+        except TimeoutError:
+            raise _Idle from None
+        if not chunk:
+            return
+        body.take(chunk)
+
+
+class _Idle(OSError):
+    """Nothing more of a body came."""
+
+
+def translate(error: Exception, delivery: Delivery) -> Failure:
+    """An exception as a failure in the author's words; its own text is never shown, it may hold a header."""
+    match error:
+        case TooLarge():
+            return delivery.too_large()
+        case UnknownEncoding():
+            return delivery.unreadable()
+        case _Idle():
+            return delivery.stopped_answering()
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return delivery.no_proxy()
+        case aiohttp.ClientConnectorError():
+            return delivery.no_connection(error.__cause__ or error.os_error)
+        case aiohttp.ConnectionTimeoutError():
+            return delivery.slow_connection()
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return delivery.unwritable()
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
+            return delivery.closed_early()
+        case TimeoutError():
+            return delivery.stopped_reading()
+        case ValueError() if not delivery.is_sent:
+            return delivery.unwritable()
+        case _:
+            return delivery.broken()
+
+
+def _proxy_of(url: str) -> URL | None:
+    """What the environment names for an address, as the usual tools read it."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    named = proxies.get(parts.scheme) or proxies.get("all")
+    return URL(named if "://" in named else f"http://{named}") if named else None
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Whom to believe: SSL_CERT_FILE or SSL_CERT_DIR, else the list that comes with certifi."""
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if not file and not folder:
+        import certifi
+
+        file = certifi.where()
+    return ssl.create_default_context(cafile=file or None, capath=folder or None)
