@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
@@ -14,14 +14,16 @@ from runner.app.drive import KEPT_FAILURES, Drive, DriveSettings
 from runner.app.explaining import RUNS, Explainer
 from runner.app.keeping import Recorder, recordings_of
 from runner.app.looking import LOCAL_CACHE
+from runner.app.suite_snapshots import read_snapshots, write_snapshots
 from runner.app.suite_units import PreparedSuite, prepare_suite
 from runner.app.types import RunOptions
-from runner.core.errors import RunnerError, StorageError
+from runner.core.errors import FileError, NothingSelected, RunnerError, StorageError
 from runner.core.events import AttemptMade, Event, Noted, Retrying, RunFinished, RunStarted, Settled
 from runner.core.frozen import dataclass, replace
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import EventSink
 from runner.core.problem import Problem
+from runner.core.suite import Comparison
 from runner.core.version import VERSION
 from runner.plan.advance import Ask
 from runner.plan.stages import RunState
@@ -33,8 +35,9 @@ from runner.store.local import LocalStore
 from runner.store.lock import one_at_a_time
 from runner.store.memory import MemoryStore
 from runner.suites.cases import Unit
+from runner.suites.comparing import Baseline, baseline_of_cell, baseline_of_document, compare
 from runner.suites.judge import Ran, judge
-from runner.suites.totals import Totals, totals_of
+from runner.suites.totals import CellTotal, Judged, Totals, in_cells, totals_of
 from runner.suites.verdict import Finding, Kind, StepAttempt, Verdict
 
 if TYPE_CHECKING:
@@ -93,6 +96,7 @@ class SuiteSession:
         if self._open_at is not None:
             return
         root, suite = self.suite.project.files.root, self.suite
+        self._snapshots = read_snapshots(root, suite.place)
         self._open_at = time.monotonic()
         self.store = LocalStore(root / LOCAL_CACHE) if self.options.use_cache else MemoryStore()
         try:
@@ -237,13 +241,54 @@ class SuiteSession:
             return Verdict(unit.id, Kind.INTERRUPTED, (told,))
         suite = self.suite.suite
         failures = walk.drive.failures[:KEPT_FAILURES]
-        ran = Ran(unit, walk.drive.state, tuple(walk.attempts), failures, suite.metrics, frozenset(suite.judges))
+        ran = Ran(
+            unit,
+            walk.drive.state,
+            tuple(walk.attempts),
+            failures,
+            suite.metrics,
+            self._snapshots.get(unit.id),
+            is_recording=self.options.is_recording,
+        )
         return judge(ran, self.suite.texts)
 
     def totals(self, wanted: Iterable[str]) -> Totals:
         """The verdicts of these cases together: rates, metrics and what the thresholds say."""
         verdicts = {name: self.verdict(name) for name in wanted}
-        return totals_of(self.suite.suite, [(self.units[name], verdict) for name, verdict in verdicts.items()])
+        judged = [(self.units[name], verdict) for name, verdict in verdicts.items()]
+        totals = totals_of(self.suite.suite, judged)
+        worse = tuple(self._worse(totals, judged)) if totals.kind in (Kind.PASSED, Kind.FAILED) else ()
+        return replace(totals, findings=(*totals.findings, *worse), kind=Kind.FAILED) if worse else totals
+
+    def _worse(self, totals: Totals, judged: Judged) -> Iterator[Finding]:
+        """The cells that are worse than the baseline by more than is allowed. Raises RunnerError without a baseline."""
+        suite = self.suite.suite
+        if suite.compare is None:
+            return
+        by_cell = in_cells(judged)
+        for total in totals.cells:
+            baseline = self._baseline(suite.compare, total, totals, by_cell)
+            found = compare(suite.compare, total, by_cell[total.cell], baseline, suite.metrics, self.suite.texts)
+            if found is not None:
+                yield found
+
+    def _baseline(
+        self, wanted: Comparison, total: CellTotal, totals: Totals, by_cell: Mapping[str, Judged]
+    ) -> Baseline:
+        if wanted.cell is None:
+            document = self.suite.texts.load(wanted.file)
+            found = baseline_of_document(document, total.cell, wanted.file)
+            if found is None:
+                message = f"{wanted.file} holds no numbers of {f'cell {total.cell}' if total.cell else 'this suite'}"
+                raise FileError(
+                    Problem("bad-baseline", message, wanted.at("baseline"), fix=f"runner test --json > {wanted.file}")
+                )
+            return found
+        for cell in totals.cells:
+            if by_cell[cell.cell][0][0].cell.fits(wanted.cell):
+                return baseline_of_cell(cell, by_cell[cell.cell])
+        message = "no case of the baseline's cell was selected"
+        raise NothingSelected(Problem("no-baseline", message, wanted.at("baseline")))
 
     # The end
 
@@ -282,6 +327,9 @@ class SuiteSession:
             self.recorded = self.recorder.write(
                 self.recordings, self.answers, self.received, programs, is_whole=is_whole
             )
+            now = {name: dict(verdict.snapshots) for name, verdict in self._verdicts.items() if verdict.snapshots}
+            kept = {} if is_whole else self._snapshots
+            write_snapshots(self.suite.project.files.root, self.suite.place, {**kept, **now})
         except StorageError as error:
             self.trouble += error.problems
 

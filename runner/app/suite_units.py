@@ -16,13 +16,15 @@ from runner.app.project import Project
 from runner.app.routes import complete_route
 from runner.app.suites import OpenedSuite, Variant, open_suite
 from runner.app.types import RunOptions
+from runner.checks.suite_texts import assertions_of
 from runner.config.load import ProjectFiles, load_values
 from runner.core.canonical import Json
 from runner.core.errors import FileError, NothingSelected, RunnerError, UsageError
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem
-from runner.core.suite import CaseSource, FromFile, Suite, Value
+from runner.core.suite import CaseSource, FromFile, SimilarityCheck, Suite, Value
 from runner.core.workflow import DataSource, Workflow
+from runner.link.linked import Linked
 from runner.plan.items import Item, Row, identify
 from runner.plan.program import Policy, Program, StepProgram, compile_whole
 from runner.suites.cases import Unit, cases_of, units_of
@@ -125,11 +127,13 @@ def prepare_suite(path: Path, options: RunOptions) -> PreparedSuite:
     assert environment is not None
     files = opened.files
     environ = os.environ if options.environ is None else options.environ
+    if not opened.variants:
+        raise NothingSelected(Problem("no-cases", "the matrix leaves no cell", (suite.matrix or suite).span))
+    _refuse_later(suite, opened.variants[0].linked, opened.sources)
     cases = tuple(cases_of(suite, _rows(suite.cases_from, files)))
     units = units_of(cases, [variant.cell for variant in opened.variants], suite.samples)
     if not units:
-        message = f"{suite.file} has no cases" if not cases else "the matrix leaves no cell"
-        raise NothingSelected(Problem("no-cases", message, suite.span))
+        raise NothingSelected(Problem("no-cases", f"{suite.file} has no cases", suite.span))
     used = [lane.data for variant in opened.variants for lane in variant.linked.lanes.values() if lane.data]
     try:
         data = scan(project.workflow, used, {}, _no_stdin, files)
@@ -146,6 +150,27 @@ def prepare_suite(path: Path, options: RunOptions) -> PreparedSuite:
         texts=Texts(environment, lambda path: _document(files, path)),
         environ=environ,
     )
+
+
+def _refuse_later(suite: Suite, linked: Linked, sources: Mapping[str, str]) -> None:
+    """What this version cannot judge is refused, never passed over. Raises FileError."""
+    found = [
+        Problem(
+            "later-key",
+            f"{title} compares vectors of '{assertion.by}', and this version compares letters only",
+            assertion.at("similar.by"),
+            fix="leave 'by' out",
+        )
+        for title, assertion in assertions_of(suite)
+        if isinstance(assertion, SimilarityCheck) and assertion.by
+    ]
+    for text in linked.typing.texts:
+        reference = next((one for one in text.readings.references if one.path[0] == "outputs"), None)
+        if reference is not None and text.place.owner in suite.judges:
+            message = f"{text.place.title} reads 'outputs', which a judge does not see in this version"
+            found.append(Problem("later-key", message, reference.span, fix="read what the output reads: steps.NAME"))
+    if found:
+        raise FileError(found, sources)
 
 
 def _no_stdin(name: str) -> BinaryIO:

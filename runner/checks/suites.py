@@ -227,6 +227,7 @@ def _matrix(context: SuiteContext) -> Iterator[Problem]:
         yield from _cell("exclude", pattern, matrix)
     for pattern in matrix.include:
         yield from _axes("include", pattern, matrix)
+        yield from _variant_names(pattern, matrix)
 
 
 def _axes(title: str, pattern: CellPattern, matrix: Matrix | None) -> Iterator[Problem]:
@@ -234,6 +235,17 @@ def _axes(title: str, pattern: CellPattern, matrix: Matrix | None) -> Iterator[P
     for name in pattern.values:
         if name not in axes:
             yield unknown(title, "axis", name, pattern.at(name), axes, "the matrix")
+
+
+def _variant_names(pattern: CellPattern, matrix: Matrix) -> Iterator[Problem]:
+    """An added cell may have values of its own, but no variant that is not written."""
+    for name, (value, *_) in pattern.values.items():
+        axis = matrix.axes.get(name) if "." not in name else None
+        if axis is not None and value not in [option.name for option in axis.options]:
+            known = [option.name for option in axis.options]
+            message = f"include names a value that axis '{name}' does not have"
+            near = nearest(str(value), known)
+            yield Problem("unknown-value", message, pattern.at(f"{name}.0"), f"one of {', '.join(known)}", near)
 
 
 def _cell(title: str, pattern: CellPattern, matrix: Matrix | None) -> Iterator[Problem]:

@@ -16,10 +16,12 @@ from runner.cli.console import Console
 from runner.core.canonical import Json
 from runner.core.errors import RunnerError
 from runner.core.problem import Problem
-from runner.pytest_plugin.items import OPTIONS, CaseItem, SuiteFile, ThresholdsItem
+from runner.pytest_plugin.items import COUNTS_TOGETHER, OPTIONS, CaseItem, SuiteFile, ThresholdsItem
 from runner.report.annotations import annotation_lines
 from runner.report.format import count
+from runner.suites.comparing import numbers_of
 from runner.suites.telling import brief
+from runner.suites.totals import CellTotal
 from runner.suites.verdict import Kind
 
 CODES = {
@@ -141,7 +143,10 @@ class SuiteStory:
         refusal = getattr(report, "refusal", None)
         word = self._word(report)
         self._counts[word] = self._counts.get(word, 0) + 1
-        self._mark(report.nodeid.partition("::")[0], {"passed": ".", "known to fail": "x", "fixed": "X"}.get(word, "F"))
+        self._mark(
+            report.nodeid.partition("::")[0],
+            {"passed": ".", "known to fail": "x", "fixed": "X", "not as expected": "f"}.get(word, "F"),
+        )
         if isinstance(refusal, RunnerError):
             self._tell_error(refusal)
         elif report.failed:
@@ -154,8 +159,7 @@ class SuiteStory:
         if report.passed:
             return "fixed" if is_expected else "passed"
         if report.skipped and is_expected:
-            reason = str(report.wasxfail)
-            return "not as expected" if reason.startswith("reason: counts towards") else "known to fail"
+            return "not as expected" if COUNTS_TOGETHER in str(report.wasxfail) else "known to fail"
         return "failed"
 
     @staticmethod
@@ -175,7 +179,8 @@ class SuiteStory:
         if isinstance(item, CaseItem) and item.verdict is not None:
             return brief(item.verdict)
         if isinstance(item, ThresholdsItem) and item.totals is not None:
-            return "; ".join(finding.brief for finding in item.totals.findings)
+            first, *others = item.totals.findings
+            return f"{first.brief} (and {len(others)} more)" if others else first.brief
         return ""
 
     def _mark(self, file: str, sign: str) -> None:
@@ -321,10 +326,7 @@ class SuiteStory:
                 {
                     "suite": item.parent.nodeid,
                     "cell": cell.cell,
-                    "pass_rate": cell.passed.value,
-                    "interval": list(cell.passed.interval),
-                    "metrics": {name: metric.value for name, metric in cell.metrics.items()},
-                    "usd": cell.usd,
+                    "measures": _measures(cell),
                 }
                 for item in self._items.values()
                 if isinstance(item, ThresholdsItem) and item.totals is not None
@@ -332,3 +334,15 @@ class SuiteStory:
             ],
             "problems": problem_documents(self._problems),
         }
+
+
+def _measures(cell: CellTotal) -> dict[str, Json]:
+    """The numbers of a cell by name; a later suite may be compared with them."""
+    rates = {"pass_rate": cell.passed} | {name: one.rate for name, one in cell.metrics.items() if one.rate is not None}
+    found: dict[str, Json] = {}
+    for name, value in numbers_of(cell).items():
+        found[name] = {"value": value}
+        if name in rates:
+            rate = rates[name]
+            found[name] |= {"hits": rate.hits, "total": rate.total, "interval": list(rate.interval)}
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from runner.config.keys import Keys
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNode, to_value
@@ -27,14 +27,30 @@ class MatrixReader:
         if inner is None:
             return None
         entries = [entry for entry in inner.node.entries if entry.key not in AXIS_WORDS]
-        axes = (self._axis(entry) for entry in entries)
+        found = (self._axis(entry) for entry in entries)
+        axes = {axis.name: axis for axis in found if axis is not None}
         return Matrix(
             span=keys.place("matrix"),
             spans={entry.key: entry.key_span for entry in inner.node.entries},
-            axes={axis.name: axis for axis in axes if axis is not None},
+            axes=axes,
             exclude=tuple(_cell(node) for node in inner.mappings("exclude")),
             include=tuple(_cell(node) for node in inner.mappings("include")),
+            added=tuple(self._added(node, axes) for node in inner.mappings("include")),
         )
+
+    def _added(self, node: MappingNode, axes: Mapping[str, Axis]) -> dict[str, Option]:
+        """The options of an added cell: those of the axes, or values of its own."""
+        options: dict[str, Option] = {}
+        for entry in node.entries:
+            written = to_value(entry.value)
+            known = axes[entry.key].options if entry.key in axes else ()
+            option = next((one for one in known if one.written == written), None)
+            change = self._change(entry.key, entry.value, entry.key_span) if "." in entry.key else None
+            if option is None and change is not None:
+                option = Option(_name(entry.value), written, (change,), entry.value.span)
+            if option is not None:
+                options[entry.key] = option
+        return options
 
     def _axis(self, entry: Entry) -> Axis | None:
         options = tuple(self._options(entry))

@@ -210,11 +210,26 @@ _CHANGES = Record(
 )
 _ANYTHING = AnyValue(may_hold_braces=True)
 _CELL = Names("axis", _ANYTHING, pattern=rf"^{_STEM}(\.{_STEM})?$", says="the name of an axis", minimum=1)
+_ADDED = Record(
+    "an added cell",
+    (),
+    others=(
+        *(Names("axis", key.kind, _step_axis(key.name), description=key.description, ending=f".{key.name}")
+          for key in _REPLACED),
+        Names("axis", Value(), _INPUT_AXIS, description="The value of an input."),
+        Names("axis", Text(), NAME, description="The name of a variant."),
+    ),
+    says="STEP.FIELD, inputs.NAME or the name of an axis",
+)  # fmt: skip
 _MATRIX = Record(
     "a matrix",
     (
         Key("exclude", ListOf(_CELL), "Cells that are left out: a value, or a list of values, for some of the axes."),
-        Key("include", ListOf(_CELL), "Cells that are added: a value for each axis."),
+        Key(
+            "include",
+            ListOf(_ADDED),
+            "Cells that are added: a value for each axis, also one that the axis does not list; an axis that is left out stays as the workflow has it.",
+        ),
     ),
     others=(
         *(

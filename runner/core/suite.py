@@ -280,6 +280,8 @@ class Matrix(Located):
     axes: Mapping[str, Axis] = field(default_factory=dict)
     exclude: tuple[CellPattern, ...] = ()
     include: tuple[CellPattern, ...] = ()
+    added: tuple[Mapping[str, Option], ...] = ()
+    """The options of the cells in `include`."""
 
 
 # --- numbers over all cases

@@ -15,7 +15,7 @@ from runner.core.budget import Limit
 from runner.core.errors import RunnerError
 from runner.core.problem import render_all
 from runner.suites.cases import THRESHOLDS, Unit
-from runner.suites.telling import brief, told
+from runner.suites.telling import brief, told, told_of_thresholds
 from runner.suites.totals import Totals, counts_together
 from runner.suites.verdict import Kind, Taken, Verdict
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 OPTIONS = pytest.StashKey[RunOptions]()
 """What `runner test` was asked for; plain pytest goes by its own options."""
 
+COUNTS_TOGETHER = "counts towards the thresholds"
 _YES = ("1", "yes", "true", "on")
 
 
@@ -70,7 +71,7 @@ class SuiteFile(pytest.File):
             self._mark(item, unit)
             yield item
         suite = self.suite.suite.suite
-        if suite.thresholds or suite.metrics:
+        if suite.thresholds or suite.metrics or suite.compare:
             thresholds: ThresholdsItem = ThresholdsItem.from_parent(self, name=THRESHOLDS)
             yield thresholds
 
@@ -159,7 +160,7 @@ class CaseItem(SuiteItem):
             return
         if verdict.kind is Kind.FAILED:
             if counts_together(file.suite.suite.suite) and not self.unit.case.xfail:
-                pytest.xfail(f"counts towards the thresholds: {brief(verdict)}")
+                pytest.xfail(f"{COUNTS_TOGETHER}: {brief(verdict)}")
             raise CaseFailed(self._told(verdict))
         raise NoVerdict(self._told(verdict))
 
@@ -187,15 +188,8 @@ class ThresholdsItem(SuiteItem):
             self.user_properties += [(f"{prefix}{name}", str(metric)) for name, metric in cell.metrics.items()]
         if totals.kind is Kind.PASSED:
             return
-        lines = [
-            line
-            for finding in totals.findings
-            for line in (
-                f"{finding.title}   {finding.span.file}:{finding.span.line}",
-                *(f"    {detail}" for detail in finding.details),
-            )
-        ]
-        raise (CaseFailed if totals.kind is Kind.FAILED else NoVerdict)("\n".join(lines))
+        told_now = told_of_thresholds(totals.findings)
+        raise (CaseFailed if totals.kind is Kind.FAILED else NoVerdict)(told_now)
 
 
 def _names(items: Iterable[pytest.Item]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.core.canonical import Json
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.span import Span
 from runner.core.suite import Assertion, Case, CaseSource, Expectation, Suite, Value
 from runner.plan.items import Item
@@ -55,7 +55,10 @@ def cases_of(suite: Suite, rows: Iterable[Item]) -> Iterator[CaseToRun]:
         yield _written(case, suite)
     if suite.cases_from is not None:
         for row in rows:
-            yield _made(row, suite.cases_from, suite)
+            made = _made(row, suite.cases_from, suite)
+            if made.name in suite.cases:
+                made = replace(made, name=f"{made.name}#2", problem=f"case '{made.name}' came before")
+            yield made
 
 
 def _written(case: Case, suite: Suite) -> CaseToRun:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import field, fields
 from itertools import product
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
-from runner.core.suite import CellPattern, InputChange, Matrix, Option, StepChange
+from runner.core.suite import Axis, CellPattern, InputChange, Matrix, Option, StepChange
 from runner.core.workflow import Step, Workflow
 
 # Where a key of a step is kept under another name.
@@ -18,6 +19,7 @@ _KEPT_AS = {
     "enforce": "is_enforced_locally",
     "timeout": "timeout_s",
 }
+_SHORT = re.compile(r"[\w./:+]([\w./:+-]{0,39})")
 _STEP_FIELDS = frozenset(one.name for one in fields(Step))
 
 
@@ -26,11 +28,8 @@ class Cell:
     """One variant of the workflow: the option of each axis. The cell of a suite without a matrix has none."""
 
     options: Mapping[str, Option] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The options' names, as they stand in an item's id; "" without a matrix."""
-        return "-".join(option.name for option in self.options.values())
+    name: str = ""
+    """The options' names, as they stand in an item's id; "" without a matrix."""
 
     @property
     def values(self) -> dict[str, Json]:
@@ -47,14 +46,42 @@ def cells_of(matrix: Matrix | None) -> tuple[Cell, ...]:
     """All combinations but those that are left out, then those that are added."""
     if matrix is None or not matrix.axes:
         return (Cell(),)
-    whole = [Cell(dict(zip(matrix.axes, options, strict=True))) for options in product(*_options(matrix))]
-    kept = [cell for cell in whole if not any(cell.fits(pattern) for pattern in matrix.exclude)]
-    kept += [cell for cell in whole if cell not in kept and any(cell.fits(pattern) for pattern in matrix.include)]
+    names = {axis.name: _names(axis) for axis in matrix.axes.values()}
+    kept: list[Cell] = []
+    told: set[str] = set()
+    for numbered in product(*(enumerate(axis.options) for axis in matrix.axes.values())):
+        chosen = dict(zip(matrix.axes, numbered, strict=True))
+        cell = Cell({axis: option for axis, (_, option) in chosen.items()})
+        if not any(cell.fits(pattern) for pattern in matrix.exclude):
+            name = "-".join(names[axis][index] for axis, (index, _) in chosen.items())
+            kept.append(replace(cell, name=_unique(name, told)))
+    for options in matrix.added:
+        if not any(cell.options == options for cell in kept):
+            name = "-".join(map(_short, options.values()))
+            kept.append(Cell(options, _unique(name, told)))
     return tuple(kept)
 
 
-def _options(matrix: Matrix) -> Iterator[tuple[Option, ...]]:
-    return (axis.options for axis in matrix.axes.values())
+def _unique(name: str, told: set[str]) -> str:
+    """A name that no cell has had."""
+    while name in told:
+        name += "'"
+    told.add(name)
+    return name
+
+
+def _short(option: Option) -> str:
+    return option.name if _SHORT.fullmatch(option.name) else f"line{option.span.line}"
+
+
+def _names(axis: Axis) -> list[str]:
+    """What the options are called in an id: a short word as it is, a prompt or a schema by its number."""
+    words = [option.name for option in axis.options]
+    key = axis.name.rpartition(".")[2]
+    return [
+        word if _SHORT.fullmatch(word) and words.count(word) == 1 else f"{key}{number}"
+        for number, word in enumerate(words, 1)
+    ]
 
 
 def vary(workflow: Workflow, cell: Cell) -> Workflow:

@@ -18,6 +18,7 @@ from runner.plan.stages import RunState
 from runner.suites.assertions import Evidence, check_assertion
 from runner.suites.cases import Unit
 from runner.suites.differences import differences
+from runner.suites.snapshots import check_snapshots, snapshots_of
 from runner.suites.values import Seen, Texts
 from runner.suites.verdict import Finding, Kind, Measured, StepAttempt, Taken, Verdict, taken_by
 
@@ -44,7 +45,9 @@ class Ran:
     attempts: tuple[StepAttempt, ...]
     failures: Sequence[Outcome] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
-    judges: frozenset[str] = frozenset()
+    recorded: Mapping[str, Json] | None = None
+    """What the case gave when its recordings were made."""
+    is_recording: bool = False
 
 
 def judge(ran: Ran, texts: Texts) -> Verdict:
@@ -62,9 +65,13 @@ def judge(ran: Ran, texts: Texts) -> Verdict:
         evidence = Evidence(seen, lambda step: taken_by(ran.attempts, step))
         told = (check_assertion(assertion, evidence) for assertion in ran.unit.case.assertions)
         findings += [finding for finding in told if finding is not None]
+    snapshots = snapshots_of(ran.unit.case, seen)
+    if not ran.is_recording:
+        findings += check_snapshots(snapshots, ran.recorded)
     metrics = {name: _measured(metric, seen) for name, metric in ran.metrics.items()}
     kind = Kind.FAILED if findings else Kind.PASSED
-    return Verdict(ran.unit.id, kind, tuple(findings), taken, metrics)
+    kept = {snapshot.name: snapshot.value for snapshot in snapshots if not snapshot.problem}
+    return Verdict(ran.unit.id, kind, tuple(findings), taken, metrics, kept)
 
 
 # --- no answer to judge

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from runner.core.span import Span
 from runner.suites.cases import Unit
@@ -15,7 +15,7 @@ def told(verdict: Verdict, unit: Unit, file: str, steps: Mapping[str, Span], run
     """The findings of a verdict, each with its place; `steps` are the places of the steps in the workflow."""
     lines: list[str] = []
     for finding in verdict.findings:
-        lines += [_head(finding), *(f"    {line}" for detail in finding.details for line in detail.splitlines())]
+        lines += [head(finding), *(f"    {line}" for detail in finding.details for line in detail.splitlines())]
         if finding.step in steps:
             lines.append(f"  step    {steps[finding.step]}")
             if verdict.kind is not Kind.MISSING and run:
@@ -24,7 +24,13 @@ def told(verdict: Verdict, unit: Unit, file: str, steps: Mapping[str, Span], run
     return "\n".join(lines)
 
 
-def _head(finding: Finding) -> str:
+def told_of_thresholds(findings: Iterable[Finding]) -> str:
+    """The thresholds that are missed."""
+    return "\n".join(line for one in findings for line in (head(one), *(f"    {detail}" for detail in one.details)))
+
+
+def head(finding: Finding) -> str:
+    """What does not hold, and where it is written."""
     place = f"{finding.span.file}:{finding.span.line}"
     gap = max(2, WIDTH - len(finding.title) - len(place))
     return f"{finding.title}{' ' * gap}{place}"

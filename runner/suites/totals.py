@@ -74,14 +74,12 @@ class Totals:
 
 def counts_together(suite: Suite) -> bool:
     """Whether cases count towards a rate, so that none fails on its own."""
-    return any(name != USD for name in suite.thresholds)
+    return suite.compare is not None or any(name != USD for name in suite.thresholds)
 
 
 def totals_of(suite: Suite, judged: Judged) -> Totals:
     """The cells in the order of the cases, and every threshold that one of them misses."""
-    by_cell: dict[str, list[tuple[Unit, Verdict]]] = {}
-    for unit, verdict in judged:
-        by_cell.setdefault(unit.cell.name, []).append((unit, verdict))
+    by_cell = in_cells(judged)
     cells = tuple(_cell(name, group, suite.metrics) for name, group in by_cell.items())
     unheard = next((verdict for _, verdict in judged if verdict.kind not in (Kind.PASSED, Kind.FAILED)), None)
     if unheard is not None:
@@ -90,6 +88,14 @@ def totals_of(suite: Suite, judged: Judged) -> Totals:
         return Totals(cells, (finding,), unheard.kind)
     findings = tuple(finding for cell in cells for finding in _missed(suite, cell))
     return Totals(cells, findings, Kind.FAILED if findings else Kind.PASSED)
+
+
+def in_cells(judged: Judged) -> dict[str, list[tuple[Unit, Verdict]]]:
+    """The cases of each cell."""
+    by_cell: dict[str, list[tuple[Unit, Verdict]]] = {}
+    for unit, verdict in judged:
+        by_cell.setdefault(unit.cell.name, []).append((unit, verdict))
+    return by_cell
 
 
 def _place(suite: Suite) -> Span:

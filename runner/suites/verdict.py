@@ -71,6 +71,8 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     taken: Taken = Taken()
     metrics: Mapping[str, Measured] = field(default_factory=dict)
+    snapshots: Mapping[str, Json] = field(default_factory=dict)
+    """What must stay as it is, to be recorded."""
 
     @property
     def is_good(self) -> bool:
