@@ -312,3 +312,40 @@ def test_two_processes_that_record_together_lose_nothing(recordings: Recordings,
     assert recordings.places_file("triage").read_bytes().count(b"\n") == 30
     assert len(list(recordings.scan())) == 15
     assert not list(folder.rglob("*.tmp"))
+
+
+def test_answers_and_texts_that_no_place_names_are_removed(
+    recordings: Recordings, tmp_path: Path, make_answer: Any
+) -> None:
+    kept, dropped = make_answer(body=b'{"a":1}'), make_answer(body=b'{"a":2}')
+    line = PlaceLine("flow", "greet", "", 0, 0, kept.key, {"template": {"flow.yaml:1": digest("Hello")}})
+    recordings.write([[kept], [dropped]], [line], ["Hello", "Bye"])
+    (tmp_path / "recordings/texts/notes.md").write_text("mine", encoding="utf-8")
+    assert recordings.remove_unnamed() == 1
+    assert sorted(files(tmp_path / "recordings")) == sorted(
+        [
+            f"{kept.key[:2]}/{kept.key[2:]}.json",
+            "places/flow.jsonl",
+            "texts/notes.md",
+            f"texts/{digest('Hello')}.txt",
+        ]
+    )
+    assert recordings.remove_unnamed() == 0
+
+
+def test_nothing_is_removed_where_a_place_cannot_be_read(
+    recordings: Recordings, tmp_path: Path, make_answer: Any
+) -> None:
+    recordings.write([[make_answer()]], [PlaceLine("flow", "greet", "", 0, 0, "b" * 64)])
+    with (tmp_path / "recordings/places/flow.jsonl").open("a", encoding="utf-8") as file:
+        file.write("no place\n")
+    assert recordings.remove_unnamed() == 0
+
+
+def test_a_workflow_whose_places_are_replaced_keeps_no_others(recordings: Recordings) -> None:
+    line = PlaceLine("flow", "greet", "", 0, 0, "a" * 64)
+    other = replace(line, workflow="other")
+    recordings.write([], [line, other])
+    recordings.write([], [replace(line, item="x"), replace(other, item="x")], replaces="flow")
+    lengths = [len(recordings.places_file(name).read_bytes().splitlines()) for name in ("flow", "other")]
+    assert lengths == [1, 2]
