@@ -34,6 +34,7 @@ from runner.templates.trail import (
     Scope,
     Trail,
     Word,
+    arguments_of,
     asks_for_step,
     bind,
     constant,
@@ -49,6 +50,7 @@ from runner.templates.values import Refused
 
 # What is put into these is handed on: a hole in it does no harm yet.
 _HANDS_ON = (nodes.Call, nodes.Dict, nodes.Keyword, nodes.List, nodes.Pair, nodes.Tuple)
+_DEFAULTS = ("default", "d")
 _EQUALS = frozenset(("==", "eq", "equalto", "!=", "ne"))
 
 
@@ -190,12 +192,11 @@ class _Walk:
                 return None
 
     def _filter(self, node: nodes.Filter, scope: Scope, guards: Guards) -> Trail | None:
-        is_default = node.name in ("default", "d")
-        inner = self.value(node.node, scope, guards, used=not is_default) if node.node is not None else None
-        for argument in (*node.args, *node.kwargs, node.dyn_args, node.dyn_kwargs):
-            self.read(argument, scope, guards, used=not is_default and node.name != "map")
-        if is_default:
-            return inner and replace(inner, is_guarded=True)
+        if node.name in _DEFAULTS:
+            return self._default(node, scope, guards, is_last=True)
+        inner = self.value(node.node, scope, guards) if node.node is not None else None
+        for argument in arguments_of(node):
+            self.read(argument, scope, guards, used=node.name != "map")
         if inner is None:
             return None
         if node.name == "map":
@@ -211,6 +212,18 @@ class _Walk:
             return replace(inner, wraps=inner.wraps + 1, is_rearranged=True)
         self._record(inner, guards)
         return None
+
+    def _default(self, node: nodes.Filter, scope: Scope, guards: Guards, *, is_last: bool) -> Trail | None:
+        """What stands in for a value may be absent too, where another default follows."""
+        before = node.node
+        if isinstance(before, nodes.Filter) and before.name in _DEFAULTS:
+            inner = self._default(before, scope, guards, is_last=False)
+        else:
+            inner = None if before is None else self.value(before, scope, guards, used=False)
+        for argument in arguments_of(node):
+            trail = self.value(argument, scope, guards, used=False)
+            self._record(trail and replace(trail, is_guarded=trail.is_guarded or not is_last), guards, used=False)
+        return inner and replace(inner, is_guarded=True)
 
     def _map(self, node: nodes.Filter, inner: Trail, guards: Guards) -> Trail | None:
         """The list of one field of each element; it is recorded by whoever makes use of it."""
@@ -266,7 +279,7 @@ class _Walk:
             self._compared(inner, node.args)
         elif node.name == "in" and node.args and isinstance(node.args[0], nodes.List | nodes.Tuple):
             self._compared(inner, node.args[0].items)
-        for argument in (*node.args, *node.kwargs, node.dyn_args, node.dyn_kwargs):
+        for argument in arguments_of(node):
             self.read(argument, scope, guards)
 
     def facts(self, test: nodes.Node, scope: Scope, holds: bool) -> Guards:

@@ -114,6 +114,11 @@ class Trail:
 Scope = dict[str, Trail | None]
 
 
+def arguments_of(node: nodes.Filter | nodes.Test) -> list[nodes.Node]:
+    """All that a filter or test is given besides its value."""
+    return [*node.args, *node.kwargs, *(extra for extra in (node.dyn_args, node.dyn_kwargs) if extra is not None)]
+
+
 def field_argument(node: nodes.Filter) -> nodes.Node | None:
     """The argument that names a field of the elements, such as that of `sort(attribute="name")`."""
     if node.name not in _FIELD_POSITION:

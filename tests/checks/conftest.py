@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.app.project import catalogue
+from runner.catalog.resolve import resolve
 from runner.checks import check
 from runner.checks.context import CheckContext
 from runner.checks.models import model_notes
@@ -15,6 +17,7 @@ from runner.config.load import ProjectFiles, load_workflow
 from runner.core.errors import FileError
 from runner.core.model import ModelFacts, Price, Provider, Route
 from runner.core.problem import Problem, render_all
+from runner.core.span import Span
 from runner.dialects import DIALECTS
 from runner.link.linked import link
 from runner.templates.environment import make_environment
@@ -43,6 +46,9 @@ FACTS = {
         "openai", "thinker", thinking_levels=("low", "high"), default_thinking="low", price=Price(1, 2)
     ),
 }
+
+
+DIALECT_OF = {"openai": "openai-chat", "me": "scripted"}
 
 
 @pytest.fixture
@@ -105,5 +111,9 @@ def _end_of(name: str, aliases: Mapping[str, str]) -> str:
 
 def _route(name: str) -> Route:
     provider, _, model = name.partition("/")
-    dialect = {"openai": "openai-chat", "me": "scripted"}[provider]
+    if provider not in DIALECT_OF or model in catalogue().models_of(provider):
+        found = resolve(name, aliases={}, overrides={}, providers={}, catalog=catalogue(), span=Span("", 1, 1))
+        assert isinstance(found, Route), found
+        return found
+    dialect = DIALECT_OF[provider]
     return Route(name, Provider(provider, dialect), model, FACTS.get(model, ModelFacts(provider, model)))

@@ -1,11 +1,13 @@
 """Whole files as their authors write them: each seeded mistake is found where it is, and nothing else is.
 
 A mistake is a file in `mistakes/`, with what is expected in comments on top; a folder of the same name holds its
-further files.
+further files. What is right stands in `correct/`, where `given.json` has the inputs and the standard input of those
+that need some.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -15,9 +17,14 @@ import pytest
 import runner.app.project
 from runner.app import api
 from runner.app.codes import codes
+from runner.app.types import RunOptions
 from runner.core.problem import Problem, render_all
 
-MISTAKES = sorted((Path(__file__).parent / "mistakes").glob("*.yaml"))
+HERE = Path(__file__).parent
+MISTAKES = sorted((HERE / "mistakes").glob("*.yaml"))
+CORRECT = sorted((HERE / "correct").glob("*.yaml"))
+GIVEN = json.loads((HERE / "correct" / "given.json").read_text("utf-8"))
+SETTINGS = "providers: {me: {dialect: scripted, file: data/answers.jsonl}}\n"
 TODAY = "2026-11-22"
 EXPECTED = re.compile(r"^# expect: ([a-z-]+) (.+)$", re.MULTILINE)
 # A file of 10 MB would have to be in the corpus.
@@ -69,3 +76,41 @@ def test_every_mistake_says_in_words_what_it_is() -> None:
         path.name for path in MISTAKES if not re.match(r"# (?!expect:)\S.*\n# expect: ", path.read_text("utf-8"))
     ]
     assert wordless == []
+
+
+# What is right
+
+
+@pytest.fixture(scope="module")
+def correct_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All correct workflows as one project."""
+    root = tmp_path_factory.mktemp("correct")
+    shutil.copytree(HERE / "correct", root, dirs_exist_ok=True)
+    (root / "runner.yaml").write_text(SETTINGS, "utf-8")
+    (root / "data" / "answers.jsonl").write_text("", "utf-8")
+    return root
+
+
+@pytest.mark.parametrize("name", [path.name for path in CORRECT])
+def test_nothing_is_said_of_a_correct_workflow_even_strictly(
+    name: str, correct_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.app.project, "today", lambda: TODAY)
+    report = api.check([correct_project / name], is_strict=True)
+    assert render_all(report.problems, report.sources) == ""
+
+
+@pytest.mark.parametrize("name", [path.name for path in CORRECT])
+def test_a_correct_workflow_is_planned_with_its_own_data(
+    name: str, correct_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.app.project, "today", lambda: TODAY)
+    given = GIVEN.get(name, {})
+    stdin = {source: text.encode() for source, text in given.get("stdin", {}).items()}
+    report = api.plan(correct_project / name, RunOptions(inputs=given.get("inputs", {}), stdin=stdin, environ={}))
+    assert [step.failure for step in report.plan.steps if step.failure] == []
+    assert sum(step.calls + step.skipped + len(step.after) for step in report.plan.steps) > 0
+
+
+def test_there_are_many_correct_workflows() -> None:
+    assert len(CORRECT) >= 67

@@ -60,6 +60,8 @@ READINGS = [
     ("{% raw %}{{ a }}{% endraw %}{# {{ b }} #} {{ c }}", ["c"]),
     # Guards.
     ("{{ a.b | default('') }} {{ a.b | d(c.d) }} {{ (a.b | default({})).e }}", ["a.b?", "c.d", "a.b?", "a.b.e?"]),
+    ("{{ a.b | default(c.d) | d(e.f, true) | default(g.h) }}", ["c.d?", "e.f?", "g.h", "a.b?"]),
+    ("{{ a.b | default(c.d | upper) | default('') }}", ["c.d", "a.b?"]),
     ("{{ a.b is defined }} {{ a.b is undefined }} {{ a.b is not defined }} {{ a.b is eq c }}", ["a.b?", "a.b?", "a.b?", "a.b", "c"]),
     ("{{ steps.a.skipped }} {{ steps.a.failed }} {{ steps.a.output.failed }} {{ a.b.skipped }}",
      ["steps.a.skipped?", "steps.a.failed?", "steps.a.output.failed", "a.b.skipped"]),
