@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from runner.core.canonical import ordered
@@ -10,6 +11,7 @@ from runner.plan.estimate import History, TokensOut, chain_usd, plus, times, tok
 from runner.plan.items import Item
 from runner.plan.program import Program, StepProgram
 
+_LOOP = re.compile(r"{%[-+]?\s*for\b")
 TOKENS_PER_BYTE = 2  # no token is shorter than a byte, and as much again for white space
 
 
@@ -39,14 +41,14 @@ def longest_out(step: StepProgram) -> int | None:
 def bound_in(
     program: Program, name: str, counts: Mapping[str, int | None], lanes: Mapping[str, Sequence[Item]]
 ) -> int | None:
-    """The most tokens of a step's question: its template, what it reads of inputs and rows, and the answers that it
-    waits for at their caps. None where one of these has no bound.
+    """The most tokens of a step's question: its template (once more for each answer that it may loop over), what it
+    reads of inputs and rows, and the answers that it waits for at their caps. None where one of these has no bound.
 
     `counts` says how many items each step has, `lanes` what is known of their items.
     """
     step = program.steps[name]
     linked = step.linked
-    size = sum(len(text.encode()) for text in step.texts)
+    size = sum(len(text.encode()) for text in step.texts) * (1 + _looped_over(program, step, counts))
     size += len(ordered(step.sent_schema)) if step.sent_schema is not None else 0
     size += sum(len(ordered(program.inputs.get(read))) for read in linked.inputs)
     total = tokens_of(size)
@@ -62,6 +64,14 @@ def bound_in(
             return None
         total += most * items * (other.linked.step.samples or 1)
     return total
+
+
+def _looped_over(program: Program, step: StepProgram, counts: Mapping[str, int | None]) -> int:
+    """Of how many answers a text may speak one by one; those of a list that is not known have no bound anyway."""
+    if not any(_LOOP.search(text) for text in step.texts) and not any(entry.inner for entry in step.linked.messages):
+        return 0
+    read = step.linked.barriers & step.linked.answers
+    return sum((counts[need] or 0) * (program.steps[need].linked.step.samples or 1) for need in read)
 
 
 def ceiling_usd(program: Program, data: Mapping[str, Sequence[Item]], steps: frozenset[str]) -> float | None:

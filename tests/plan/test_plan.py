@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -285,6 +286,19 @@ def test_a_certain_call_costs_its_question_and_at_most_its_cap(make_flow: MakeFl
     assert (found.least_usd, found.least_tokens) == (found.cost_usd, 3)
     repair = 2 + 50 + REPAIR_TOKENS
     assert found.worst_usd == pytest.approx(((2 + repair) * 1 + 2 * 50 * 10) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "texts"),
+    [("all {{ steps.tag.texts | length }}", 1), ("{% for one in steps.tag.texts %}And {{ one }}{% endfor %}", 4)],
+)
+def test_a_text_that_is_said_of_each_answer_is_counted_for_each(make_flow: MakeFlow, prompt: str, texts: int) -> None:
+    flow = make_flow(
+        "data: {rows: {file: rows.jsonl}}\nsteps:\n  tag: {for_each: data.rows, prompt: '{{ item }}'}\n"
+        f"  all: {{prompt: {json.dumps(prompt)}}}\n"
+    )
+    step = lines(plan(with_facts(flow, Price(1, 0), 50), data={"rows": ["a", "b", "c"]}))["all"]
+    assert step.worst_usd == pytest.approx((-(-len(prompt) * texts // 4) + 3 * 50) / 1e6)
 
 
 def test_without_any_cap_the_worst_case_has_no_price(make_flow: MakeFlow) -> None:
