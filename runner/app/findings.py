@@ -152,7 +152,8 @@ def _are_gone(problems: Sequence[Problem], written: _Written, before: Look, afte
     edits = [edit for problem in problems for edit in problem.edits]
     old = {(edit.file, edit.line) for edit in edits} | {(p.span.file, p.span.line) for p in problems if p.span}
     new = {(e.file, line) for e in edits for line in range(written[e][0][0], written[e][1][0] + 1)}
-    new |= {(file, _moved(file, line, edits)) for file, line in old}
+    adding = [edit for edit in edits if "\n" in edit.new]
+    new |= {(file, _moved(file, line, adding)) for file, line in old}
     told = _told(before.problems, old) - counts
     left = _told(after.problems, new)
     return all(left[key] <= told[key] for key in counts)

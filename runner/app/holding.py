@@ -55,6 +55,10 @@ def _read(item: Item, fields: frozenset[str]) -> Json:
     return {name: item.value.get(name) for name in sorted(fields)}
 
 
+def _up_to(number: int) -> str:
+    return f"up to {number:,} {'time' if number == 1 else 'times'}"
+
+
 def ensure_plan_holds(prepared: Prepared, options: RunOptions) -> None:
     """Raises CallNeeded when the run would ask something else than the plan says, FileError for a bad file."""
     if options.saved_plan is None:
@@ -155,7 +159,7 @@ class _Comparison:
             return
         most = before.calls + before.may_calls
         if step.may_calls is None or step.calls + step.may_calls > most:
-            asked = "any number of times" if step.may_calls is None else f"up to {step.calls + step.may_calls:,} times"
+            asked = "any number of times" if step.may_calls is None else _up_to(step.calls + step.may_calls)
             self._tell(step.step, f"{step.step} may be called {asked}, and the plan has {most:,}")
 
     def _tell(self, step: str, sentence: str) -> None:

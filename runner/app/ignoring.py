@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runner.config.comments import comments
 from runner.core.codes import Code
 from runner.core.problem import Problem, nearest
-from runner.core.span import Span
+from runner.core.span import Span, lines_of
 
 MARK = "runner: ignore["
 _YAML_NAMES = (".yaml", ".yml")
@@ -73,7 +73,7 @@ def _unused(one: _Ignore) -> Problem:
 
 
 def _ignores(file: str, text: str) -> Iterator[_Ignore]:
-    lines = text.splitlines()
+    lines = lines_of(file, text)
     blocks: dict[int, int] = {}
     if file.endswith(_YAML_NAMES):
         written = comments(text)

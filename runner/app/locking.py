@@ -160,4 +160,4 @@ def _by(versions: Sequence[str]) -> str:
 
 
 def _names(versions: Iterable[str]) -> str:
-    return ", ".join(sorted(versions)) or "(not known)"
+    return ", ".join(sorted(versions)).replace("\n", "\\n") or "(not known)"

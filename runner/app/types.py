@@ -37,6 +37,7 @@ class RunOptions:
     `max_cost` bounds the money of this run, besides the budgets of the files. `has_consent` lets it start whatever it
     may cost; otherwise, above `consent_usd` (None: the budget, else 1 USD) or where a price is not known, `ask` is
     asked with the question, and without it the run does not start. `tell` takes details that somebody may want.
+    `writes` is a file that the caller will write: one that the workflow reads is refused.
     """
 
     inputs: Mapping[str, Json] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class RunOptions:
     max_cost: Limit | None = None
     has_consent: bool = False
     consent_usd: float | None = None
+    writes: Path | None = None
     ask: Callable[[str], bool] | None = None
     tell: Callable[[str], None] | None = None
 

@@ -20,7 +20,7 @@ def check_budget(context: CheckContext) -> Iterator[Problem]:
     steps = list(_certain(context))
     calls = sum(step.step.samples or 1 for step in steps)
     if bounds.calls is not None and calls > bounds.calls.amount:
-        yield _too_small("calls", bounds.calls, f"{calls:,} calls")
+        yield _too_small("calls", bounds.calls, f"{calls:,} {'call' if calls == 1 else 'calls'}")
     if bounds.tokens is not None and 2 * calls > bounds.tokens.amount:
         yield _too_small("tokens", bounds.tokens, f"{2 * calls:,} tokens")
     least = sum((step.step.samples or 1) * _least_usd(step, context) for step in steps)

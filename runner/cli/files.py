@@ -59,9 +59,9 @@ def ensure_writable(path: Path) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write beside and replace, so that the file is never half; devices are written as they are."""
+    """Write beside and replace, so that the file is never half; links, pipes and devices are written as they are."""
     try:
-        if path.exists() and not path.is_file():
+        if path.is_symlink() or (path.exists() and not path.is_file()):
             path.write_text(text, encoding="utf-8")
             return
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -50,8 +50,19 @@ def _print_help() -> int:
 
 
 def _print(text: str) -> int:
-    if sys.stdout is not None:
+    if sys.stdout is None:
+        return 0
+    try:
         sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        from runner.cli.console import silence
+
+        silence(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            return 0
+        sys.stderr.write(f"unwritable-output: standard output cannot be written: {error.strerror}\n")
+        return 3
     return 0
 
 

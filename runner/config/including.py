@@ -57,6 +57,8 @@ def included(
     seen = {file}
     for item in keys.scalars("include"):
         path, node = reading.named_document(item.raw, item.span, "include")
+        if not path:
+            continue  # it cannot be read, which is told
         if path in seen:
             message = f"{path} is {title} itself" if path == file else f"{path} is included twice"
             reading.problems.append(Problem("bad-include", message, item.span, fix="remove it here"))

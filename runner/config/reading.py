@@ -13,7 +13,7 @@ from runner.core.errors import FileError
 from runner.core.frozen import dataclass
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem
-from runner.core.span import Origin, Span
+from runner.core.span import Origin, Span, lines_of
 from runner.core.workflow import SchemaSource, Template
 
 _ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|[a-z][a-z0-9+.-]*://")
@@ -34,6 +34,14 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     _documents: dict[str, Node | None] = field(default_factory=dict)
+    _merges: bool = False
+    _looked: int = 0
+
+    def has_merge_keys(self) -> bool:
+        """Whether a merge key was refused so far."""
+        self._merges = self._merges or any(problem.code == "merge-key" for problem in self.problems[self._looked :])
+        self._looked = len(self.problems)
+        return self._merges
 
     def document(self, file: str, data: bytes) -> Node | None:
         """The nodes of a file whose bytes are at hand."""
@@ -95,7 +103,7 @@ class Reading:
 
     def line(self, span: Span) -> str:
         """The line of a file that was read, "" when its text is not at hand."""
-        lines = self.sources.get(span.file, "").split("\n")
+        lines = lines_of(span.file, self.sources.get(span.file, ""))
         return "".join(lines[span.line - 1 : span.line])
 
     def resolve(self, text: str, span: Span) -> str | None:

@@ -119,7 +119,7 @@ class StepReader:
     def _require(self, name: str, own: Keys, keys: Keys, span: Span) -> None:
         """What no key alone can show: a question, a model, and something for `as` to name."""
         node = keys.node
-        if any(problem.code == "merge-key" for problem in self.reading.problems):
+        if self.reading.has_merge_keys():
             return  # what is missing may come in by the merge, which is told
         is_asked = keys.has("prompt") or keys.has("messages")
         if not is_asked and not is_misspelt("prompt", node, STEP) and not is_misspelt("messages", node, STEP):

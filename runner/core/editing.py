@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from runner.core.problem import Edit
+from runner.core.span import breaks_of
 
 _BOM = "\ufeff"
-_YAML_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_BREAK = re.compile("\r\n|[\r\n]")
-_YAML_NAMES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +70,9 @@ def by_file(edits: Iterable[Edit]) -> dict[str, list[Edit]]:
 
 def _line_starts(text: str, start: int, file: str) -> list[int]:
     """Where each line begins, as the parser of this kind of file counts them."""
-    pattern = _YAML_BREAK if file.endswith(_YAML_NAMES) else _BREAK
-    return [start, *(match.end() for match in pattern.finditer(text))]
+    return [start, *(match.end() for match in breaks_of(file).finditer(text))]
 
 
 def _place(starts: Sequence[int], at: int) -> tuple[int, int]:
-    line = next(number for number in range(len(starts), 0, -1) if starts[number - 1] <= at)
+    line = bisect_right(starts, at)
     return line, at - starts[line - 1] + 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from runner.core.problem import Problem
-from runner.core.span import Span
+from runner.core.span import Span, lines_of
 
 # Cyrillic and Greek letters that no eye tells from Latin ones; only those, so that words of these scripts stay words.
 _LOOKS = dict(
@@ -107,7 +107,7 @@ def _with_letters(problem: Problem, sources: Mapping[str, str]) -> Problem:
 
 
 def _text_at(span: Span, sources: Mapping[str, str]) -> str:
-    lines = sources.get(span.file, "").splitlines()
+    lines = lines_of(span.file, sources.get(span.file, ""))
     if not 1 <= span.line <= len(lines):
         return ""
     return lines[span.line - 1][span.column - 1 : span.column - 1 + span.length].strip("\"'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Literal
 
 from runner.core.frozen import dataclass
@@ -78,7 +79,11 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """The candidate that is most likely meant, or ""."""
-    names = sorted(set(candidates))
+    return _nearest(name, tuple(sorted(set(candidates))))
+
+
+@lru_cache(maxsize=1024)
+def _nearest(name: str, names: tuple[str, ...]) -> str:
     folded = {candidate.casefold().replace("-", "_"): candidate for candidate in names}
     exact = folded.get(name.casefold().replace("-", "_"))
     if exact is not None:

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from runner.core.frozen import dataclass
 
 TAB_STOP = " "
+_YAML_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_BREAK = re.compile("\r\n|[\r\n]")
+_YAML_NAMES = (".yaml", ".yml", ".json")
+
+
+def breaks_of(file: str) -> re.Pattern[str]:
+    """What ends a line, as the parser of this kind of file counts lines."""
+    return _YAML_BREAK if file.endswith(_YAML_NAMES) else _BREAK
+
+
+@lru_cache(maxsize=8)
+def lines_of(file: str, text: str) -> tuple[str, ...]:
+    """The lines of a file, as spans number them; one that ends the text has no empty line behind it."""
+    lines = breaks_of(file).split(text)
+    return tuple(lines if lines[-1] else lines[:-1])
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,7 +43,7 @@ class Span:
 
     def excerpt(self, sources: Mapping[str, str]) -> str:
         """The source line with a caret under the place, or "" when the text is not at hand."""
-        lines = sources.get(self.file, "").splitlines()
+        lines = lines_of(self.file, sources.get(self.file, ""))
         if not 1 <= self.line <= len(lines):
             return ""
         line = lines[self.line - 1].replace("\t", TAB_STOP)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 from runner.core.frozen import dataclass
@@ -73,28 +75,46 @@ def cut_stages(steps: Mapping[str, StepNeeds], lanes: Mapping[str, LaneNeeds]) -
     """
     stage_of: dict[str, int] = {}
     stages: list[Stage] = []
+    ready = _Ready(steps, lanes)
 
     def emit(lane: str, names: tuple[str, ...]) -> None:
         before = {need for name in names for need in needs_of(name, steps, lanes)} - set(names)
         stages.append(Stage(lane, names, frozenset(stage_of[need] for need in before)))
         stage_of.update(dict.fromkeys(names, len(stages) - 1))
+        ready.place(names)
 
     while len(stage_of) < len(steps):
-        single = next(
-            (name for name in steps if not steps[name].lane and _is_ready(name, steps, lanes, stage_of)), None
-        )
-        if single is not None:
-            emit("", (single,))
-            continue
-        lane = next(steps[name].lane for name in steps if _is_ready(name, steps, lanes, stage_of))
-        emit(lane, _closure(lane, steps, lanes, stage_of))
+        name = ready.first(stage_of)
+        lane = steps[name].lane
+        emit(lane, _closure(lane, steps, lanes, stage_of) if lane else (name,))
     return tuple(stages)
 
 
-def _is_ready(
-    name: str, steps: Mapping[str, StepNeeds], lanes: Mapping[str, LaneNeeds], placed: Mapping[str, int]
-) -> bool:
-    return name not in placed and needs_of(name, steps, lanes) <= placed.keys()
+class _Ready:
+    """The steps whose needs are all placed: those that run once first, each kind in the author's order."""
+
+    def __init__(self, steps: Mapping[str, StepNeeds], lanes: Mapping[str, LaneNeeds]) -> None:
+        self._rank = {name: (bool(step.lane), at) for at, (name, step) in enumerate(steps.items())}
+        self._readers: dict[str, list[str]] = defaultdict(list)
+        self._missing: dict[str, int] = {}
+        for name in steps:
+            needs = needs_of(name, steps, lanes)
+            self._missing[name] = len(needs)
+            for need in needs:
+                self._readers[need].append(name)
+        self._found = [(self._rank[name], name) for name, count in self._missing.items() if not count]
+        heapify(self._found)
+
+    def first(self, placed: Mapping[str, int]) -> str:
+        while self._found[0][1] in placed:
+            heappop(self._found)
+        return self._found[0][1]
+
+    def place(self, names: tuple[str, ...]) -> None:
+        for reader in (reader for name in names for reader in self._readers[name]):
+            self._missing[reader] -= 1
+            if not self._missing[reader]:
+                heappush(self._found, (self._rank[reader], reader))
 
 
 def _closure(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import field
 
-from runner.core.canonical import MAX_DEPTH, Json, escape_pointer
+from runner.core.canonical import MAX_DEPTH, Json, NotJson, ensure_json, escape_pointer
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem, nearest
 from runner.core.slips import renaming
@@ -36,6 +36,7 @@ EXPECTED = (
     "[one, of, these] or [type] for a list"
 )
 _WORD = re.compile(r"(?P<name>[^\s?]+)(?:\s+(?P<range>[^?]*?))?\s*(?P<nullable>\?)?")
+_MOST_DIGITS = 400
 _NUMBER = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"(?P<low>{_NUMBER})?\s*\.\.\s*(?P<high>{_NUMBER})?")
 
@@ -136,7 +137,11 @@ class _Reader:
         found = _RANGE.fullmatch(bounds)
         if not found or bounds.strip() == "..":
             return self.refuse(pointer, f"'{bounds}' is no range", expected="a range such as 1..5, 0.. or ..5")
-        limits = {key: _number(found[key]) for key in ("low", "high") if found[key] is not None}
+        try:
+            limits = {key: _number(found[key]) for key in ("low", "high") if found[key] is not None}
+        except NotJson:
+            message = f"{_named(pointer)} is bounded by a number that JSON cannot hold"
+            return self.refuse(pointer, message, expected="64 bits at most")
         if name == "integer" and any(isinstance(limit, float) for limit in limits.values()):
             return self.refuse(pointer, f"'{bounds}' bounds an integer by a fraction", expected="a range such as 1..5")
         if len(limits) == 2 and limits["low"] > limits["high"]:
@@ -159,7 +164,13 @@ class _Reader:
 
 
 def _number(text: str) -> int | float:
-    return float(text) if set(text) & set(".eE") else int(text)
+    """Raises NotJson."""
+    is_fraction = bool(set(text) & set(".eE"))
+    if not is_fraction and len(text) > _MOST_DIGITS:
+        raise NotJson("", "too many digits")
+    number = float(text) if is_fraction else int(text)
+    ensure_json(number)
+    return number
 
 
 def _kind(value: Json) -> str:

@@ -18,7 +18,7 @@ from runner.plan.shape import needs_by_step
 from runner.plan.stages import RunState
 
 CHANGED = "changed"
-_SELECTOR = re.compile(r"(?P<above>\+?)(?:(?P<kind>tag|step):)?(?P<name>[^+]+)(?P<below>\+?)")
+_SELECTOR = re.compile(r"(?P<above>\+?)(?!(?:tag|step):\+?$)(?:(?P<kind>tag|step):)?(?P<name>[^+]+)(?P<below>\+?)")
 
 
 @dataclass(frozen=True, slots=True)

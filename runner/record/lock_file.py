@@ -51,7 +51,7 @@ class LockChange:
     new: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.old} → {self.new}"
+        return f"{self.name}: {self.old} → {self.new}".replace("\n", "\\n")  # the file may be anybody's
 
 
 def changes_of(old: LockedStep, new: LockedStep) -> Iterator[LockChange]:
@@ -81,6 +81,8 @@ def _spelled(value: Json) -> str:
 def read_lock(path: Path) -> Lock | None:
     """None when there is no such file. Raises FileError for one that cannot be read as a lock."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise _bad("is no file", "remove it and run with --update-lock")
         data = path.read_bytes()
     except FileNotFoundError:
         return None
@@ -91,6 +93,8 @@ def read_lock(path: Path) -> Lock | None:
     except ValueError:
         raise _bad("is not JSON", "end the merge, or delete the file and run with --update-lock") from None
     version = document.get("format") if isinstance(document, dict) else None
+    if type(version) is not int:
+        raise _bad("is damaged: it does not say its format", "delete the file and run with --update-lock")
     if version != LOCK_FORMAT:
         raise _bad(f"has format {version}, and this version reads format {LOCK_FORMAT}")
     try:

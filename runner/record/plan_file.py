@@ -78,7 +78,16 @@ class PlanWriter:
 
 @contextmanager
 def writing_plan(path: Path) -> Iterator[PlanWriter]:
-    """All or nothing: the file appears when the block has ended well. Raises StorageError."""
+    """All or nothing: the file appears when the block has ended well; what is a link, pipe or device is written as it
+    is. Raises StorageError.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        try:
+            with path.open("wb") as file:
+                yield PlanWriter(file)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        return
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
@@ -87,12 +96,18 @@ def writing_plan(path: Path) -> Iterator[PlanWriter]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield PlanWriter(file)
-        aside.chmod(0o644)
+        aside.chmod(0o666 & ~_umask())
         aside.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from None
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
@@ -113,7 +128,7 @@ def read_plan(path: Path) -> SavedPlan:
     except ValueError:
         raise _bad(path, "is no saved plan: it is not JSON") from None
     version = document.get("saved_plan") if isinstance(document, dict) else None
-    if version is None:
+    if type(version) is not int:
         raise _bad(path, "is no saved plan", "runner plan FLOW -o FILE writes one")
     if version != SAVED_PLAN_FORMAT:
         raise _bad(path, f"is a saved plan of format {version}, and this version reads format {SAVED_PLAN_FORMAT}")

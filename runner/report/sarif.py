@@ -10,7 +10,7 @@ from runner.core.canonical import Json, digest
 from runner.core.codes import Code
 from runner.core.editing import by_file
 from runner.core.problem import Edit, Problem, in_order
-from runner.core.span import Span
+from runner.core.span import Span, lines_of
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 ROOT = "%SRCROOT%"
@@ -49,11 +49,11 @@ class _Lines:
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = sources
-        self._lines: dict[str, list[str]] = {}
+        self._lines: dict[str, tuple[str, ...]] = {}
 
     def line(self, file: str, number: int) -> str:
         if file not in self._lines:
-            self._lines[file] = self._sources.get(file, "").splitlines()
+            self._lines[file] = lines_of(file, self._sources.get(file, ""))
         lines = self._lines[file]
         return lines[number - 1] if 1 <= number <= len(lines) else ""
 

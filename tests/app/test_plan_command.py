@@ -206,3 +206,8 @@ def test_a_list_names_the_steps_without_rows_or_inputs(flow: Path, capsys: Any) 
     assert [step["step"] for step in document["shape"]] == ["first", "each", "tag", "last"]
     assert document["shape"][1]["reads"] == [{"step": "first", "kind": "list"}]
     assert document["shape"][3]["reads"] == [{"step": "first", "kind": "answer"}, {"step": "tag", "kind": "all items"}]
+
+
+def test_a_picture_is_saved_as_the_picture(flow: Path, capsys: Any) -> None:
+    _, out = call(capsys, "plan", "flow.yaml", "--graph", "dot", "-o", "flow.dot")
+    assert flow.with_name("flow.dot").read_text(encoding="utf-8") == out

@@ -204,3 +204,21 @@ def test_a_saved_plan_is_the_document_and_more(flow: Any, capsys: Any) -> None:
 def test_a_place_that_cannot_be_written_is_said_first(flow: Any, capsys: Any) -> None:
     assert main(["plan", "flow.yaml", "-o", "no/plan.json"]) == 2
     assert capsys.readouterr().err == "unwritable-file: -o: there is no folder 'no'\n"
+
+
+@pytest.mark.parametrize("name", ["flow.yaml", "FLOW.yaml", "rows.jsonl", "other.jsonl"])
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_what_the_workflow_reads_is_never_written_over(flow: Any, capsys: Any, command: str, name: str) -> None:
+    flow.write("other.jsonl", '{"id": "r1", "mood": "a"}\n')
+    before = {path.name: path.read_bytes() for path in flow.root.iterdir() if path.is_file()}
+    assert main([command, "flow.yaml", "--data", "rows=other.jsonl", "-o", name]) == 2
+    assert capsys.readouterr().err == f"overwrites: -o would write over '{name}', which this project reads\n"
+    assert {path.name: path.read_bytes() for path in flow.root.iterdir() if path.is_file()} == before
+    assert flow.asked == []
+
+
+def test_one_call_more_is_said_in_the_singular(flow: Any, capsys: Any) -> None:
+    plan("-s", "first", "-s", "tag", "-s", "tone")
+    code, said = run(flow, capsys)
+    assert code == 6
+    assert "plan.json does not hold any more: second may be called up to 1 time, and the plan has 0" in said

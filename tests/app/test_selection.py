@@ -198,6 +198,8 @@ def test_without_outputs_the_answers_that_are_there_are_given(project: Any) -> N
         ("frist", UsageError, "-s names 'frist', but no step has that name", "first"),
         ("+tga", UsageError, "-s names 'tga', but no step has that name", "tag"),
         ("+", UsageError, "-s '+' selects nothing that has a name", ""),
+        ("tag:", UsageError, "-s 'tag:' selects nothing that has a name", ""),
+        ("+step:+", UsageError, "-s '+step:+' selects nothing that has a name", ""),
         ("tag:smok", NothingSelected, "-s tag:smok selects nothing: no step has the tag 'smok'", "smoke"),
     ],
 )

@@ -268,6 +268,17 @@ def test_entry_leaves_with_the_exit_code_even_when_flushing_fails(monkeypatch: p
     assert left.value.code == 0
 
 
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_a_full_disk_is_said_and_no_traceback(word: str) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "runner", word],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    said = "unwritable-output: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (3, said)
+
+
 def test_the_version_can_be_said_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert main_module.main(["--version"]) == 0

@@ -778,3 +778,16 @@ def test_a_mistake_in_an_escalation_is_told_and_the_step_is_read_without(
 ) -> None:
     text = f"steps:\n  a: {{model: m, prompt: x, escalate: {escalation}}}\n"
     assert message in complaints(text)
+
+
+def test_one_mistake_in_a_number_is_one_finding(load: Load) -> None:
+    loaded = load(f"budget: {{usd: .nan, calls: 1e400}}\n{STEP}")
+    assert [(problem.code, str(problem.span)) for problem in loaded.problems] == [
+        ("bad-number", "flow.yaml:1:15"),
+        ("bad-number", "flow.yaml:1:28"),
+    ]
+
+
+def test_an_included_file_that_cannot_be_read_is_told_once(load: Load) -> None:
+    loaded = load(f"include: [../a.yaml, ../b.yaml, /c.yaml]\n{STEP}")
+    assert [problem.code for problem in loaded.problems] == ["outside-root"] * 3

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.span import Origin, Span
+from runner.core.span import Origin, Span, lines_of
 
 TEXT = "first\n\tneeds: [clasify]\nlast"
 
@@ -78,3 +78,11 @@ def test_a_block_of_text_is_found_again_in_its_file(
     column = data.draw(st.integers(1, len(lines[line - 1]) + 1))
     span = origin.span(line, column)
     assert file[span.line - 1][span.column - 1 :] == lines[line - 1][column - 1 :]
+
+
+def test_lines_are_counted_as_the_parser_of_the_file_counts_them() -> None:
+    text = "a\x0cb\x85c\u2028d\r\ne\rf"
+    assert lines_of("prompt.md", text) == ("a\x0cb\x85c\u2028d", "e", "f")
+    assert lines_of("flow.yaml", text) == ("a\x0cb", "c", "d", "e", "f")
+    assert lines_of("flow.yaml", "a\n") == ("a",)
+    assert lines_of("flow.yaml", "") == ()

@@ -157,3 +157,24 @@ def test_a_circle_is_always_found_with_its_path(graph: Graph, data: st.DataObjec
     assert circle[0] == circle[-1]
     assert len(set(circle)) == len(circle) - 1
     assert all(need in needs_of(name, closed, lanes) for name, need in pairwise(circle))
+
+
+def test_thousands_of_steps_are_cut_in_no_time() -> None:
+    """Each step is looked at when its last need is placed, not again and again."""
+    looks = 0
+
+    @dataclass(frozen=True)
+    class Counted:
+        needs: frozenset[str]
+        lane: str = ""
+        barriers: frozenset[str] = frozenset()
+
+        def __getattribute__(self, name: str) -> object:
+            nonlocal looks
+            looks += 1
+            return object.__getattribute__(self, name)
+
+    steps = {f"s{n}": Counted(frozenset({f"s{n - 1}"} if n else ())) for n in reversed(range(3000))}
+    found = cut_stages(steps, {})
+    assert [stage.steps for stage in found] == [(f"s{n}",) for n in range(3000)]
+    assert looks < 20 * len(steps)

@@ -82,6 +82,13 @@ def problem_of(written: Json) -> Problem:
         ("", "/x", "unknown-type: the field 'x' has the type '', which is none"),
         ("string 1..5", "/x", "invalid-fields: '1..5' follows string, which takes no range"),
         ("integer 1.5..2", "/x", "invalid-fields: '1.5..2' bounds an integer by a fraction"),
+        (
+            f"integer 1..{2**64}",
+            "/x",
+            "invalid-fields: the field 'x' is bounded by a number that JSON cannot hold",
+        ),
+        (f"number ..{'9' * 401}", "/x", "invalid-fields: the field 'x' is bounded by a number that JSON cannot hold"),
+        ("number 1e400..", "/x", "invalid-fields: the field 'x' is bounded by a number that JSON cannot hold"),
         ("integer 5..1", "/x", "invalid-fields: the range '5..1' is empty"),
         ("integer ..", "/x", "invalid-fields: '..' is no range"),
         ("integer 1-5", "/x", "invalid-fields: '1-5' is no range"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,8 @@ def test_every_part_that_differs_is_named_but_who_answered() -> None:
     ("content", "said"),
     [
         (b"<<<<<<< HEAD\n", "runner.lock is not JSON"),
-        (b"[]", "runner.lock has format None, and this version reads format 1"),
+        (b"[]", "runner.lock is damaged: it does not say its format"),
+        (b'{"format": "1"}', "runner.lock is damaged: it does not say its format"),
         (b'{"format": 2}', "runner.lock has format 2, and this version reads format 1"),
         (b'{"format": 1}', "runner.lock is damaged"),
         (b'{"format": 1, "workflows": {"a": {"b": {}}}}', "runner.lock is damaged"),
@@ -89,6 +91,16 @@ def test_what_is_no_lock_is_said(tmp_path: Path, content: bytes, said: str) -> N
     with pytest.raises(FileError) as raised:
         read_lock(tmp_path / "runner.lock")
     assert str(raised.value) == said
+
+
+def test_a_pipe_in_the_way_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "runner.lock")
+    with pytest.raises(FileError, match=r"^runner\.lock is no file$"):
+        read_lock(tmp_path / "runner.lock")
+
+
+def test_a_line_break_in_a_lock_begins_no_line_where_it_is_shown() -> None:
+    assert str(LockChange("model", "a\n::error::b", "c")) == r"model: a\n::error::b → c"
 
 
 def test_a_folder_in_the_way_is_said(tmp_path: Path) -> None:

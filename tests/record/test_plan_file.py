@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,28 @@ def test_a_folder_in_the_way_cannot_be_replaced(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be written"):
         write(tmp_path / "plan.json")
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_a_link_is_written_through_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to("plan.json")
+    write(tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert read_plan(tmp_path / "plan.json").file
+
+
+def test_a_device_is_written_and_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "full").symlink_to("/dev/full")
+    with pytest.raises(StorageError) as raised:
+        write(tmp_path / "full")
+    assert str(raised.value) == f"{tmp_path}/full cannot be written: no space left on device"
+    assert (tmp_path / "full").is_symlink()
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_plan_is_as_private_as_the_user_wants(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write(tmp_path / "plan.json")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600

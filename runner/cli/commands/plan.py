@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,8 @@ def add_arguments(parser: CommandParser) -> None:
         help="print the steps as a graph instead: mermaid, dot or svg")  # fmt: skip
     parser.add_argument("--list", dest="is_list", action="store_true",
         help="only list the steps: model, tags, description")  # fmt: skip
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="save the plan, for run --plan")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE",
+        help="save the plan, for run --plan; with --graph, the picture")  # fmt: skip
     parser.add_argument("--exit-code", action="store_true", help="exit 6 when a call would be made")
 
 
@@ -49,8 +50,14 @@ def execute(args: Namespace, console: Console) -> int:
         return _list(args, console)
     if args.output:
         files.ensure_writable(args.output)
-    with writing_plan(args.output) if args.output else nullcontext() as writer:
-        report = api.plan(Path(args.flow), flow_options(args, console), args.why, writer.add if writer else None)
+    saves_plan = args.output and not args.graph
+    with writing_plan(args.output) if saves_plan else nullcontext() as writer:
+        report = api.plan(
+            Path(args.flow),
+            replace(flow_options(args, console), writes=args.output),
+            args.why,
+            writer.add if writer else None,
+        )
         would_call = report.plan.worst_calls != 0
         code = exit_codes.CALL_NEEDED if args.exit_code and would_call else exit_codes.DONE
         document = plan_document(report, code)
@@ -59,7 +66,10 @@ def execute(args: Namespace, console: Console) -> int:
     for warning in report.warnings:
         console.story(f"warning: {warning}", "warning")
     if args.graph:
-        console.report(_drawn(document, args.graph))
+        picture = _drawn(document, args.graph)
+        if args.output:
+            files.write_whole(args.output, picture.rstrip("\n") + "\n")
+        console.report(picture)
     elif console.look.is_json:
         console.result(document)
     else:

@@ -78,6 +78,7 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         is_offline=is_offline,
         is_recording=args.record,
         saved_plan=args.plan,
+        writes=args.output,
         updates_lock=args.update_lock,
         is_fail_fast=args.fail_fast,
         max_parallel=args.parallel or _parallel(console),
