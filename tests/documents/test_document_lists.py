@@ -143,3 +143,14 @@ def test_every_key_of_a_script_is_documented() -> None:
 
 def test_every_well_known_variable_is_documented() -> None:
     assert set(WELL_KNOWN) - words_of("docs/providers.md") == set()
+
+
+def test_the_readme_shows_a_mistake_and_a_plan_before_anything_is_paid() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    section = text.partition("\n## Before you pay\n")[2].partition("\n## ")[0]
+    shown = re.findall(r"```console\n\$ runner (\w+) .*?\n(.*?)```", section, flags=re.DOTALL)
+    assert [command for command, _ in shown] == ["check", "plan"]
+    (_, mistake), (_, plan) = shown
+    assert re.search(r"^workflows/\w+\.yaml:\d+:\d+: [a-z-]+: .*\n.*\n +\| +\^+\n", mistake)
+    assert "\n  nearest:  " in mistake
+    assert all(word in plan for word in ("state", "cost", "why", "certain 1 call $", "worst case"))
