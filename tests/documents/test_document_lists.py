@@ -127,7 +127,8 @@ def test_every_reason_for_a_call_is_documented() -> None:
     groups = ("options", "inputs", "data", "upstream", "template")
     before = {name: {"x": "a"} for name in groups} | dict.fromkeys(SCALARS, "a") | {"dialect": "d/1"}
     after = {name: {"x": "b"} for name in groups} | dict.fromkeys(SCALARS, "b") | {"dialect": "d/2"}
-    found = {change.word.partition(":")[0] for change in changes(before, after)} | {"system", "new", "off"}
+    told = (*changes(before, after), *changes({"model-version": "a"}, {"model-version": "b"}))
+    found = {change.word.partition(":")[0] for change in told} | {"system", "new", "off"}
     shown = {word.strip("`").partition(":")[0] for word in table_of("docs/cache.md", "reason")}
     assert shown == found | ASKED_ANEW
 
