@@ -217,7 +217,7 @@ _ADDED = Record(
         *(Names("axis", key.kind, _step_axis(key.name), description=key.description, ending=f".{key.name}")
           for key in _REPLACED),
         Names("axis", Value(), _INPUT_AXIS, description="The value of an input."),
-        Names("axis", Text(), NAME, description="The name of a variant."),
+        Names("axis", _ANYTHING, NAME, description="The name of a variant."),
     ),
     says="STEP.FIELD, inputs.NAME or the name of an axis",
 )  # fmt: skip
