@@ -29,7 +29,7 @@ _GATHER = """
             await ask()
     await asyncio.gather(*(one() for _ in range({requests})))
 """
-_HEAD = "import asyncio, json, sys\nURL = 'http://127.0.0.1:{port}/v1/chat/completions'\nBODY = b'x' * 700\n"
+HEAD = "import asyncio, json, sys\nURL = 'http://127.0.0.1:{port}/v1/chat/completions'\nBODY = b'x' * 700\n"
 CLIENTS = {
     "bare protocol": """
 class One(asyncio.Protocol):
@@ -81,7 +81,7 @@ async def main():
 }
 # pyreqwest may abort the interpreter while it ends ("PyGILState_Release: thread state must be current").
 _LEAVE = "import os\nos._exit(0)\n"
-_RUN = {
+RUN = {
     "": "asyncio.run(main())\n" + _LEAVE,
     " + uvloop": "import uvloop\nuvloop.run(main())\n" + _LEAVE,
 }
@@ -97,7 +97,7 @@ def cpu_of(code: str) -> float:
 
 def measure(name: str, loop: str, at_once: int, port: int) -> float:
     """CPU µs per request without the start of the process."""
-    source = _HEAD + CLIENTS[name] + _RUN[loop]
+    source = HEAD + CLIENTS[name] + RUN[loop]
     requests = REQUESTS if at_once > 1 else REQUESTS // 3
     few = source.format(port=port, at_once=at_once, requests=1)
     many = source.format(port=port, at_once=at_once, requests=requests)
