@@ -130,7 +130,9 @@ def bench_volume() -> None:
         ideal_s = VOLUME_ROWS / VOLUME_AT_ONCE * LATENCY_S
         print(f"\n{VOLUME_ROWS:,} rows, {VOLUME_AT_ONCE:,} at once, {LATENCY_S:g} s latency")
         print(f"  the server saw {stats['requests']:,} requests, at most {stats['highest']:,} at once")
-        print(f"  whole process {seconds:.1f} s, ideal {ideal_s:.1f} s: {ideal_s / seconds:.1%} of the ideal throughput")
+        print(
+            f"  whole process {seconds:.1f} s, ideal {ideal_s:.1f} s: {ideal_s / seconds:.1%} of the ideal throughput"
+        )
         print(f"  CPU {cpu_s:.1f} s, memory at most {after.ru_maxrss / 1024:.0f} MB")
 
 

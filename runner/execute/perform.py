@@ -191,7 +191,14 @@ class Performer:
             else:
                 seconds = clock.monotonic() - sent_at
                 answer = self._stored(ask, payload, FINAL_BY_FINISH.get(response.finish), seconds)
-                return Answered(answer, is_todays=True, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
+                return Answered(
+                    answer,
+                    is_todays=True,
+                    requests=requests,
+                    seconds=seconds,
+                    maybe_paid_twice=maybe_paid,
+                    response=response,
+                )
             finally:
                 self.purse.settle(held, paid, requests=sent, is_unclear=is_unclear)
             decision = decide(

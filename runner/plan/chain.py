@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 
 from runner.core.answer import StoredAnswer
 from runner.core.call import Call
@@ -54,7 +55,8 @@ class Answered:
     """What came of an ask: an answer, or why there is none.
 
     `is_todays` holds for an answer that was received in this run, by this ask or by an equal one: it is judged as it
-    is and not asked again. `requests`, `seconds` and `maybe_paid_twice` are what it took.
+    is and not asked again. `requests`, `seconds` and `maybe_paid_twice` are what it took,
+    `response` is the answer as it was decoded when it came.
     """
 
     answer: StoredAnswer | None = None
@@ -64,6 +66,7 @@ class Answered:
     requests: int = 0
     seconds: float = 0.0
     maybe_paid_twice: int = 0
+    response: Response | None = field(default=None, compare=False)
 
 
 # Why a stored answer is not looked for, by the step's use of the cache.
@@ -110,7 +113,7 @@ def weigh(whole: StepProgram, values: Mapping[str, Json], ask: Ask, answered: An
         attempt = _attempt(step, ask, answered, failure=answered.failure.kind) if answered.requests else None
         return _given_up(whole, step, values, ask, Verdict(attempt=attempt, failure=answered.failure))
     try:
-        response = step.dialect.decode(answer.payload)
+        response = answered.response or step.dialect.decode(answer.payload)
     except CallFailed as error:
         return _end(whole, step, values, ask, answered, error.failure, None)
     verdict = judge(ask.call, response, step.rules(values), repairs_left=step.linked.step.repair - ask.repair)

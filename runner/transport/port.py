@@ -50,11 +50,12 @@ WireOf = Callable[[bool], Wire]
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    """Who asks a provider, looked up once."""
+    """Who asks a provider, and whether it is on this machine, looked up once."""
 
     provider: Provider
     secret: Secret | None
     headers: list[tuple[str, str]]
+    is_local: bool
 
 
 class HttpTransport:
@@ -132,14 +133,13 @@ class HttpTransport:
     ) -> Reply:
         headers = [*_HEADERS, *request.headers, *credentials, *access.headers]
         bounds = Bounds(MAX_BYTES, MAX_ERROR_BYTES, IDLE_S)
-        return await self._wire_for(access.provider).post(url, headers, request.body, delivery, bounds)
+        return await self._wire_for(access.is_local).post(url, headers, request.body, delivery, bounds)
 
-    def _wire_for(self, provider: Provider) -> Wire:
+    def _wire_for(self, is_local: bool) -> Wire:
         """The client of the running loop (a pool cannot outlive its loop) for this machine or for others."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._wires, self._loop = {}, loop
-        is_local = is_loopback(host_of(provider.base_url))
         if is_local not in self._wires:
             self._wires[is_local] = self._wire_of(is_local)
         return self._wires[is_local]
@@ -151,7 +151,8 @@ class HttpTransport:
             problem = check_address(provider)
             if problem is not None:
                 raise CallFailed(Failure(FailureKind.BAD_REQUEST, problem.message), requests=0)
-            known = _Access(provider, self._key(provider), self._secrets.headers_for(provider))
+            is_local = is_loopback(host_of(provider.base_url))
+            known = _Access(provider, self._key(provider), self._secrets.headers_for(provider), is_local)
             self._known[provider.name] = known
         return known
 

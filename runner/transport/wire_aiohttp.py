@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import ssl
+from contextlib import suppress
 from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ from runner.transport.wire import (
     WireFailed,
 )
 
+MANY_FILES: Final = 10_240
 _SMALL: Final = 0x10000
 """A body that is surely taken at once by the operating system, or kept by the loop."""
 
@@ -42,6 +44,7 @@ class AiohttpWire:
     """
 
     def __init__(self, *, is_local: bool = False) -> None:
+        _allow_many_connections()
         self._is_local = is_local
         self._places: dict[str, tuple[URL, URL | None, ssl.SSLContext | bool]] = {}
         self._session = aiohttp.ClientSession(
@@ -163,6 +166,17 @@ def translate(error: Exception, delivery: Delivery) -> Failure:
             return delivery.unwritable()
         case _:
             return delivery.broken()
+
+
+def _allow_many_connections() -> None:
+    """Every connection is an open file, of which many systems allow 256 or 1,024 unless asked for more."""
+    with suppress(ImportError, OSError, ValueError):  # no such limits here, or none that may be changed
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _proxy_of(url: str) -> URL | None:

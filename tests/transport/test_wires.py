@@ -7,6 +7,7 @@ import contextlib
 import gc
 import gzip
 import json
+import resource
 import socket
 import ssl
 import threading
@@ -502,6 +503,29 @@ def test_certificates_are_those_of_the_environment_or_of_the_usual_list(monkeypa
     monkeypatch.setenv("SSL_CERT_DIR", "certificates")
     wire_aiohttp._certificates.__wrapped__()
     assert made == [(certifi.where(), None), ("mine.pem", None), (None, "certificates")]
+
+
+UNLIMITED = resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "asked_for"),
+    [
+        (256, 4096, [(4096, 4096)]),
+        (1024, 1_000_000, [(10_240, 1_000_000)]),
+        (256, UNLIMITED, [(10_240, UNLIMITED)]),
+        (20_000, 20_000, []),
+        (UNLIMITED, UNLIMITED, []),
+    ],
+)
+def test_more_open_files_are_asked_for_than_systems_allow_at_first(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, asked_for: list[tuple[int, int]]
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+    wire_aiohttp._allow_many_connections()
+    assert asked == asked_for
 
 
 def _caused_by(cause: BaseException) -> httpx.ConnectError:
