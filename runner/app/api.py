@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runner.app.planning import OnCall, PlanReport, StepList
     from runner.app.session import Session
     from runner.core.answer import StoredAnswer
+    from runner.record.command import CommandLine
 
 INTERRUPTED = 130
 DEFECT = 70
@@ -126,7 +127,7 @@ async def _ask_interruptibly(session: Session) -> None:
     def on_signal() -> None:
         if session.drive.is_interrupted:
             task.cancel()
-        session.drive.interrupt()
+        session.interrupt()
 
     handled = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -188,6 +189,13 @@ def pull_weights(name: str, progress: Callable[[str], None]) -> Path:
     from runner.app.listing import pull_model
 
     return pull_model(name, progress)
+
+
+def command_of(root: Path, run: str) -> CommandLine:
+    """The command line of a run that handed over batch jobs. Raises NothingSelected and UsageError."""
+    from runner.app.resuming import command_of as found
+
+    return found(root, run)
 
 
 def list_runs(root: Path) -> tuple[dict[str, Json], ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from runner.core.ports import Clock, Transport
+    from runner.execute.ahead import Ahead
     from runner.execute.perform import Performer
     from runner.execute.spending import Purse
 
@@ -140,8 +141,15 @@ class Drive:
 
     # Calls, asynchronously
 
-    async def ask(self, transport: Transport, clock: Clock, random: Callable[[], float]) -> None:
-        """Walk the rest, asking what is not stored."""
+    async def ask(
+        self,
+        transport: Transport,
+        clock: Clock,
+        random: Callable[[], float],
+        purse: Purse | None = None,
+        ahead: Ahead | None = None,
+    ) -> None:
+        """Walk the rest, asking what is not stored. `ahead` has what was asked before its turn, from the same purse."""
         from runner.execute.gate import Gate
         from runner.execute.limits import InFlight
         from runner.execute.perform import Performer, Ports
@@ -150,8 +158,8 @@ class Drive:
         self.answers.commit([])  # a store that cannot keep answers is found before one is paid
         gate = Gate(self.answers)
         try:
-            ports = Ports(transport, clock, self.sink, self.settings.explain, random)
-            limit, purse = InFlight(self.settings.max_parallel), Purse(self.settings.allowance)
+            ports = Ports(transport, clock, self.sink, self.settings.explain, random, ahead)
+            limit, purse = InFlight(self.settings.max_parallel), purse or Purse(self.settings.allowance)
             await self.walk(Performer(self.state.program, gate, ports, limit, purse))
         finally:
             try:
@@ -163,6 +171,8 @@ class Drive:
         """Walk the rest with a performer that others may use too."""
         self._performer = performer
         self._stop_if_failed()
+        if self.is_interrupted:  # while something else was waited for
+            self.interrupt()
         try:
             await self._walk_rest(performer)
         except BaseExceptionGroup as group:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from runner.app.batch_routes import in_batch, is_asked_in_batches, needs_batch
 from runner.app.data import scan
 from runner.app.inputs import resolve_inputs
 from runner.app.project import Project, catalogue, dialect_of, open_project
@@ -19,7 +19,7 @@ from runner.catalog.cost import cost_usd
 from runner.catalog.thinking import thinking_for
 from runner.config.load import load_values
 from runner.core.errors import FileError, RunnerError, UsageError
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.model import Route
 from runner.core.problem import Problem, listed, nearest
 from runner.core.response import Usage
@@ -55,6 +55,7 @@ def prepare_project(path: Path, options: RunOptions) -> Project:
             [replace(problem, edits=()) for problem in project.problems if problem.is_error], project.sources
         )
     _check_names(project, options)
+    needs_batch(project, options)
     return project
 
 
@@ -131,16 +132,21 @@ def _program(
     policy = Policy(
         is_final=options.is_offline or options.is_locked, refresh=options.refresh, use_cache=options.use_cache
     )
-    asked = {name: asked_of(project.routes[name], step) for name, step in project.workflow.asked.items()}
+    asked = {
+        name: asked_of(project.routes[name], step, is_batch=options.is_batch)
+        for name, step in project.workflow.asked.items()
+    }
     steps = {name: compile_whole(linked, asked, policy) for name, linked in project.linked.steps.items()}
     return Program(project.linked, steps, inputs), data
 
 
-def asked_of(route: Route, step: Step) -> Asked:
-    """How a checked step asks its model."""
+def asked_of(route: Route, step: Step, *, is_batch: bool = False) -> Asked:
+    """How a checked step asks its model; with `is_batch` in batches where nothing else is said."""
+    is_batch = is_asked_in_batches(step, route, is_default=is_batch)
+    route = in_batch(route) if is_batch else route
     thinking = thinking_for(route, step.thinking, step.at("thinking"))
     assert not isinstance(thinking, Problem)
-    return Asked(route, dialect_of(route), thinking, cost_of(route))
+    return Asked(route, dialect_of(route), thinking, cost_of(route), is_batch)
 
 
 class _StandardInput:

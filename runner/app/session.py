@@ -44,6 +44,7 @@ from runner.store.local import LocalStore
 from runner.store.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from runner.app.filling import BatchRun
     from runner.transport.secrets import Secrets
 
 
@@ -82,6 +83,7 @@ class Session:
         self.received = LayeredAnswers(None, self.store, self._warn)
         self.explainer = Explainer(root, self.workflow, lambda: (program,), self.recordings, self.answers)
         self.secrets: Secrets | None = None
+        self.batches: BatchRun | None = None
         self.drive = Drive(
             state=RunState(program, data),
             answers=self.answers,
@@ -142,9 +144,12 @@ class Session:
 
         state = self.drive.state
         steps = frozenset(name for name, step in state.program.steps.items() if step.may_ask)
-        quiet = LayeredAnswers(self.recordings if self.options.use_cache else None, self.store, lambda _: None)
         money = Money(self.workflow.name, state.program, state.data, steps, self.drive.settings.allowance)
-        check_money(money, self.options, self.project.files.root, quiet.lookup)
+        check_money(money, self.options, self.project.files.root, self.quiet_answers().lookup)
+
+    def quiet_answers(self) -> LayeredAnswers:
+        """The stored answers without a word about damage, which is told when they are read in their turn."""
+        return LayeredAnswers(self.recordings if self.options.use_cache else None, self.store, lambda _: None)
 
     def _needs_of(self, name: str) -> frozenset[str]:
         linked = self.program.linked
@@ -175,7 +180,22 @@ class Session:
             raise self.unwritten
         keep_texts(self.project.files.root / TEXTS, kept_texts([self.program]))
         transport = make_transport(self.secrets, self.options, self.project.files)
-        await self.drive.ask(transport, SystemClock(), random.random)
+        clock = SystemClock()
+        if not any(step.is_batch and step.may_ask for step in self.program.steps.values()):
+            await self.drive.ask(transport, clock, random.random)
+            return
+        from runner.app.filling import BatchRun
+
+        self.batches = BatchRun(self, transport, clock, random.random)
+        ahead = await self.batches.fill()
+        await self.drive.ask(transport, clock, random.random, self.batches.purse, ahead)
+
+    def interrupt(self) -> None:
+        """Stop new calls; what is in flight is waited for and kept, but for batch jobs, which are taken up again."""
+        self.drive.interrupt()
+        if self.batches is not None:
+            text = "interrupted; a batch job that was handed over goes on, and the next run takes its answers"
+            self.batches.stop(Failure(FailureKind.INTERRUPTED, text))
 
     # The end
 

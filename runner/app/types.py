@@ -38,6 +38,9 @@ class RunOptions:
     may cost; otherwise, above `consent_usd` (None: the budget, else 1 USD) or where a price is not known, `ask` is
     asked with the question, and without it the run does not start. `tell` takes details that somebody may want.
     `writes` is a file that the caller will write: one that the workflow reads is refused.
+
+    `is_batch` asks all steps in batches whose provider has them; `is_detached` hands batch jobs over and waits for none.
+    `words` are those of the command line, for a run that is taken up again by its id.
     """
 
     inputs: Mapping[str, Json] = field(default_factory=dict)
@@ -65,6 +68,9 @@ class RunOptions:
     writes: Path | None = None
     ask: Callable[[str], bool] | None = None
     tell: Callable[[str], None] | None = None
+    is_batch: bool = False
+    is_detached: bool = False
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def add_flow_arguments(parser: CommandParser) -> None:
     add("-s", "--select", action="append", default=[], metavar="STEPS",
         help="ask only these: STEP, STEP+, +STEP, tag:NAME or changed (repeatable)")  # fmt: skip
     add("--locked", action="store_true", help="exit 6 when runner.lock is missing or stale")
+    parser.add_rare("--batch", action="store_true")
     parser.add_rare("--no-cache", action="store_true")
 
 
@@ -64,6 +65,7 @@ def flow_options(args: Namespace, console: Console) -> RunOptions:
         select=tuple(args.select),
         is_locked=args.locked,
         use_cache=not args.no_cache,
+        is_batch=args.batch,
         verbosity=console.look.verbosity,
         stdin=piped,
         stdin_reader=stdin.reader,

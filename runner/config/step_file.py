@@ -41,6 +41,7 @@ from runner.core.workflow import (
     Step,
     Target,
     Template,
+    Way,
 )
 
 # A step's own key on the left cancels the default on the right.
@@ -103,6 +104,7 @@ class StepReader:
             samples=keys.whole("samples"),
             timeout_s=seconds_of(keys.get("timeout")),
             retries=keys.whole("retries"),
+            transport=cast(Way, keys.text("transport") or ""),
             cache=_cache(keys),
             options=keys.value("options") or {},
             save=self._template(keys.get("save")),

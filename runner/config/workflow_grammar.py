@@ -256,11 +256,16 @@ STEP_KEYS = (
     Key("samples", Number(is_whole=True, minimum=1, maximum=1000), "How many answers to take, each stored on its own."),
     Key("timeout", DURATION, "How long an answer may take: seconds, or text such as 30s or 5m."),
     Key("retries", Number(is_whole=True, minimum=0, maximum=100), "How often a request that failed is sent again."),
+    Key(
+        "transport",
+        Text(choices=("online", "batch")),
+        "batch: ask by the provider's batch interface, many questions at once, for less and later; online: one by one.",
+    ),
     Key("cache", _CACHE, "How stored answers are used."),
     Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),
     Key("save", Prompt(), "Where the answer is written, relative to the project root: a template."),
 )
-STEP_LATER = ("files", "tools", "tool_choice", "max_turns", "call", "with", "embed", "transport", "loop")
+STEP_LATER = ("files", "tools", "tool_choice", "max_turns", "call", "with", "embed", "loop")
 STEP_EITHER = (("prompt", "messages"), ("schema", "fields"))
 STEP = Record("a step", STEP_KEYS, later=STEP_LATER, either=STEP_EITHER, has_free_keys=True)
 DEFAULTS = Record(

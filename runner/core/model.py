@@ -42,9 +42,24 @@ class Price:
     batch: float | None = None
 
     @property
+    def in_batch(self) -> Price | None:
+        """What answers by the batch interface cost; None where that is not known."""
+        if self.batch is None:
+            return self if self.is_free else None
+        long = self.long and LongPrice(self.long.over, *_shared(self.long, self.batch))
+        given, made, cached = _shared(self, self.batch)
+        return replace(self, input=given, output=made, cached_input=cached, long=long, batch=None)
+
+    @property
     def is_free(self) -> bool:
         parts = (self, self.long) if self.long else (self,)
         return not any(part.input or part.output or part.cached_input for part in parts)
+
+
+def _shared(price: Price | LongPrice, share: float) -> tuple[float, float, float | None]:
+    """A share of what new input, output and cached input cost."""
+    cached = price.cached_input
+    return price.input * share, price.output * share, None if cached is None else cached * share
 
 
 @dataclass(frozen=True, slots=True)

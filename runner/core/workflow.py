@@ -19,6 +19,7 @@ from runner.core.span import Origin, Span
 OnError = Literal["fail", "skip"]
 CacheUse = Literal["auto", "refresh", "off"]
 EscalatedKind = Literal["invalid", "cut", "refused", "transport"]
+Way = Literal["", "online", "batch"]
 DataFormat = Literal["jsonl", "csv", "json", "yaml"]
 
 
@@ -135,7 +136,7 @@ class Escalation(Located):
 class Step(Located):
     """One named use of a model, with the defaults filled in. `prompt` is `messages` with one user entry.
 
-    `own` are the keys that the step itself sets.
+    `own` are the keys that the step itself sets; `transport` is "" where the command decides.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Step(Located):
     samples: int | None = None
     timeout_s: float | None = None
     retries: int | None = None
+    transport: Way = ""
     cache: CachePolicy = CachePolicy()
     options: Mapping[str, Json] = field(default_factory=dict)
     save: Template | None = None

@@ -15,6 +15,7 @@ from runner.core.outcome import RETRIED_KINDS, ROUTE_STOPPERS, Failure, FailureK
 from runner.core.ports import CallFailed, Clock, EventSink, Transport
 from runner.core.problem import Problem
 from runner.core.response import Finish
+from runner.execute.ahead import Ahead
 from runner.execute.gate import Gate
 from runner.execute.limits import InFlight
 from runner.execute.retry import DEFAULT_RETRIES, GiveUp, Wait, decide
@@ -33,13 +34,17 @@ FINAL_BY_FINISH = {
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What performing needs from outside. `explain` gives the reason of a miss, `random` numbers in [0, 1)."""
+    """What performing needs from outside. `explain` gives the reason of a miss, `random` numbers in [0, 1).
+
+    `ahead` has what was asked before its turn.
+    """
 
     transport: Transport
     clock: Clock
     emit: EventSink
     explain: Callable[[Ask], str]
     random: Callable[[], float]
+    ahead: Ahead | None = None
 
 
 class Shared:
@@ -99,6 +104,19 @@ class Performer:
 
     async def answer(self, ask: Ask) -> Answered:
         """The stored answer, or a fresh one, or why there is none. Never raises for what a provider does."""
+        ahead = self._ports.ahead
+        if ahead is None:
+            return await self._answer(ask)
+        early = ahead.find([ask])[0]
+        if early is not None:
+            return early
+        answered = await self._answer(ask)
+        if answered.requests:
+            ahead.note(ask, answered)
+        return answered
+
+    async def _answer(self, ask: Ask) -> Answered:
+        ahead = self._ports.ahead
         if ask.use == "off":
             return await self._request(ask)
         if not ask.must_ask:
@@ -109,7 +127,7 @@ class Performer:
             stored = await self._gate.lookup(ask.key)
             if stored is not None:
                 return Answered(stored, reason=ask.reason, is_todays=True)
-        refused = refusal(self._program.steps[ask.step])
+        refused = refusal(self._program.steps[ask.step]) or (ahead.refusal(ask) if ahead is not None else None)
         return Answered(failure=refused) if refused is not None else await self._once(ask)
 
     async def keep(self, answer: StoredAnswer) -> None:

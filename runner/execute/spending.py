@@ -57,19 +57,29 @@ class Purse:
 
     async def hold(self, step: StepProgram, ask: Ask) -> Held | Failure:
         """Start a request, as soon as there is room for it; a Failure when the line is reached."""
+        while True:
+            held = self.take(step, ask)
+            if held is not None:
+                return held
+            await self._ended.wait()
+
+    def take(self, step: StepProgram, ask: Ask) -> Held | Failure | None:
+        """Start a request now if there is room for it; None when there may be some later."""
         if not self._allowance.is_bounded:
             return Held(step.full_name, Amount())
-        while True:
-            likely = self._likely(step, ask)
-            reached = self._reached(step)
-            if reached is not None:
-                self.refused_by = self.refused_by or reached
-                return Failure(
-                    FailureKind.BUDGET, f"not asked: the budget of {in_words(reached[1], reached[0])} is spent"
-                )
-            if not self._under_way or self._has_room(likely):
-                break
-            await self._ended.wait()
+        likely = self._likely(step, ask)
+        reached = self._reached(step)
+        if reached is not None:
+            return self._refuse(reached)
+        if self._under_way and not self._has_room(likely):
+            return None
+        return self._start(step, likely)
+
+    def _refuse(self, reached: tuple[str, Limit]) -> Failure:
+        self.refused_by = self.refused_by or reached
+        return Failure(FailureKind.BUDGET, f"not asked: the budget of {in_words(reached[1], reached[0])} is spent")
+
+    def _start(self, step: StepProgram, likely: Amount) -> Held:
         self._held = self._held.plus(likely)
         self._under_way += 1
         self.calls += 1

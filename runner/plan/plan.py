@@ -34,6 +34,7 @@ from runner.plan.selection import refusal
 from runner.plan.stages import Chunk, ItemPlan, Receipt, RunState
 
 Lookup = Callable[[Sequence[str]], Mapping[str, StoredAnswer]]
+Known = Callable[[Sequence[Ask]], Sequence[Answered | None]]
 KEPT_CALLS = 1000
 
 
@@ -178,14 +179,16 @@ def make_plan(
     history: Mapping[str, History] | None = None,
     on_call: Callable[[PlannedCall], None] | None = None,
     counters: Mapping[str, TokenCounter] | None = None,
+    known: Known | None = None,
 ) -> Plan:
     """Walk a fresh RunState as far as stored answers lead. `on_call` is told every call that is certain; `counters`
-    count the questions of some steps, those of others are estimated.
+    count the questions of some steps, those of others are estimated. `known` tells what was asked in this run already.
     """
     past = history or {}
     planner = _Planner(state, lookup, explain, past)
     planner.on_call = on_call
     planner.counters = counters or {}
+    planner.known = known
     for number in range(len(state.stages)):
         planner.walk(number)
     order = [name for stage in state.stages for name in stage.steps]
@@ -204,6 +207,7 @@ class _Planner:
         self.asked: list[PlannedCall] = []
         self.on_call: Callable[[PlannedCall], None] | None = None
         self.counters: Mapping[str, TokenCounter] = {}
+        self.known: Known | None = None
         self._keys: set[str] = set()
 
     def summed(self, name: str, history: History) -> StepPlan:
@@ -251,15 +255,14 @@ class _Planner:
         while wave:
             stored = self.lookup([ask.key for _, ask in wave if not ask.must_ask])
             later: list[tuple[int, Ask]] = []
-            for index, ask in wave:
-                answer = None if ask.must_ask else stored.get(ask.key)
-                failure = refusal(self.state.program.steps[ask.step]) if answer is None else None
-                if answer is None and failure is None:
+            early = self.known([ask for _, ask in wave]) if self.known else [None] * len(wave)
+            for (index, ask), answered in zip(wave, early, strict=True):
+                answered = answered or self._stored(ask, stored)
+                if answered is None:
                     self._miss(ask)
                     continue
-                self.counts[ask.step].cached += answer is not None
+                self.counts[ask.step].cached += answered.answer is not None
                 steps = self._known_steps(stage, chunk.items[index])
-                answered = Answered(answer, failure)
                 move = advance(self.state.program, steps, states[index], scope, ask, answered)
                 states[index] = move.state
                 later += [(index, again) for again in move.asks]
@@ -267,6 +270,12 @@ class _Planner:
         for item in states:
             self._note(stage, item)
         return Receipt(chunk.stage, chunk.number, tuple(item.outcomes for item in states))
+
+    def _stored(self, ask: Ask, stored: Mapping[str, StoredAnswer]) -> Answered | None:
+        """The stored answer, or why there will be none; None for what must be asked."""
+        answer = None if ask.must_ask else stored.get(ask.key)
+        failure = refusal(self.state.program.steps[ask.step]) if answer is None else None
+        return None if answer is None and failure is None else Answered(answer, failure)
 
     def _known_steps(self, stage: Stage, plan: ItemPlan) -> tuple[str, ...]:
         """The steps of the stage whose ground is known for this item."""

@@ -48,7 +48,8 @@ class StepProgram:
     `use` is what may be done with stored answers, `is_settled` whether failures replay. `awaited` are the steps that
     an item of a lane waits for before this one: all needs but those that are read for all items together. `may_ask`
     is false for a step that is not selected, `is_wanted` for one that no selected step needs. Samples are numbered from
-    `first_sample`, so that a suite's repeats are questions of their own.
+    `first_sample`, so that a suite's repeats are questions of their own. `is_batch`: its questions go out many together,
+    by the provider's batch interface.
 
     `parts` are further ways of asking, each by its full name, which it has as `part`: the models that the step
     escalates to. `above` is the part that is asked next, "" for none.
@@ -72,6 +73,7 @@ class StepProgram:
     part: str = ""
     above: str = ""
     parts: Mapping[str, StepProgram] = field(default_factory=dict)
+    is_batch: bool = False
 
     @property
     def name(self) -> str:
@@ -220,6 +222,7 @@ class Asked:
     dialect: Dialect
     thinking: str | None
     cost: Callable[[Usage], float | None]
+    is_batch: bool = False
 
 
 def compile_whole(linked: LinkedStep, asked: Mapping[str, Asked], policy: Policy) -> StepProgram:
@@ -230,7 +233,7 @@ def compile_whole(linked: LinkedStep, asked: Mapping[str, Asked], policy: Policy
         how = asked[name]
         made = compile_step(one, how.route, how.dialect, thinking=how.thinking, policy=policy, cost=how.cost)
         part = "" if name == linked.name else name
-        parts[name] = replace(made, part=part, above=names[number + 1] if number + 1 < len(names) else "")
+        parts[name] = replace(made, is_batch=how.is_batch, part=part, above=names[number + 1] if number + 1 < len(names) else "")
     whole = parts.pop(linked.name)
     return replace(whole, parts=parts)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import SUPPRESS, Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli import files
 from runner.cli.console import Console
-from runner.cli.flow_options import add_flow_arguments, flag, flow_options, prepare
+from runner.cli.flow_options import add_flow_arguments, flag, flow_options
+from runner.cli.flow_options import prepare as prepare_words
 from runner.cli.limits import amount, max_cost
 from runner.cli.parser import CommandParser, at_least_one, dollars
+from runner.cli.resume import kept, resumed
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
 
@@ -30,12 +33,21 @@ def add_arguments(parser: CommandParser) -> None:
     add("--plan", type=Path, metavar="FILE", help="exit 6, before any call, when this saved plan does not hold")
     rare("--update-lock", action="store_true")
     rare("--fail-fast", action="store_true")
+    rare("--no-wait", action="store_true")
+    rare("--resume", metavar="RUN")
+    add("--said", dest="words", action="append", default=[], help=SUPPRESS)
     add("-j", "--parallel", type=at_least_one, metavar="N", help="calls at once (default 8; RUNNER_PARALLEL)")
     add("--max-cost", type=dollars, metavar="USD", help="stop where this much is spent (RUNNER_MAX_COST)")
     add("--yes", action="store_true", help="start whatever it may cost; ask no question (RUNNER_YES)")
     rare("--trust", metavar="NAME", action="append", default=[])
     add("-o", "--output", type=Path, metavar="FILE", help="write the result to this file too")
     add("--jsonl", action="store_true", help="print one event per line as it happens")
+
+
+def prepare(words: Sequence[str]) -> list[str]:
+    """`--resume RUN` stands for the words of that run; the words that hold are kept for a later one."""
+    said = resumed(list(words))
+    return [*prepare_words(said), *(f"--said={word}" for word in kept(said))]
 
 
 def execute(args: Namespace, console: Console) -> int:
@@ -83,6 +95,8 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         is_fail_fast=args.fail_fast,
         max_parallel=args.parallel or _parallel(console),
         trust=frozenset(args.trust),
+        is_detached=args.no_wait,
+        words=tuple(args.words),
         max_cost=max_cost(args.max_cost, console),
         has_consent=args.yes or flag("RUNNER_YES", console),
         consent_usd=amount("RUNNER_CONSENT_USD", console),

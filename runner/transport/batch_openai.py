@@ -1,0 +1,101 @@
+"""OpenAI's batch interface: a file is uploaded, a job is started over it, two files come back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from runner.core.batch import JobError, JobState, JobStatus
+from runner.core.canonical import Json
+from runner.core.model import Route
+from runner.core.outcome import Failure, FailureKind
+from runner.core.ports import CallFailed
+from runner.transport.batch_http import UPLOAD_S, BatchHttp
+
+NAME: Final = "runner_batch"
+"""The field of a job's metadata that holds its name."""
+MOST_PAGES: Final = 200
+_ENDS: Final = {
+    "completed": JobStatus.ENDED,
+    "expired": JobStatus.EXPIRED,
+    "cancelled": JobStatus.CANCELLED,
+    "failed": JobStatus.FAILED,
+}
+
+
+class OpenAIBatchWire:
+    """Fills `BatchWire`. The base URL of a provider holds the version already."""
+
+    def __init__(self, http: BatchHttp) -> None:
+        self._http = http
+
+    async def upload(self, route: Route, name: str, path: Path) -> str:
+        with path.open("rb") as file:
+            form = ({"purpose": "batch"}, (f"{name}.jsonl", file, "application/jsonl"))
+            reply = await self._http.call(route.provider, "POST", "/files", form=form, timeout_s=UPLOAD_S)
+        return text_at(reply.value, "id")
+
+    async def create(self, route: Route, endpoint: str, name: str, file: str) -> str:
+        body = {
+            "input_file_id": file,
+            "endpoint": f"/v1{endpoint}",
+            "completion_window": "24h",
+            "metadata": {NAME: name},
+        }
+        return text_at((await self._http.call(route.provider, "POST", "/batches", body=body)).value, "id")
+
+    async def find(self, route: Route, name: str) -> str | None:
+        after: dict[str, str] = {}
+        for _ in range(MOST_PAGES):
+            params = {"limit": "100", **after}
+            page = (await self._http.call(route.provider, "GET", "/batches", params=params)).value
+            jobs = [job for job in page.get("data") or [] if isinstance(job, dict)] if isinstance(page, dict) else []
+            for job in jobs:
+                if (job.get("metadata") or {}).get(NAME) == name:
+                    return text_at(job, "id")
+            if not jobs or not page.get("has_more"):
+                return None
+            after = {"after": text_at(jobs[-1], "id")}
+        return None
+
+    async def look(self, route: Route, job: str) -> JobState:
+        return read_state((await self._http.call(route.provider, "GET", f"/batches/{job}")).value)
+
+    async def lines(self, route: Route, file: str) -> AsyncIterator[bytes]:
+        async for line in self._http.lines(route.provider, f"/files/{file}/content"):
+            yield line
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+
+def read_state(job: Json) -> JobState:
+    """A batch object in our terms; a status that is not known is one on the way."""
+    fields: Mapping[str, Json] = job if isinstance(job, dict) else {}
+    counts = fields.get("request_counts") or {}
+    total = counts.get("total")
+    files = (fields.get("output_file_id"), fields.get("error_file_id"))
+    errors = (fields.get("errors") or {}).get("data") or []
+    return JobState(
+        _ENDS.get(fields.get("status", ""), JobStatus.RUNNING),
+        tuple(file for file in files if file),
+        done=(counts.get("completed") or 0) + (counts.get("failed") or 0) if total else None,
+        total=total or None,
+        errors=tuple(_error(error) for error in errors),
+    )
+
+
+def _error(error: Mapping[str, Json]) -> JobError:
+    line = error.get("line")
+    return JobError(
+        str(error.get("code") or ""), str(error.get("message") or ""), line if isinstance(line, int) else None
+    )
+
+
+def text_at(value: Json, name: str) -> str:
+    """A field that an answer must have. Raises CallFailed."""
+    found = value.get(name) if isinstance(value, dict) else None
+    if isinstance(found, str) and found:
+        return found
+    raise CallFailed(Failure(FailureKind.BAD_ANSWER, f"the batch interface answered without '{name}'", status=200))
