@@ -25,6 +25,7 @@ from runner.record.batches import BatchRecord, SpooledRow
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 60.0
 LATE = Failure(FailureKind.TRANSIENT, "not asked: what it reads came only after the last batch job; run it again")
+HELD = Failure(FailureKind.NOT_SELECTED, "it waits for its batch job")
 NO_ANSWER = Failure(FailureKind.TRANSIENT, "the batch job ended without its answer")
 Wanted = Mapping[str, PlannedCall]
 """The questions of a wave by key."""
@@ -78,7 +79,9 @@ class Filler:
             if not self._is_waited_for(plan) or online == before:
                 break
             before = online
+            self.ahead.held = HELD
             await self._filling.ask_online(self.ahead)
+            self.ahead.held = None
         self.stop(LATE)
 
     def stop(self, failure: Failure) -> None:
@@ -93,7 +96,7 @@ class Filler:
         return make_plan(state, lookup, filling.explain, on_call=calls.append, known=self.ahead.find), calls
 
     def _step(self, call: PlannedCall) -> StepProgram:
-        return self._filling.program.steps[call.ask.step]
+        return self._filling.program.asked_by(call.ask)
 
     def _has_failed(self, plan: Plan) -> bool:
         steps = self._filling.program.steps
@@ -102,7 +105,7 @@ class Filler:
     def _is_waited_for(self, plan: Plan) -> bool:
         """Whether a batch step may have questions that are known only after others were answered online."""
         steps = self._filling.program.steps
-        return any(step.may_calls != 0 and steps[step.step].is_batch for step in plan.steps)
+        return any(step.may_calls != 0 and steps[step.step].is_batched for step in plan.steps)
 
     # A wave
 
@@ -153,7 +156,7 @@ class Filler:
         """The jobs on disk that answer some of the questions. Answers of others are kept in passing."""
         jobs = []
         left = dict(wanted)
-        routes = {step.route.name: step.route for step in self._filling.program.steps.values()}
+        routes = {step.route.name: step.route for step in self._filling.program.asked.values()}
         for record in self._ports.folder.open_jobs():
             if record.route not in routes:
                 continue

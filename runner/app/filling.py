@@ -21,7 +21,6 @@ from runner.core.request import Request
 from runner.dialects import DIALECTS
 from runner.execute.ahead import Ahead
 from runner.execute.spending import Purse
-from runner.plan.program import Program
 from runner.plan.stages import RunState
 from runner.record.batches import BatchFolder
 from runner.record.command import CommandLine, write_command
@@ -80,12 +79,6 @@ async def alone(lock: Path) -> AsyncIterator[None]:
         yield
     finally:
         held.__exit__(None, None, None)
-
-
-def without_batches(program: Program) -> Program:
-    """The program in which the questions of batch steps wait."""
-    steps = {name: replace(step, may_ask=step.may_ask and not step.is_batch) for name, step in program.steps.items()}
-    return replace(program, steps=steps)
 
 
 class _KeptOpen:
@@ -160,8 +153,7 @@ class BatchRun:
         """Ask what batch steps wait for; it is told when its turn comes in the run itself."""
         session = self._session
         settings: DriveSettings = replace(session.drive.settings, check_asks=lambda _: None)
-        program = without_batches(session.program)
-        drive = Drive(RunState(program, session.drive.state.data), session.answers, self._tell, settings)
+        drive = Drive(RunState(session.program, session.drive.state.data), session.answers, self._tell, settings)
         if not drive.replay():
             self._online = drive
             await drive.ask(self._transport, self._clock, self._random, self.purse, ahead)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.app.looking import RUNS
+from runner.app.explaining import RUNS
 from runner.core.errors import NothingSelected, UsageError
 from runner.core.problem import Problem, nearest
 from runner.record.command import CommandLine, read_command

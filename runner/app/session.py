@@ -181,7 +181,7 @@ class Session:
         keep_texts(self.project.files.root / TEXTS, kept_texts([self.program]))
         transport = make_transport(self.secrets, self.options, self.project.files)
         clock = SystemClock()
-        if not any(step.is_batch and step.may_ask for step in self.program.steps.values()):
+        if not any(step.is_batched for step in self.program.steps.values()):
             await self.drive.ask(transport, clock, random.random)
             return
         from runner.app.filling import BatchRun

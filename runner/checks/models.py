@@ -10,6 +10,7 @@ from runner.core.model import Route
 from runner.core.problem import Problem, listed, nearest
 from runner.core.slips import renaming
 from runner.core.workflow import Step
+from runner.dialects.batch import offers_batch
 
 SAMPLING = ("temperature", "top_p", "seed", "stop", "max_output_tokens")
 
@@ -24,6 +25,7 @@ def check_models(context: CheckContext) -> Iterator[Problem]:
             yield level
         yield from _refused(step, route, context.dialect_of(route).lacks)
         yield from _options(step, route, context.dialect_of(route).options)
+        yield from _transport(step, route)
 
 
 def model_notes(context: CheckContext) -> Iterator[Problem]:
@@ -67,6 +69,27 @@ def _refused(step: Step, route: Route, lacks: frozenset[str]) -> Iterator[Proble
             step.at("max_output_tokens"),
             expected=f"at most {cap}",
             fix=f"max_output_tokens: {cap}",
+        )
+
+
+def _transport(step: Step, route: Route) -> Iterator[Problem]:
+    """A step that says itself that it is asked in batches. What `defaults` says is meant for those that can be."""
+    if step.transport != "batch" or "transport" not in step.own:
+        return
+    if not offers_batch(route.provider):
+        yield Problem(
+            "no-batch",
+            f"step '{step.name}' is asked in batches, and '{route.provider.name}' has no batch interface that is known here",
+            step.at("transport"),
+            expected="a model of gemini, openai, openai-chat, or of a provider of your own that speaks like one of them",
+            fix="leave transport out",
+        )
+    elif step.cache.use == "off":
+        yield Problem(
+            "no-batch",
+            f"step '{step.name}' is asked in batches, whose answers come by the store, and its cache is off",
+            step.at("transport"),
+            fix="cache: {use: refresh}",
         )
 
 

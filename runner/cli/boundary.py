@@ -53,7 +53,10 @@ def _read(command: str, words: list[str]) -> Namespace | None:
     parser = CommandParser(command, COMMANDS[command])
     module.add_arguments(parser)
     prepare = getattr(module, "prepare", None)
-    return parser.read(prepare(words) if prepare else words)
+    ready = prepare(words) if prepare else words
+    args = parser.read(ready)
+    args.words = tuple(ready)
+    return args
 
 
 def _unknown(command: str) -> Problem:

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 from runner.core.version import VERSION
 
 COMMON_NOTE = "Also, as for every command: -C DIR, -q, -qq, -v, --color, --no-progress, --json (runner --help)."
+RARELY = "\nRarely needed, see the README: "
+MOST_COLUMNS = 100
 COMMON_WITH_VALUE = ("-C", "--color")
 
 
@@ -33,8 +35,10 @@ class CommandParser(argparse.ArgumentParser):
             settings["metavar"] = metavar
         self.add_argument(name, help=argparse.SUPPRESS, **settings)
         spelled = f"{name} {metavar or ''}".rstrip()
-        head, mark, named = (self.epilog or "").partition("\nRarely needed, see the README: ")
-        self.epilog = f"{head}\nRarely needed, see the README: {f'{named}, ' if mark else ''}{spelled}"
+        head, mark, named = (self.epilog or "").partition(RARELY)
+        last = named.rpartition("\n")[2]
+        comma = ",\n  " if len(RARELY) + len(last) + len(spelled) > MOST_COLUMNS else ", "
+        self.epilog = f"{head}{RARELY}{f'{named}{comma}' if mark else ''}{spelled}"
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """The options and arguments in any order. Raises UsageError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from runner.core.errors import UsageError
@@ -33,9 +34,9 @@ def resumed(words: list[str]) -> list[str]:
     return [*command.words, *others]
 
 
-def kept(words: list[str]) -> list[str]:
+def kept(words: Sequence[str]) -> tuple[str, ...]:
     """The words that hold when a run is taken up again: it is waited for then, in the folder that it was in."""
-    return [word for word in without_folder(words)[0] if word != "--no-wait"]
+    return tuple(word for word in without_folder(list(words))[0] if word != "--no-wait")
 
 
 def without_folder(words: list[str]) -> tuple[list[str], str]:

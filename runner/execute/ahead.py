@@ -31,11 +31,13 @@ class Ahead:
         self._found: dict[str, _Early] = {}
         self.over: Failure | None = None
         """Why no question of a batch step is asked any more."""
+        self.held: Failure | None = None
+        """Why none is asked for now."""
 
     def note(self, ask: Ask, answered: Answered) -> None:
         """What came of a question that was asked ahead; the answer is stored unless the step keeps none."""
         kept = answered if ask.use == "off" else replace(answered, answer=None)
-        self._found[_ident(ask)] = _Early(_place(ask), kept)
+        self._found[_ident(ask)] = _Early(ask.place, kept)
 
     def find(self, asks: Sequence[Ask]) -> list[Answered | None]:
         """What is known of each question."""
@@ -46,16 +48,12 @@ class Ahead:
 
     def refusal(self, ask: Ask) -> Failure | None:
         """Why a question is not asked now."""
-        return self.over if self._program.steps[ask.step].is_batch else None
+        return (self.over or self.held) if self._program.asked_by(ask).is_batch else None
 
 
 def _ident(ask: Ask) -> str:
     """Questions whose answers are not kept are each asked for themselves."""
-    return ask.key if ask.use != "off" else "\n".join(map(str, (ask.key, *_place(ask))))
-
-
-def _place(ask: Ask) -> Place:
-    return ask.step, ask.item, ask.sample, ask.repair
+    return ask.key if ask.use != "off" else "\n".join(map(str, (ask.key, *ask.place)))
 
 
 def _is_stored(early: _Early) -> bool:
@@ -70,7 +68,7 @@ def _answered(ask: Ask, early: _Early | None, stored: StoredAnswer | None) -> An
         if stored is None:
             return None  # damaged since: it is asked again
         answered = replace(answered, answer=replace(stored, source=Source.FRESH))
-    if early.place == _place(ask):
+    if early.place == ask.place:
         return answered
     if answered.answer is not None:
         answered = replace(answered, answer=replace(answered.answer, source=Source.CACHED))

@@ -103,6 +103,11 @@ class StepProgram:
         return (self, *self.parts.values())
 
     @property
+    def is_batched(self) -> bool:
+        """Whether the step or a part of it is asked in batches."""
+        return self.may_ask and any(part.is_batch for part in self.all_parts)
+
+    @property
     def chain(self) -> tuple[StepProgram, ...]:
         """All models that one question may go to beyond this one, in their order. To be asked of a whole step."""
         return self.after(self)
@@ -233,7 +238,9 @@ def compile_whole(linked: LinkedStep, asked: Mapping[str, Asked], policy: Policy
         how = asked[name]
         made = compile_step(one, how.route, how.dialect, thinking=how.thinking, policy=policy, cost=how.cost)
         part = "" if name == linked.name else name
-        parts[name] = replace(made, is_batch=how.is_batch, part=part, above=names[number + 1] if number + 1 < len(names) else "")
+        parts[name] = replace(
+            made, is_batch=how.is_batch, part=part, above=names[number + 1] if number + 1 < len(names) else ""
+        )
     whole = parts.pop(linked.name)
     return replace(whole, parts=parts)
 

@@ -12,7 +12,7 @@ from runner.core.canonical import Json
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
-from runner.transport.batch_http import UPLOAD_S, BatchHttp
+from runner.transport.batch_http import UPLOAD_S, BatchHttp, value_of
 from runner.transport.batch_openai import MOST_PAGES, text_at
 
 VERSION: Final = "/v1beta"
@@ -62,20 +62,20 @@ class GeminiBatchWire:
                 route.provider, "POST", address, headers=headers, content=piece, timeout_s=UPLOAD_S
             )
             if is_last:
-                value = reply.value
+                value = value_of(reply)
                 return text_at(value.get("file") if isinstance(value, dict) else None, "name")
             offset += len(piece)
 
     async def create(self, route: Route, endpoint: str, name: str, file: str) -> str:
         path = endpoint.removesuffix(":generateContent") + ":batchGenerateContent"
         body = {"batch": {"displayName": name, "inputConfig": {"fileName": file}}}
-        return text_at((await self._http.call(route.provider, "POST", path, body=body)).value, "name")
+        return text_at(value_of(await self._http.call(route.provider, "POST", path, body=body)), "name")
 
     async def find(self, route: Route, name: str) -> str | None:
         token: dict[str, str] = {}
         for _ in range(MOST_PAGES):
             params = {"pageSize": "100", **token}
-            page = (await self._http.call(route.provider, "GET", f"{VERSION}/batches", params=params)).value
+            page = value_of(await self._http.call(route.provider, "GET", f"{VERSION}/batches", params=params))
             fields: Mapping[str, Json] = page if isinstance(page, dict) else {}
             for job in fields.get("operations") or []:
                 if (job.get("metadata") or {}).get("displayName") == name:
@@ -86,7 +86,7 @@ class GeminiBatchWire:
         return None
 
     async def look(self, route: Route, job: str) -> JobState:
-        return read_state((await self._http.call(route.provider, "GET", f"{VERSION}/{job}")).value)
+        return read_state(value_of(await self._http.call(route.provider, "GET", f"{VERSION}/{job}")))
 
     async def lines(self, route: Route, file: str) -> AsyncIterator[bytes]:
         path, params = f"{VERSION}/{file}:download", {"alt": "media"}

@@ -11,7 +11,7 @@ from runner.core.canonical import Json
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
-from runner.transport.batch_http import UPLOAD_S, BatchHttp
+from runner.transport.batch_http import UPLOAD_S, BatchHttp, value_of
 
 NAME: Final = "runner_batch"
 """The field of a job's metadata that holds its name."""
@@ -34,7 +34,7 @@ class OpenAIBatchWire:
         with path.open("rb") as file:
             form = ({"purpose": "batch"}, (f"{name}.jsonl", file, "application/jsonl"))
             reply = await self._http.call(route.provider, "POST", "/files", form=form, timeout_s=UPLOAD_S)
-        return text_at(reply.value, "id")
+        return text_at(value_of(reply), "id")
 
     async def create(self, route: Route, endpoint: str, name: str, file: str) -> str:
         body = {
@@ -43,13 +43,13 @@ class OpenAIBatchWire:
             "completion_window": "24h",
             "metadata": {NAME: name},
         }
-        return text_at((await self._http.call(route.provider, "POST", "/batches", body=body)).value, "id")
+        return text_at(value_of(await self._http.call(route.provider, "POST", "/batches", body=body)), "id")
 
     async def find(self, route: Route, name: str) -> str | None:
         after: dict[str, str] = {}
         for _ in range(MOST_PAGES):
             params = {"limit": "100", **after}
-            page = (await self._http.call(route.provider, "GET", "/batches", params=params)).value
+            page = value_of(await self._http.call(route.provider, "GET", "/batches", params=params))
             jobs = [job for job in page.get("data") or [] if isinstance(job, dict)] if isinstance(page, dict) else []
             for job in jobs:
                 if (job.get("metadata") or {}).get(NAME) == name:
@@ -60,7 +60,7 @@ class OpenAIBatchWire:
         return None
 
     async def look(self, route: Route, job: str) -> JobState:
-        return read_state((await self._http.call(route.provider, "GET", f"/batches/{job}")).value)
+        return read_state(value_of(await self._http.call(route.provider, "GET", f"/batches/{job}")))
 
     async def lines(self, route: Route, file: str) -> AsyncIterator[bytes]:
         async for line in self._http.lines(route.provider, f"/files/{file}/content"):

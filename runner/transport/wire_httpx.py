@@ -32,7 +32,7 @@ class HttpxWire:
 
     def __init__(self, inner: httpx.AsyncBaseTransport | None = None, *, is_local: bool = False) -> None:
         self._is_double = inner is not None
-        self._client = _open_client(inner, is_local)
+        self._client = open_client(inner, is_local)
 
     async def post(
         self, url: str, headers: list[tuple[str, str]], body: bytes, delivery: Delivery, bounds: Bounds
@@ -51,7 +51,7 @@ class HttpxWire:
             response = await self._client.send(message, stream=True)
             delivery.is_sent = True
             async with aclosing(response):
-                return await _read(response, bounds)
+                return await read_reply(response, bounds)
         except (httpx.HTTPError, httpx.InvalidURL, TooLarge, UnknownEncoding) as error:
             raise WireFailed(translate(error, delivery)) from None
 
@@ -59,7 +59,7 @@ class HttpxWire:
         await self._client.aclose()
 
 
-def _open_client(inner: httpx.AsyncBaseTransport | None, is_local: bool) -> httpx.AsyncClient:
+def open_client(inner: httpx.AsyncBaseTransport | None, is_local: bool) -> httpx.AsyncClient:
     """No limit on connections (httpx's own are 100, then it fails), no cookies, no redirects.
 
     Proxy and certificate variables of the environment are honoured, but no proxy is for this machine: a key for a
@@ -78,7 +78,7 @@ def _open_client(inner: httpx.AsyncBaseTransport | None, is_local: bool) -> http
     )
 
 
-async def _read(response: httpx.Response, bounds: Bounds) -> Reply:
+async def read_reply(response: httpx.Response, bounds: Bounds) -> Reply:
     headers = {name.lower(): value for name, value in response.headers.items()}
     is_good = response.status_code == 200
     if response.is_stream_consumed:  # a double that was given its content at once

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 
 import runner
+from runner.app import api
+from runner.app.types import RunOptions, RunResult
 from runner.core.events import AttemptMade, Event
 
 ROWS = 40
@@ -150,3 +154,75 @@ def project(tmp_path: Path, counting_server: Any) -> Project:
 @pytest.fixture
 def make_rows() -> Callable[[list[Mapping[str, Any]]], str]:
     return jsonl
+
+
+# Batches
+
+BATCH_DIALECTS = ("openai-chat", "openai-responses", "gemini")
+BATCH_FLOW = """
+format: 1
+inputs: {{words: {{type: array, items: {{type: string}}}}}}
+defaults: {{model: box/some-model, transport: batch}}
+steps:
+  tell:
+    for_each: inputs.words
+    prompt: "Tell of {{{{ item }}}}."
+    fields: {{said: string}}
+    {more}
+"""
+
+
+@pytest.fixture(params=BATCH_DIALECTS)
+def batch_dialect(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def batch_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A server with the batch interfaces; nobody waits between two looks."""
+
+    async def sleep(_clock: object, _seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("runner.app.transports.SystemClock.sleep", sleep)
+    module = importlib.import_module("batch_server")
+    server = module.BatchServer().start()
+    server.Answer = module.Answer
+    server.respond = lambda _body: module.Answer(text='{"said": "yes"}')
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def batch_project(tmp_path: Path, batch_server: Any, batch_dialect: str) -> Callable[..., Path]:
+    """Makes a project whose only model is asked in batches; gives the workflow's path."""
+
+    def make(more: str = "", *, flow: str = "", folder: Path = tmp_path) -> Path:
+        folder.mkdir(exist_ok=True)
+        url = batch_server.base_url + ("" if batch_dialect == "gemini" else "/v1")
+        price = "price: {input: 1, output: 2, batch: 0.5}"
+        (folder / "runner.yaml").write_text(
+            f"providers:\n  box: {{dialect: {batch_dialect}, base_url: '{url}', identity: box, {price}}}\n",
+            encoding="utf-8",
+        )
+        path = folder / "flow.yaml"
+        path.write_text(flow or BATCH_FLOW.format(more=more), encoding="utf-8")
+        return path
+
+    return make
+
+
+@pytest.fixture
+def batch_run() -> Callable[..., RunResult]:
+    """Runs it over three words, or over other inputs."""
+
+    def run(path: Path, **options: Any) -> RunResult:
+        return api.run(path, RunOptions(**{"inputs": {"words": ["a", "b", "c"]}, "has_consent": True, **options}))
+
+    return run
+
+
+@pytest.fixture
+def batch_prompt() -> Callable[[Any], str]:
+    """What a body in any of the protocols asks: enough of it to find a word."""
+    return lambda body: json.dumps(body.get("contents") or body.get("messages") or body.get("input"))

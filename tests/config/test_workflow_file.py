@@ -336,7 +336,7 @@ def test_a_misspelt_key_names_the_nearest(complaints: Complaints) -> None:
         "      |     ^^^^^\n"
         "  expected: a key of a step: as, cache, description, enforce, ensure, escalate, fields, for_each, max_output_tokens, "
         "max_parallel, messages, min_success, model, needs, on_error, options, prompt, repair, retries, samples, save, "
-        "schema, seed, stop, system, tags, temperature, thinking, timeout, top_p, when\n"
+        "schema, seed, stop, system, tags, temperature, thinking, timeout, top_p, transport, when\n"
         "  nearest:  schema"
     )
 
@@ -403,9 +403,7 @@ def test_a_word_for_no_thinking(complaints: Complaints) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "key", ["files", "tools", "tool_choice", "max_turns", "call", "with", "embed", "transport", "loop"]
-)
+@pytest.mark.parametrize("key", ["files", "tools", "tool_choice", "max_turns", "call", "with", "embed", "loop"])
 def test_step_keys_of_later_versions_are_refused_at_their_line(complaints: Complaints, key: str) -> None:
     assert complaints(f"{STEP}    {key}: x\n") == (
         f"flow.yaml:5:5: not-in-this-version: step 'a' has the key '{key}', which is not in this version\n"

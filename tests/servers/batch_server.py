@@ -141,8 +141,14 @@ class BatchServer:
                 return action
         raise Refused(404, f"no such path: {method} {path}")
 
-    def _act(  # noqa: PLR0913
-        self, action: str, exchange: BaseHTTPRequestHandler, path: str, query: Json, data: bytes, headers: dict[str, str]
+    def _act(
+        self,
+        action: str,
+        exchange: BaseHTTPRequestHandler,
+        path: str,
+        query: Json,
+        data: bytes,
+        headers: dict[str, str],
     ) -> Json:
         is_gemini = "/v1beta/" in path or action == "piece"
         match action:
@@ -231,9 +237,7 @@ class BatchServer:
                 bad.append(_error_line(line, said))
         if is_gemini:
             good, bad = [*good, *bad], []
-        job.files = [
-            self._store(b"\n".join([*lines, *self.extra])) if lines else None for lines in (good, bad)
-        ]
+        job.files = [self._store(b"\n".join([*lines, *self.extra])) if lines else None for lines in (good, bad)]
 
     def _told(self, job: Job, is_gemini: bool) -> Json:
         output, error = job.files
@@ -245,7 +249,11 @@ class BatchServer:
                 "request_counts": {"total": len(job.lines), "completed": 0, "failed": 0},
             }  # fmt: skip
         state = {"completed": "SUCCEEDED"}.get(job.status, job.status.upper())
-        batch = {"displayName": job.name, "state": f"BATCH_STATE_{state}", "batchStats": {"requestCount": str(len(job.lines))}}
+        batch = {
+            "displayName": job.name,
+            "state": f"BATCH_STATE_{state}",
+            "batchStats": {"requestCount": str(len(job.lines))},
+        }
         if output:
             batch["output"] = {"responsesFile": f"files/{output}"}
         failed = {"error": {"code": 3, "message": job.errors[0]["message"]}} if job.errors else {}
@@ -255,7 +263,9 @@ class BatchServer:
 def _part(content_type: str, data: bytes) -> bytes:
     """The file of a form."""
     form = email.message_from_bytes(f"content-type: {content_type}\r\n\r\n".encode() + data)
-    parts = {part.get_param("name", header="content-disposition"): part for part in form.walk() if not part.is_multipart()}
+    parts = {
+        part.get_param("name", header="content-disposition"): part for part in form.walk() if not part.is_multipart()
+    }
     assert parts["purpose"].get_payload(decode=True) == b"batch"
     found = parts["file"].get_payload(decode=True)
     assert isinstance(found, bytes)
@@ -277,7 +287,11 @@ def _wire(line: Json) -> Wire:
 def _answer_line(line: Json, answer: Answer) -> bytes:
     wire, body = _wire(line), _body(line)
     path = line.get("url", "/v1beta/models/some-model:generateContent")
-    said = wire.answer(answer, Received(wire.dialect, path, wire.prompt(wire.read(body)), wire.read(body), {}))
+    said = (
+        json.loads(answer.raw)
+        if answer.raw is not None
+        else wire.answer(answer, Received(wire.dialect, path, wire.prompt(wire.read(body)), wire.read(body), {}))
+    )
     if "key" in line:
         return json.dumps({"key": line["key"], "response": said}).encode()
     response = {"status_code": 200, "request_id": "r", "body": said}

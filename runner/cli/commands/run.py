@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +35,6 @@ def add_arguments(parser: CommandParser) -> None:
     rare("--fail-fast", action="store_true")
     rare("--no-wait", action="store_true")
     rare("--resume", metavar="RUN")
-    add("--said", dest="words", action="append", default=[], help=SUPPRESS)
     add("-j", "--parallel", type=at_least_one, metavar="N", help="calls at once (default 8; RUNNER_PARALLEL)")
     add("--max-cost", type=dollars, metavar="USD", help="stop where this much is spent (RUNNER_MAX_COST)")
     add("--yes", action="store_true", help="start whatever it may cost; ask no question (RUNNER_YES)")
@@ -45,9 +44,8 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def prepare(words: Sequence[str]) -> list[str]:
-    """`--resume RUN` stands for the words of that run; the words that hold are kept for a later one."""
-    said = resumed(list(words))
-    return [*prepare_words(said), *(f"--said={word}" for word in kept(said))]
+    """`--resume RUN` stands for the words of that run."""
+    return prepare_words(resumed(list(words)))
 
 
 def execute(args: Namespace, console: Console) -> int:
@@ -96,7 +94,7 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         max_parallel=args.parallel or _parallel(console),
         trust=frozenset(args.trust),
         is_detached=args.no_wait,
-        words=tuple(args.words),
+        words=kept(args.words),
         max_cost=max_cost(args.max_cost, console),
         has_consent=args.yes or flag("RUNNER_YES", console),
         consent_usd=amount("RUNNER_CONSENT_USD", console),
