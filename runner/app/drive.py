@@ -137,7 +137,7 @@ class Drive:
         items = len(self.state.items(stage.lane)) if stage.lane else 1
         for name in stage.steps:
             step = self.state.program.steps[name]
-            self.emit(StepExpected(name, items, step.route.name, step.thinking or ""))
+            self.emit(StepExpected(name, items, step.models, step.thinking or ""))
 
     # Calls, asynchronously
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.app.changed_texts import kept_texts
 from runner.core.events import AttemptMade, Event
-from runner.core.outcome import Source
+from runner.core.outcome import Source, in_turn
 from runner.core.ports import Answers
 from runner.dialects import DIALECTS
 from runner.plan.program import Program
@@ -45,7 +45,7 @@ class Recorder:
         if attempt.source is Source.FRESH and attempt.reason in ASKED_ANEW:
             self._anew[attempt.key] = None
         if self._is_recording:
-            place = (attempt.part or event.step, event.item, attempt.sample, attempt.repair)
+            place = (attempt.part or event.step, in_turn(event.item, attempt.turn), attempt.sample, attempt.repair)
             self._lines.append(PlaceLine(self._workflow, *place, attempt.key, event.ingredients))
 
     def write(

@@ -97,7 +97,7 @@ class Session:
                 allowance=allowance_of(project, options),
             ),
         )
-        routes = {name: step.route.name for name, step in program.steps.items()}
+        routes = {name: step.models for name, step in program.steps.items()}
         order = [name for stage in program.linked.stages for name in stage.steps]
         steps = {name: routes[name] for name in order}
         self.emit(RunStarted(self.run, self.workflow.name, self.workflow.file, steps, VERSION))

@@ -22,7 +22,8 @@ from runner.core.canonical import Json
 from runner.core.errors import FileError, NothingSelected, RunnerError, UsageError
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem
-from runner.core.suite import CaseSource, FromFile, SimilarityCheck, Suite, Value
+from runner.core.suite import CaseSource, SimilarityCheck, Suite
+from runner.core.values import FromFile, Value
 from runner.core.workflow import DataSource, Workflow
 from runner.link.linked import Linked
 from runner.plan.items import Item, Row, identify
@@ -63,7 +64,7 @@ class PreparedSuite:
         """The workflow of a unit with its inputs. Raises RunnerError for inputs that are no good."""
         cell = unit.cell.name
         steps = {
-            name: replace(step, first_sample=unit.sample * (step.linked.step.samples or 1)) if unit.sample else step
+            name: step.renewed(first_sample=unit.sample * (step.linked.step.samples or 1)) if unit.sample else step
             for name, step in self.steps[cell].items()
         }
         return Program(self.variants[cell].linked, steps, self._inputs(unit), {"case": unit.case.row})

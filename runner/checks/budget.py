@@ -17,7 +17,7 @@ def check_budget(context: CheckContext) -> Iterator[Problem]:
     one token in and one out, which no question and no answer can do without.
     """
     bounds = allowance((context.linked.workflow.budget, context.settings_budget))
-    steps = list(_certain(context))
+    steps = [step for step in _certain(context) if step.loop is None]
     calls = sum(step.step.samples or 1 for step in steps)
     if bounds.calls is not None and calls > bounds.calls.amount:
         yield _too_small("calls", bounds.calls, f"{calls:,} {'call' if calls == 1 else 'calls'}")

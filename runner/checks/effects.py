@@ -9,25 +9,33 @@ from runner.catalog.thinking import thinking_for
 from runner.checks.context import CheckContext
 from runner.core.model import Route
 from runner.core.problem import Problem
-from runner.core.workflow import Step
+from runner.core.workflow import Step, Workflow
 
 
 def check_effects(context: CheckContext) -> Iterator[Problem]:
     """Keys that a step sets itself; what `defaults` fills in is meant for other steps too."""
     if not context.is_whole:
         return  # what is mistaken may be the very key that gives another its sense
-    for step in context.linked.workflow.steps.values():
+    for prefix, step in _with_inner(context.linked.workflow):
         for key, reason, fix in _idle(step):
             if key in step.own:
                 message = f"{key} of step '{step.name}' {reason}"
                 yield Problem("no-effect", message, step.at(key), fix=fix, severity="warning")
-        yield from _repeated_questions(step, context)
+        yield from _repeated_questions(prefix, step, context)
 
 
-def _repeated_questions(step: Step, context: CheckContext) -> Iterator[Problem]:
+def _with_inner(workflow: Workflow) -> Iterator[tuple[str, Step]]:
+    """All steps, those of loops behind the name of their loop."""
+    for step in workflow.steps.values():
+        yield "", step
+        for inner in step.loop.steps.values() if step.loop else ():
+            yield f"{step.name}.", inner
+
+
+def _repeated_questions(prefix: str, step: Step, context: CheckContext) -> Iterator[Problem]:
     """A model that is asked just as the one before it: the stored answer would come again."""
     for (one, before), (other, after) in pairwise({step.name: step, **step.rungs}.items()):
-        routes = context.routes.get(one), context.routes.get(other)
+        routes = context.routes.get(prefix + one), context.routes.get(prefix + other)
         if routes[0] is None or routes[1] is None or routes[0].name != routes[1].name:
             continue
         if _settings(before, routes[0]) == _settings(after, routes[1]):

@@ -10,7 +10,8 @@ from runner.checks.suite_texts import expectations_of
 from runner.core.canonical import Json
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
-from runner.core.suite import Expectation, Fields, ListOfValues, Plain, Subject, Suite, Value
+from runner.core.suite import Expectation, Subject, Suite
+from runner.core.values import Fields, ListOfValues, Plain, Value
 from runner.core.workflow import Workflow
 from runner.link.linked import Linked
 from runner.link.paths import Alternative, type_at

@@ -9,7 +9,7 @@ from runner.checks.patterns import slow_patterns
 from runner.checks.suspicious import Finding, suspicious_parts
 from runner.core.canonical import Json, escape_pointer
 from runner.core.problem import Problem, nearest
-from runner.core.workflow import SchemaSource
+from runner.core.workflow import SchemaSource, Step
 from runner.link.parts import LinkedStep
 from runner.output.keywords import HOLDS_LIST, HOLDS_NAMED, HOLDS_ONE, every_schema
 from runner.output.schema import CompiledSchema
@@ -43,12 +43,12 @@ def _misspelt_keywords(source: SchemaSource) -> Iterator[Problem]:
 
 def check_schemas(context: CheckContext) -> Iterator[Problem]:
     """What is wrong in itself, and what the provider of a step's model would answer with an error."""
-    for name, linked in context.linked.steps.items():
+    for name, linked in context.linked.questions.items():
         if linked.schema is None:
             continue
         if name in context.routes:
             yield from _misspelt_keywords(linked.schema.source)
-        refused = list(_refused(linked, context)) if not linked.step.is_enforced_locally else []
+        refused = list(_refused(name, linked, context)) if not linked.step.is_enforced_locally else []
         findings = [] if linked.schema.source.is_fields else list(look_into(linked.schema.bundled))
         places = {pointer for pointer, _ in refused}
         kept = [one for one in findings if one.severity == "error" or _keyword_of(one.pointer) not in places]
@@ -63,17 +63,22 @@ def _keyword_of(pointer: str) -> str:
     return start if index.isdigit() and start.endswith("/required") else pointer
 
 
-def _refused(linked: LinkedStep, context: CheckContext) -> Iterator[tuple[str, Problem]]:
+def rungs_of(name: str, step: Step) -> tuple[str, ...]:
+    """The full names under which further models are asked."""
+    return tuple(name + rung.removeprefix(step.name) for rung in step.rungs)
+
+
+def _refused(name: str, linked: LinkedStep, context: CheckContext) -> Iterator[tuple[str, Problem]]:
     """What would be answered with an error, with its pointer; such a schema can be checked locally only."""
     assert linked.schema is not None
-    asked = [context.routes[name] for name in linked.asked if name in context.routes]
+    asked = [context.routes[one] for one in (name, *rungs_of(name, linked.step)) if one in context.routes]
     for route in {route.name: route for route in asked}.values():
         for pointer, reason in context.dialect_of(route).lower(linked.schema.bundled).refused:
             yield (
                 pointer,
                 Problem(
                     "schema-not-taken",
-                    f"step '{linked.name}': {route.name} would refuse the schema at {pointer or 'its root'}: {reason}",
+                    f"step '{name}': {route.name} would refuse the schema at {pointer or 'its root'}: {reason}",
                     linked.schema.at(pointer),
                     fix="change the schema, or set enforce: local to check it here only",
                 ),

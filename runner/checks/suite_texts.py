@@ -9,7 +9,6 @@ from runner.core.suite import (
     Assertion,
     Case,
     CaseSource,
-    Computed,
     Expectation,
     InputChange,
     LengthCheck,
@@ -19,9 +18,8 @@ from runner.core.suite import (
     Suite,
     TextCheck,
     That,
-    Value,
-    leaves,
 )
+from runner.core.values import Computed, Value, leaves
 from runner.core.workflow import Expression
 from runner.link.parts import TextBeside
 

@@ -13,19 +13,8 @@ from runner.core.canonical import Json
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
-from runner.core.suite import (
-    CellPattern,
-    FromFile,
-    InputChange,
-    JudgeCheck,
-    LimitCheck,
-    Matrix,
-    StepChange,
-    Suite,
-    TextCheck,
-    leaves,
-    literal,
-)
+from runner.core.suite import CellPattern, InputChange, JudgeCheck, LimitCheck, Matrix, StepChange, Suite, TextCheck
+from runner.core.values import FromFile, leaves, literal
 from runner.core.workflow import InputSpec, Step, Workflow
 from runner.link.linked import Linked
 from runner.link.parts import BESIDE

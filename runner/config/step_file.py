@@ -20,8 +20,9 @@ from runner.config.nodes import (
     to_value,
 )
 from runner.config.reading import Reading, base_of
+from runner.config.values import PlainValueReader
 from runner.config.verify import is_misspelt
-from runner.config.workflow_grammar import STEP
+from runner.config.workflow_grammar import BESIDE_LOOP, INNER_STEP, STEP
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem
@@ -33,6 +34,7 @@ from runner.core.workflow import (
     Escalation,
     Expression,
     FanOut,
+    Loop,
     MessageEntry,
     MessageTemplate,
     OnError,
@@ -90,6 +92,7 @@ class StepReader:
             ensure=_expressions(keys.items("ensure")),
             repair=keys.whole("repair") or 0,
             escalate=_escalation(keys),
+            loop=self._loop(name, keys) if "loop" in own else None,
             temperature=temperature,
             top_p=top_p,
             max_output_tokens=keys.whole("max_output_tokens"),
@@ -115,7 +118,12 @@ class StepReader:
         if self.defaults is None:
             return node
         taken = {*node.index, *(_CANCELS[key] for key in node.index if key in _CANCELS)}
-        filled = tuple(entry for entry in self.defaults.entries if entry.key not in taken)
+        is_loop = "loop" in node.index
+        filled = tuple(
+            entry
+            for entry in self.defaults.entries
+            if entry.key not in taken and (not is_loop or entry.key in BESIDE_LOOP)
+        )
         return mapping_of(node.span, (*node.entries, *filled))
 
     def _require(self, name: str, own: Keys, keys: Keys, span: Span) -> None:
@@ -123,6 +131,9 @@ class StepReader:
         node = keys.node
         if self.reading.has_merge_keys():
             return  # what is missing may come in by the merge, which is told
+        if own.has("loop"):
+            self._refuse_beside_loop(name, own)
+            return
         is_asked = keys.has("prompt") or keys.has("messages")
         if not is_asked and not is_misspelt("prompt", node, STEP) and not is_misspelt("messages", node, STEP):
             fix = "prompt: What the model is asked"
@@ -134,6 +145,48 @@ class StepReader:
             self._report(
                 "missing-key", message, own.place("as"), "for_each: the list that 'as' names an element of", ""
             )
+
+    def _refuse_beside_loop(self, name: str, own: Keys) -> None:
+        """A loop asks nothing itself: what concerns a question belongs into its steps."""
+        for entry in own.node.entries:
+            if entry.key in STEP.by_name and entry.key not in BESIDE_LOOP:
+                message = f"step '{name}' has a loop, so that '{entry.key}' says nothing here"
+                fix = f"put {entry.key} into the steps of the loop"
+                self.reading.problems.append(Problem("key-beside-loop", message, entry.key_span, fix=fix))
+
+    def _loop(self, name: str, keys: Keys) -> Loop | None:
+        inner = keys.below("loop")
+        state = inner.below("state") if inner else None
+        most = inner.whole("max") if inner else None
+        if inner is None or state is None or most is None:
+            return None
+        reader = StepReader(self.reading, self.rejected, self._for_inner_steps(), self.without_model)
+        over = inner.expression("over")
+        return Loop(
+            span=inner.node.span,
+            spans={
+                **dotted_spans(inner.node),
+                **{f"name of {entry.key}": entry.key_span for entry in inner.node.entries},
+            },
+            max=most,
+            schema=self._schema(name, state) or _any_schema(state.node.span),
+            start=PlainValueReader(self.reading, self.rejected, reads_files=True).values(state.entries("start")),
+            steps={entry.key: reader.read(entry.key, entry.key_span, entry.value) for entry in inner.entries("steps")},
+            next={
+                entry.key: expression
+                for entry in inner.entries("next")
+                if (expression := as_expression(entry.value)) and id(entry.value) not in self.rejected
+            },
+            until=inner.expression("until"),
+            over=FanOut(over, inner.text("as") or "item") if over else None,
+        )
+
+    def _for_inner_steps(self) -> MappingNode | None:
+        """The defaults that a step inside a loop can have."""
+        if self.defaults is None:
+            return None
+        kept = tuple(entry for entry in self.defaults.entries if entry.key in INNER_STEP.by_name)
+        return mapping_of(self.defaults.span, kept)
 
     def report_missing_models(self, amount: int) -> None:
         """Each step that names no model, once all are read; one finding where none of several does."""

@@ -6,31 +6,23 @@ import re
 from collections.abc import Collection
 from typing import Literal, cast
 
-from runner.config.keys import Keys, as_expression, as_text
-from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, SequenceNode, dotted_spans, to_value
-from runner.config.reading import Reading
+from runner.config.keys import Keys, as_text
+from runner.config.nodes import MappingNode, Node, ScalarNode, dotted_spans
 from runner.config.step_file import seconds_of
-from runner.config.verify import value_form
+from runner.config.values import PlainValueReader, key_spans
 from runner.core.frozen import dataclass
-from runner.core.span import Span
 from runner.core.suite import (
     Assertion,
-    Computed,
     Expectation,
-    Fields,
-    FromFile,
     JudgeCheck,
     LengthCheck,
     LimitCheck,
-    ListOfValues,
     PathCheck,
-    Plain,
     SimilarityCheck,
     SnapshotCheck,
     Subject,
     TextCheck,
     That,
-    Value,
 )
 from runner.core.workflow import Expression
 
@@ -45,41 +37,8 @@ _LIMITS: tuple[Literal["usd", "tokens", "latency"], ...] = ("usd", "tokens", "la
 
 
 @dataclass(frozen=True, slots=True)
-class ValueReader:
+class ValueReader(PlainValueReader):
     """What was found wrong reads as if it were not there."""
-
-    reading: Reading
-    rejected: Collection[int]
-
-    def value(self, node: Node) -> Value | None:
-        """A literal, or one of the forms that stand for a value."""
-        if id(node) in self.rejected:
-            return None
-        match node:
-            case ScalarNode():
-                return Plain(node.value, node.span)
-            case SequenceNode():
-                items = (self.value(item) for item in node.items)
-                return ListOfValues(tuple(item for item in items if item is not None), node.span)
-            case _:
-                return self._mapping(node)
-
-    def _mapping(self, node: MappingNode) -> Value | None:
-        form = value_form(node)
-        if not form:
-            return Fields(self.values(node.entries), node.span, _key_spans(node.entries))
-        inner = node.entries[0].value
-        if form == "literal":
-            return Plain(to_value(inner), inner.span)
-        if form == "from":
-            expression = as_expression(inner)
-            return Computed(expression, inner.span) if expression else None
-        path = self.reading.resolve(inner.raw, inner.span) if isinstance(inner, ScalarNode) else None
-        return FromFile(path, inner.span) if path else None
-
-    def values(self, entries: tuple[Entry, ...]) -> dict[str, Value]:
-        found = ((entry.key, self.value(entry.value)) for entry in entries)
-        return {name: value for name, value in found if value is not None}
 
     # --- expectations
 
@@ -94,7 +53,7 @@ class ValueReader:
         return Expectation(
             span=keys.place("expect"),
             spans={
-                **_key_spans(entries),
+                **key_spans(entries),
                 **{f"status.{entry.key}": entry.key_span for entry in status},
             },
             values={subject_of(name): value for name, value in self.values(entries).items()},
@@ -182,10 +141,6 @@ def subject_of(name: str) -> Subject:
     if match["kind"] == "outputs":
         return Subject(output=match["name"])
     return Subject(step=match["name"], item=match["item"] or "")
-
-
-def _key_spans(entries: tuple[Entry, ...]) -> dict[str, Span]:
-    return {entry.key: entry.key_span for entry in entries}
 
 
 def _bounds(node: Node | None, rejected: Collection[int]) -> tuple[float | None, float | None] | None:

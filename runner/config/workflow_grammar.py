@@ -18,6 +18,7 @@ from runner.config.fields import (
     Record,
     Shapes,
     Text,
+    Value,
     Variants,
 )
 from runner.core.model import THINKING_LEVELS
@@ -265,9 +266,68 @@ STEP_KEYS = (
     Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),
     Key("save", Prompt(), "Where the answer is written, relative to the project root: a template."),
 )
-STEP_LATER = ("files", "tools", "tool_choice", "max_turns", "call", "with", "embed", "loop")
+STEP_LATER = ("files", "tools", "tool_choice", "max_turns", "call", "with", "embed")
 STEP_EITHER = (("prompt", "messages"), ("schema", "fields"))
-STEP = Record("a step", STEP_KEYS, later=STEP_LATER, either=STEP_EITHER, has_free_keys=True)
+# What a step with a loop may say itself.
+BESIDE_LOOP = (
+    *("description", "tags", "needs", "when", "for_each", "as", "on_error", "min_success", "max_parallel", "loop"),
+)
+_NOT_IN_LOOP = ("needs", "for_each", "as", "on_error", "min_success", "max_parallel", "samples", "save")
+INNER_STEP = Record(
+    "a step of a loop",
+    tuple(key for key in STEP_KEYS if key.name not in _NOT_IN_LOOP),
+    later=STEP_LATER,
+    either=STEP_EITHER,
+    has_free_keys=True,
+    hints={
+        **dict.fromkeys(_NOT_IN_LOOP, "put it into the step that has the loop"),
+        "loop": "a loop inside a loop is not possible",
+    },
+)
+_STATE = Record(
+    "a state",
+    (
+        Key("schema", SCHEMA, "The JSON Schema of the state, an object: a path, or the schema itself."),
+        Key("fields", AnyMapping(is_schema=True, is_filled=True), "Its short form."),
+        Key(
+            "start",
+            Names("key", Value(), pattern=r"\S", says="a name that is not empty"),
+            "The state before the first turn: a value for each key.",
+            is_required=True,
+        ),
+    ),
+    exactly_one=("schema", "fields"),
+)
+_LOOP = Record(
+    "a loop",
+    (
+        Key(
+            "max",
+            Number(is_whole=True, minimum=1, maximum=10_000),
+            "The most turns: it bounds calls and cost.",
+            is_required=True,
+        ),
+        Key("state", _STATE, "What is carried from turn to turn.", is_required=True),
+        Key(
+            "steps",
+            Names("step", INNER_STEP, pattern=VARIABLE, says=VARIABLE_IN_WORDS, minimum=1),
+            "The steps of a turn, which see `state` and `turn`.",
+            is_required=True,
+        ),
+        Key(
+            "next",
+            Names("key", Expr(), pattern=r"\S", says="a name that is not empty"),
+            "The next state: expressions over the old one; other keys are kept.",
+        ),
+        Key("until", Expr(), "The loop ends after the turn for which this holds; it sees the new state."),
+        Key("over", Expr(), "A list: one turn for each of its elements."),
+        Key("as", _VARIABLE, "What the element is called."),
+    ),
+    either=(("until", "over"),),
+    needs={"as": ("over",), "over": ("as",)},
+)
+_LOOP_KEY = Key("loop", _LOOP, "Steps that are walked turn by turn, with a state.")
+STEP = Record("a step", (*STEP_KEYS, _LOOP_KEY), later=STEP_LATER, either=STEP_EITHER, has_free_keys=True)
 DEFAULTS = Record(
     "defaults",
     tuple(key for key in STEP_KEYS if key.name != "description"),

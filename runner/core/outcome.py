@@ -72,7 +72,8 @@ class Source(StrEnum):
 class Attempt:
     """One question on the way to an outcome; a repair is the next. `requests` counts HTTP tries, retries included.
 
-    `part` is the part of the step that asked, by its full name (`STEP.escalate.1`), "" for the step itself.
+    `part` is the part of the step that asked, by its full name (`STEP.escalate.1`), "" for the step itself; `turn` counts
+    those of a loop from 1, 0 outside of one.
     """
 
     key: str
@@ -89,6 +90,12 @@ class Attempt:
     failure: FailureKind | None = None
     maybe_paid_twice: int = 0
     part: str = ""
+    turn: int = 0
+
+
+def in_turn(item: str, turn: int) -> str:
+    """An item in a turn of its loop, as it is told and as a place spells it."""
+    return f"{item} turn {turn}".strip() if turn else item
 
 
 class Status(StrEnum):

@@ -15,6 +15,8 @@ from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
 from runner.core.model import FactsGiven, Price, Provider
 from runner.core.span import Origin, Span
+from runner.core.values import Expression as Expression  # noqa: PLC0414  # known from here
+from runner.core.values import Value
 
 OnError = Literal["fail", "skip"]
 CacheUse = Literal["auto", "refresh", "off"]
@@ -41,14 +43,6 @@ class Template:
     text: str
     origin: Origin
     file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A Jinja expression without braces, and where its first character stands."""
-
-    text: str
-    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +127,23 @@ class Escalation(Located):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loop(Located):
+    """Steps that are walked turn by turn, at most `max` times, with a state that is an object of `schema`.
+
+    `next` computes keys of the next state. The loop ends after the turn for which `until` holds, or with the elements
+    of `over`; then `over.name` is what the element is called.
+    """
+
+    max: int
+    schema: SchemaSource
+    start: Mapping[str, Value]
+    steps: Mapping[str, Step]
+    next: Mapping[str, Expression] = field(default_factory=dict)
+    until: Expression | None = None
+    over: FanOut | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Located):
     """One named use of a model, with the defaults filled in. `prompt` is `messages` with one user entry.
 
@@ -151,6 +162,7 @@ class Step(Located):
     ensure: tuple[Expression, ...] = ()
     repair: int = 0
     escalate: Escalation | None = None
+    loop: Loop | None = None
     temperature: float | None = None
     top_p: float | None = None
     max_output_tokens: int | None = None
@@ -176,6 +188,14 @@ class Step(Located):
         """The step as each further model is asked, by the name `STEP.escalate.1` and so on."""
         targets = self.escalate.to if self.escalate else ()
         return {f"{self.name}.escalate.{number}": _asking(self, one) for number, one in enumerate(targets, 1)}
+
+    @property
+    def asked(self) -> Mapping[str, Step]:
+        """All that asks a model: the step and its rungs, or those of the steps of its loop, as `LOOP.STEP`."""
+        if self.loop is None:
+            return {self.name: self, **self.rungs}
+        inner = (step.asked for step in self.loop.steps.values())
+        return {f"{self.name}.{name}": step for asked in inner for name, step in asked.items()}
 
 
 # The settings that a further model has of its own, or not at all.
@@ -287,7 +307,7 @@ class Workflow(Located):
     @property
     def asked(self) -> Mapping[str, Step]:
         """All that asks a model, by its full name: the steps, and behind each the models that it escalates to."""
-        return {name: one for step in self.steps.values() for name, one in {step.name: step, **step.rungs}.items()}
+        return {name: one for step in self.steps.values() for name, one in step.asked.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

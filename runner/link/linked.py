@@ -16,11 +16,13 @@ from runner.core.workflow import (
     MessageTemplate,
     OutputTable,
     OutputValue,
+    SchemaSource,
     Step,
     Template,
     Workflow,
 )
-from runner.link.parts import BESIDE, Lane, Linked, LinkedMessage, LinkedOutput, LinkedStep, TextBeside
+from runner.link.loops import link_loop, seen_from, with_inner
+from runner.link.parts import BESIDE, Lane, Linked, LinkedLoop, LinkedMessage, LinkedOutput, LinkedStep, TextBeside
 from runner.link.readings import ReadText, Typing, type_readings
 from runner.link.scope import Place, Use, name_problem, use_of
 from runner.link.stages import Stage, cut_stages, find_circle
@@ -33,7 +35,7 @@ from runner.templates.references import readings_of, references_of
 from runner.templates.text import compile_template
 from runner.templates.trail import ELEMENT, Readings, Reference
 
-__all__ = ["Lane", "Linked", "LinkedMessage", "LinkedOutput", "LinkedStep", "link"]
+__all__ = ["Lane", "Linked", "LinkedLoop", "LinkedMessage", "LinkedOutput", "LinkedStep", "link"]
 
 _S = TypeVar("_S")
 _C = TypeVar("_C")
@@ -111,12 +113,12 @@ class _Linker:
         if name in self.lanes:
             return name
         told = len(self.problems)
-        compiled = self._compile(compile_expression, items)
+        compiled = self.compile(compile_expression, items)
         if compiled is None:
             self.unknown_lanes.add(name)
             return name
         place = Place(title, reads_data=True)
-        uses = self._uses(items, place, "for_each")
+        uses = self.uses(items, place, "for_each")
         path = compiled.path or ()
         is_data = len(path) == 2 and path[0] == "data"
         if len(path) != 2 and path != ("data",):
@@ -151,6 +153,12 @@ class _Linker:
         lane = self.lane_of[step.name]
         names = frozenset({"item", step.for_each.name}) if step.for_each else frozenset()
         place = Place(f"step '{step.name}'", lane=lane, item_names=names, owner=step.name, others=self.names)
+        return self.plain(step, place) if step.loop is None else link_loop(self, step, step.loop, place)
+
+    def plain(self, step: Step, place: Place) -> LinkedStep:
+        """A step that asks a model."""
+        carried = {name for name, _ in place.elements} | ({"state"} if place.loop else set())
+        lane, names = place.lane, place.item_names - carried
         own = replace(place, answer="output" if step.schema else "text")
         texts: list[tuple[Template | Expression, Place, str]] = []
         if step.system:
@@ -162,7 +170,7 @@ class _Linker:
         texts += [(goes_on, own, "escalate.when")] if goes_on else []
         texts += [(text, place, role) for text, role in ((step.when, "when"), (step.save, "save")) if text is not None]
         first = len(self.texts)
-        uses = tuple(use for text, where, role in texts for use in self._uses(text, where, role, _named_at(step, role)))
+        uses = tuple(use for text, where, role in texts for use in self.uses(text, where, role, _named_at(step, role)))
         prompt_texts = self.texts[first:][:prompt_count]
         prompt_references = [one for text in prompt_texts for one in text.readings.references]
         prompt_uses = [use for text in prompt_texts for use in text.uses]
@@ -171,13 +179,13 @@ class _Linker:
         linked = LinkedStep(
             step=step,
             lane=lane,
-            system=self._compile(compile_template, step.system),
+            system=self.compile(compile_template, step.system),
             messages=messages,
-            when=self._compile(compile_expression, step.when),
-            ensure=tuple(filter(None, (self._compile(compile_expression, line) for line in step.ensure))),
-            escalates=self._compile(compile_expression, goes_on),
-            save=self._compile(compile_template, step.save),
-            schema=self._schema(step),
+            when=self.compile(compile_expression, step.when),
+            ensure=tuple(filter(None, (self.compile(compile_expression, line) for line in step.ensure))),
+            escalates=self.compile(compile_expression, goes_on),
+            save=self.compile(compile_template, step.save),
+            schema=self.schema(step.schema),
             uses=uses,
             hard=hard,
             soft=soft,
@@ -186,6 +194,7 @@ class _Linker:
             item_fields=frozenset(_fields_read(prompt_references, names)),
             answers=frozenset(use.step for use in prompt_uses),
             models=frozenset(use.step for use in prompt_uses if use.field == "model"),
+            carried=frozenset(one.path[0] for one in prompt_references) & carried,
         )
         crossing = {use.step for use in uses if use.is_barrier}
         crossing |= {name for name in linked.ordered if self.lane_of[name] not in ("", lane)}
@@ -196,9 +205,9 @@ class _Linker:
     ) -> LinkedMessage:
         if isinstance(entry, MessageTemplate):
             texts.append((entry.text, place, "prompt"))
-            return LinkedMessage(role=entry.role, text=self._compile(compile_template, entry.text))
+            return LinkedMessage(role=entry.role, text=self.compile(compile_template, entry.text))
         texts.append((entry.items, place, "messages"))
-        items = self._compile(compile_expression, entry.items)
+        items = self.compile(compile_expression, entry.items)
         path = (*items.path, ELEMENT) if items and items.path else ()
         elements = (*place.elements, (entry.name, path))
         inside = replace(place, item_names=place.item_names | {entry.name}, elements=elements)
@@ -242,11 +251,11 @@ class _Linker:
             )
         return frozenset(known) - read
 
-    def _schema(self, step: Step) -> CompiledSchema | None:
-        if step.schema is None:
+    def schema(self, source: SchemaSource | None) -> CompiledSchema | None:
+        if source is None:
             return None
         try:
-            return compile_schema(step.schema, self.read)
+            return compile_schema(source, self.read)
         except SchemaProblems as error:
             self.problems += error.problems
             return None
@@ -257,22 +266,22 @@ class _Linker:
         title = f"output '{output.name}'"
         if isinstance(output, OutputValue):
             place = Place(title)
-            uses = self._uses(output.expression, place, "outputs")
-            return LinkedOutput(output, value=self._compile(compile_expression, output.expression), value_uses=uses)
+            uses = self.uses(output.expression, place, "outputs")
+            return LinkedOutput(output, value=self.compile(compile_expression, output.expression), value_uses=uses)
         lane = self._open_lane(output.rows, f"rows of {title}")
         place = Place(title, lane=lane, item_names=frozenset({"item"}))
-        columns = {name: self._compile(compile_expression, text) for name, text in output.columns.items()}
-        column_uses = {name: self._uses(text, place, "columns") for name, text in output.columns.items()}
+        columns = {name: self.compile(compile_expression, text) for name, text in output.columns.items()}
+        column_uses = {name: self.uses(text, place, "columns") for name, text in output.columns.items()}
         kept = {name: column for name, column in columns.items() if column is not None}
         return LinkedOutput(output, lane=lane, columns=kept, column_uses=column_uses)
 
     # Texts
 
     def beside(self, text: TextBeside) -> None:
-        self._compile(compile_expression, text.expression)
-        self._uses(text.expression, Place(text.title, others=text.names), BESIDE)
+        self.compile(compile_expression, text.expression)
+        self.uses(text.expression, Place(text.title, others=text.names), BESIDE)
 
-    def _compile(self, compile_text: Callable[[Environment, _S], _C], source: _S | None) -> _C | None:
+    def compile(self, compile_text: Callable[[Environment, _S], _C], source: _S | None) -> _C | None:
         if source is None:
             return None
         try:
@@ -285,11 +294,9 @@ class _Linker:
         try:
             return readings_of(self.environment, source)
         except TemplateProblem:
-            return Readings()  # told by _compile
+            return Readings()  # told by compile
 
-    def _uses(
-        self, source: Template | Expression, place: Place, role: str, span: Span | None = None
-    ) -> tuple[Use, ...]:
+    def uses(self, source: Template | Expression, place: Place, role: str, span: Span | None = None) -> tuple[Use, ...]:
         """The steps that a text reads; all that it reads is kept."""
         readings = self._readings(source)
         uses = tuple(self._resolve(readings.references, place))
@@ -307,18 +314,26 @@ class _Linker:
 
     def _one(self, reference: Reference, place: Place) -> tuple[Use | None, Problem | None]:
         if reference.path[0] == "steps":
-            use, problem = use_of(reference, place, self.workflow, self.lane_of)
+            workflow, lanes = seen_from(place, self.workflow, self.lane_of)
+            use, problem = use_of(reference, place, workflow, lanes)
             is_unclear = problem is not None and problem.code == "wrong-field"
-            if is_unclear and self.unknown_lanes & {place.lane, self.lane_of[reference.path[1]]}:
+            if is_unclear and self.unknown_lanes & {place.lane, lanes[reference.path[1]]}:
                 return None, None  # which items are meant is not known until the list is mended
-            return use, problem
+            return use and replace(use, step=place.local.get(use.step, use.step)), problem
         return None, name_problem(reference, place, self.workflow)
 
     def typing(self, steps: Mapping[str, LinkedStep]) -> Typing:
         """The type of everything that is read."""
         lists = {name: (lane.data, lane.items.path or ()) for name, lane in self.lanes.items()}
-        answers = {name: step.schema for name, step in steps.items()}
-        return type_readings(self.texts, steps, Subjects(self.workflow, lists, answers, self.read))
+        known, workflow, states = with_inner(steps, self.workflow)
+        answers = {name: step.schema for name, step in known.items()}
+        return type_readings(self.texts, known, Subjects(workflow, lists, answers, self.read, states))
+
+    def tell_circle(self, steps: Mapping[str, LinkedStep]) -> None:
+        """A circle among the steps of a loop."""
+        circle = find_circle(steps, {})
+        if circle:
+            self.problems.append(_circle_problem(circle, steps, {}))
 
     def _warn_of_index(self, reference: Reference, use: Use) -> None:
         is_index = use.path and use.path[0].isdigit() and not reference.is_echo(reference.spans[3])

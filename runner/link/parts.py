@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 
 from runner.core.call import Role
+from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
 from runner.core.problem import Problem
-from runner.core.workflow import Expression, OutputTable, OutputValue, Step, Workflow
+from runner.core.workflow import Expression, Loop, OutputTable, OutputValue, Step, Workflow
 from runner.link.readings import Typing
 from runner.link.scope import Use
 from runner.link.stages import Stage
@@ -42,6 +43,23 @@ class LinkedMessage:
     inner: tuple[LinkedMessage, ...] = ()
 
 
+ValueOf = Callable[[Mapping[str, Json]], Json]
+"""A value of a file, given what its expressions read. Raises RenderFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedLoop:
+    """A loop, compiled. The steps are known by their short names, and read one another by these."""
+
+    loop: Loop
+    steps: Mapping[str, LinkedStep]
+    schema: CompiledSchema | None
+    start: Mapping[str, ValueOf]
+    next: Mapping[str, CompiledExpression]
+    until: CompiledExpression | None = None
+    over: CompiledExpression | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class LinkedStep:
     """A step, compiled. `lane` is "" for a step that runs once.
@@ -49,6 +67,7 @@ class LinkedStep:
     `hard` are the steps that it reads unguarded, `soft` those it can do without, `ordered` those named in `needs`
     only. `barriers` (a subset of the three) are read for all their items. `inputs`, `item_fields` and `answers` (of
     steps; `models` of those whose model it names) are what its prompt reads; "" among the first two means the whole.
+    Of the names that a loop gives it, the prompt reads `carried`.
     """
 
     step: Step
@@ -69,6 +88,8 @@ class LinkedStep:
     item_fields: frozenset[str] = frozenset()
     answers: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
+    loop: LinkedLoop | None = None
+    carried: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -77,7 +98,10 @@ class LinkedStep:
     @property
     def asked(self) -> Mapping[str, LinkedStep]:
         """All that asks a model, by its full name: the step itself, and as each further model is asked."""
-        return {self.step.name: self, **{name: replace(self, step=step) for name, step in self.step.rungs.items()}}
+        if self.loop is None:
+            return {self.step.name: self, **{name: replace(self, step=step) for name, step in self.step.rungs.items()}}
+        inner = (step.asked for step in self.loop.steps.values())
+        return {f"{self.step.name}.{name}": step for asked in inner for name, step in asked.items()}
 
     @property
     def needs(self) -> frozenset[str]:
@@ -131,6 +155,15 @@ class Linked:
     def asked(self) -> Mapping[str, LinkedStep]:
         """All that asks a model, by its full name."""
         return {name: one for step in self.steps.values() for name, one in step.asked.items()}
+
+    @property
+    def questions(self) -> Mapping[str, LinkedStep]:
+        """The steps that ask something, those of loops by their full names."""
+        found: dict[str, LinkedStep] = {}
+        for name, step in self.steps.items():
+            inner = {f"{name}.{short}": one for short, one in step.loop.steps.items()} if step.loop else {name: step}
+            found |= inner
+        return found
 
     @property
     def final_steps(self) -> tuple[str, ...]:

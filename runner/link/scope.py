@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
@@ -15,7 +16,8 @@ from runner.templates.trail import Reference
 ANSWER_FIELDS = ("output", "text", "samples", "outputs", "texts")
 STATE_FIELDS = ("skipped", "failed", "model")
 BARRIER_FIELDS = ("outputs", "texts")
-LATER_FIELDS = ("state", "turns", "last", "finished", "tool_calls", "sources")
+LOOP_FIELDS = ("state", "turns", "last", "finished")
+LATER_FIELDS = ("tool_calls", "sources")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Place:
     `lane` is "" at the root; `item_names` are the names of the fan-out's element; `answer` is "output" or "text"
     where a step's own answer can be read (ensure, escalate). `reads_data` is true for `for_each` and the rows of a table.
     `elements` has the names of repeated messages, each with the path of its element, () where that is not plain.
-    `others` are names that exist here and of which nothing is known (those of a suite).
+    `others` are names that exist here and of which nothing is known (those of a suite). Inside a loop, `loop` is its
+    step, and `local` has the full names of the steps that are known by their short ones.
     """
 
     title: str
@@ -36,6 +39,8 @@ class Place:
     owner: str = ""
     elements: tuple[tuple[str, tuple[str, ...]], ...] = ()
     others: frozenset[str] = frozenset()
+    loop: str = ""
+    local: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,9 @@ class Use:
 def right_field(target: Step, reader_lane: str, target_lane: str) -> str:
     """The one answer field of `target` that a reader in `reader_lane` may use."""
     if target_lane and target_lane != reader_lane:
-        return "outputs" if target.schema else "texts"
+        return "outputs" if target.schema or target.loop else "texts"
+    if target.loop is not None:
+        return "state"
     if target.samples is not None:
         return "samples"
     return "output" if target.schema else "text"
@@ -108,15 +115,19 @@ def use_of(
 def _field_problem(field: str, target: Step, right: str, place: Place, target_lane: str, span: Span) -> Problem | None:
     same = not target_lane or target_lane == place.lane
     name = target.name
-    if field == right or (field in STATE_FIELDS and same):
+    if field == right or (field in STATE_FIELDS and same and not (target.loop and field == "model")):
         return None
-    whole_list = "outputs" if target.schema else "texts"
+    if target.loop is not None and same and field in LOOP_FIELDS:
+        return None
+    whole_list = "outputs" if target.schema or target.loop else "texts"
     if field == whole_list and target_lane and target.samples is None:
         return None
     if field in LATER_FIELDS:
         return Problem("not-in-this-version", f"'.{field}' of a step is not in this version", span)
     reason = _why_not(field, target, target_lane, same=same)
     here = {right, *(STATE_FIELDS if same else ())}
+    if target.loop is not None and same:
+        here = {*LOOP_FIELDS, "skipped", "failed"}
     return Problem(
         "wrong-field",
         f"{place.title} reads steps.{name}.{field}, but {reason}",
@@ -132,6 +143,10 @@ def _why_not(field: str, target: Step, target_lane: str, *, same: bool) -> str:
     name = target.name
     if not same and field in ("output", "text", "samples", *STATE_FIELDS):
         return f"'{name}' runs once per item of {target_lane}, which is not the list that is walked here"
+    if target.loop is not None:
+        return f"'{name}' is a loop: it has a state and turns, and no answer of its own"
+    if field in LOOP_FIELDS:
+        return f"'{name}' is no loop"
     if same and field in ("output", "text", *BARRIER_FIELDS) and target.samples is not None:
         return f"'{name}' is asked {target.samples} times: its answers are .samples, to be read in its own lane"
     if field in BARRIER_FIELDS and not target_lane:
@@ -162,6 +177,14 @@ def name_problem(reference: Reference, place: Place, workflow: Workflow) -> Prob
             span,
             expected=_names_here(place),
             fix="for_each: data.NAME, or a list" if place.owner else "",
+        )
+    if root in ("state", "turn"):
+        return Problem(
+            "not-in-scope",
+            f"{place.title} reads '{root}', which exists only inside a loop",
+            span,
+            expected=_names_here(place),
+            fix=f"steps.LOOP.{root}" if root == "state" else "",
         )
     if root in ("output", "text"):
         return _own_answer_problem(root, place, span)

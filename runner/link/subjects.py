@@ -8,8 +8,9 @@ from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
 from runner.core.outcome import FailureKind
 from runner.core.ports import ReadFile
-from runner.core.workflow import SchemaSource, Step, Workflow
+from runner.core.workflow import Loop, SchemaSource, Step, Workflow
 from runner.link.scope import Place
+from runner.output.keywords import every_schema
 from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
 from runner.templates.trail import ELEMENT, Path
 
@@ -58,11 +59,13 @@ class Subjects:
         lists: Mapping[str, tuple[str, Path]],
         answers: Mapping[str, CompiledSchema | None],
         read: ReadFile,
+        states: Mapping[str, CompiledSchema | None] | None = None,
     ) -> None:
         self._workflow = workflow
         self._lists = lists
         self._answers = answers
         self._read = read
+        self._states = states or {}
         self._compiled: dict[int, CompiledSchema | None] = {}
 
     def find(self, path: Path, place: Place) -> Found | None:
@@ -87,6 +90,8 @@ class Subjects:
             if source:
                 return ("item", *path[1:])
             return (*items, ELEMENT, *path[1:]) if items else ()
+        if path[0] == "steps" and len(path) > 1 and path[1] in place.local:
+            return ("steps", place.local[path[1]], *path[2:])
         own = path[0] == place.answer != ""
         return ("steps", place.owner, *path) if own else path
 
@@ -97,11 +102,17 @@ class Subjects:
             case ("inputs", name, *_) if name in self._workflow.inputs:
                 source = self._workflow.inputs[name].schema
                 return self._described(f"input '{name}'", 2, source, f"input '{name}'")
+            case ("state", *_) if place.loop:
+                return self._state(self._workflow.steps[place.loop], 1)
+            case ("turn", *_) if place.loop:
+                return Subject("the number of the turn", 1, {"type": "integer"})
             case ("item", *_) if place.lane in self._lists and place.item_names:
                 return self._row(self._lists[place.lane][0])
         return None
 
     def _of_step(self, step: Step, field: str) -> Subject | None:
+        if step.loop is not None and field not in ("skipped", "failed"):
+            return self._of_loop(step, step.loop, field)
         if field in _STATE:
             return Subject(f"'{field}' of '{step.name}'", 3, _STATE[field])
         if field not in _ANSWER or field.startswith("output" if step.schema is None else "text"):
@@ -115,6 +126,41 @@ class Subjects:
             return None
         schema = _many(found.bundled) if is_list else found.bundled
         return Subject(f"the output of '{step.name}'", 3, schema, found.bundled, step.schema, step.name, is_list)
+
+    def _state(self, step: Step, start: int) -> Subject | None:
+        found = self._states.get(step.name)
+        if found is None or step.loop is None:
+            return None
+        title = f"the state of '{step.name}'"
+        return Subject(title, start, found.bundled, found.bundled, step.loop.schema, step.name)
+
+    def _of_loop(self, step: Step, loop: Loop, field: str) -> Subject | None:
+        match field:
+            case "state":
+                return self._state(step, 3)
+            case "finished":
+                return Subject(f"'finished' of '{step.name}'", 3, {"type": "boolean"})
+            case "turns" | "last":
+                turn = {
+                    "type": "object",
+                    "properties": {name: self._said(step, inner) for name, inner in loop.steps.items()},
+                    "required": list(loop.steps),
+                    "additionalProperties": False,
+                }
+                title = f"the turns of '{step.name}'" if field == "turns" else f"the last turn of '{step.name}'"
+                return Subject(title, 3, _many(turn) if field == "turns" else turn)
+        return None
+
+    def _said(self, step: Step, inner: Step) -> Json:
+        """What a step says in a turn; null where it was skipped."""
+        found = self._answers.get(f"{step.name}.{inner.name}")
+        if inner.schema is None:
+            schema: Json = {"type": "string"}
+        elif found is None or _has_references(found.bundled):
+            return True
+        else:
+            schema = found.bundled
+        return schema if inner.when is None else {"anyOf": [schema, {"type": "null"}]}
 
     def _row(self, name: str) -> Subject | None:
         source = self._workflow.data.get(name)
@@ -142,3 +188,8 @@ class Subjects:
 
 def _many(schema: Json) -> Json:
     return {"type": "array", "items": schema}
+
+
+def _has_references(schema: Json) -> bool:
+    """Whether it can stand inside another schema only with its definitions."""
+    return any(isinstance(inner, dict) and "$ref" in inner for _, inner in every_schema(schema))

@@ -6,17 +6,17 @@ what another does not do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import field
+from collections.abc import Iterator, Mapping, Sequence
 
-from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json, NotJson
-from runner.core.frozen import dataclass, replace
-from runner.core.outcome import UNASKED_KINDS, Attempt, Failure, FailureKind, Outcome, Status
+from runner.core.frozen import replace
+from runner.core.outcome import UNASKED_KINDS, Failure, FailureKind, Outcome, Status
 from runner.core.workflow import Step
 from runner.plan.chain import Answered, Ask, Verdict, first_ask, weigh
 from runner.plan.items import Item
 from runner.plan.program import Program, StepProgram
+from runner.plan.states import ItemState, Move, OpenLoop, OpenStep, Scope
+from runner.plan.turns import answer_in_turn, begin_loop, view_of_loop
 from runner.templates.problems import RenderFailed
 
 __all__ = [
@@ -50,52 +50,11 @@ NEVER_ABSORBED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a lane's items see of the rest: the views of steps elsewhere, and how those steps ended.
-
-    `barriers` says of each step that runs per item whether all its items together are good enough to be read.
-    """
-
-    views: Mapping[str, Json] = field(default_factory=dict)
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    barriers: Mapping[str, Outcome] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenStep:
-    """A step whose answers are under way: results by sample, attempts so far, and the values its texts saw."""
-
-    values: Mapping[str, Json]
-    results: Mapping[int, Json]
-    failures: Mapping[int, Failure]
-    attempts: tuple[Attempt, ...]
-    waiting: int
-
-
-@dataclass(frozen=True, slots=True)
-class ItemState:
-    """One item on its way down a stage: outcomes so far (also of earlier stages of the lane), and open steps."""
-
-    item: Item
-    outcomes: Mapping[str, Outcome]
-    open: Mapping[str, OpenStep]
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What one advance brings: the new state, asks now ready, outcomes reached, and failure marks to be stored."""
-
-    state: ItemState
-    asks: tuple[Ask, ...] = ()
-    reached: tuple[Outcome, ...] = ()
-    attempt: Attempt | None = None
-    mark: StoredAnswer | None = None
-
-
 def view_of(outcome: Outcome, step: Step) -> dict[str, Json]:
     """What readers see of an outcome. What is not there is undefined for them; `failed` is a kind or null."""
     if outcome.status is Status.GOOD:
+        if step.loop is not None:
+            return view_of_loop(outcome)
         name = "samples" if step.samples is not None else "output" if step.schema else "text"
         return {name: outcome.output, "skipped": False, "failed": None, "model": outcome.model}
     if outcome.status is Status.SKIPPED:
@@ -117,6 +76,8 @@ def advance(
     """An ask of this item was answered."""
     step = program.steps[ask.step]
     opened = state.open[ask.step]
+    if isinstance(opened, OpenLoop):
+        return _advance_loop(program, steps, state, scope, ask, answered, opened)
     verdict = weigh(step, opened.values, ask, answered)
     if verdict.again is not None:
         attempts = (*opened.attempts, verdict.attempt) if verdict.attempt else opened.attempts
@@ -132,6 +93,27 @@ def advance(
     state = ItemState(state.item, {**state.outcomes, ask.step: outcome}, rest)
     move = _open_ready(program, steps, state, scope)
     return Move(move.state, move.asks, (outcome, *move.reached), verdict.attempt, verdict.mark)
+
+
+def _advance_loop(
+    program: Program,
+    steps: tuple[str, ...],
+    state: ItemState,
+    scope: Scope,
+    ask: Ask,
+    answered: Answered,
+    opened: OpenLoop,
+) -> Move:
+    """A question inside a loop was answered: the turn goes on, the next one begins, or the loop has ended."""
+    step = program.steps[ask.step]
+    found, move = answer_in_turn(program, step, opened, ask, answered, begin, advance)
+    if isinstance(found, OpenLoop):
+        state = ItemState(state.item, state.outcomes, {**state.open, ask.step: found})
+        return Move(state, move.asks, attempt=move.attempt, mark=move.mark)
+    rest = {name: other for name, other in state.open.items() if name != ask.step}
+    state = ItemState(state.item, {**state.outcomes, ask.step: found}, rest)
+    opening = _open_ready(program, steps, state, scope)
+    return Move(opening.state, opening.asks, (found, *opening.reached), move.attempt, move.mark)
 
 
 # Opening steps
@@ -160,7 +142,9 @@ def _open_ready(program: Program, steps: tuple[str, ...], state: ItemState, scop
     return Move(state, tuple(asks), tuple(reached))
 
 
-def _open(program: Program, step: StepProgram, state: ItemState, scope: Scope) -> Outcome | tuple[OpenStep, list[Ask]]:
+def _open(
+    program: Program, step: StepProgram, state: ItemState, scope: Scope
+) -> Outcome | tuple[OpenStep | OpenLoop, Sequence[Ask]]:
     """A step of an item: settled without a call, or opened with its first asks."""
     item = state.item
     early = _early_end(program, step, state, scope)
@@ -171,6 +155,8 @@ def _open(program: Program, step: StepProgram, state: ItemState, scope: Scope) -
         when = step.linked.when
         if when is not None and not when.holds(values):
             return Outcome(step.name, item.id, Status.SKIPPED, because="when does not hold")
+        if step.turn:
+            return begin_loop(program, step, item, values, begin)
         calls = [step.call(values, sample) for sample in _samples(step)]
         too_long = step.too_long(calls[0])
         if too_long:

@@ -32,8 +32,16 @@ def most_calls(step: StepProgram) -> int:
     return 1 + step.linked.step.repair
 
 
+def most_of(step: StepProgram) -> int:
+    """How many calls one item of a step may come to, of one sample: in a loop, all its turns."""
+    turns = step.linked.loop.loop.max if step.linked.loop else 1
+    return turns * sum(map(most_calls, step.all_parts))
+
+
 def longest_out(step: StepProgram) -> int | None:
-    """What an answer takes at most, whichever model gives it."""
+    """What an answer takes at most, whichever model gives it. The state of a loop has no bound."""
+    if step.turn:
+        return None
     most = [out_of(part).most for part in step.all_parts]
     return None if None in most else max(number or 0 for number in most)
 
@@ -93,7 +101,7 @@ def _step_usd(
     if all(part.is_free for part in step.all_parts):
         return 0.0
     items = counts[name]
-    if items is None:
+    if items is None or step.turn:
         return None
     given = bound_in(program, name, counts, lanes)
     one = plus(

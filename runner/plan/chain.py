@@ -9,7 +9,7 @@ from runner.core.answer import StoredAnswer
 from runner.core.call import Call
 from runner.core.canonical import Json, ensure_json
 from runner.core.frozen import dataclass, replace
-from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Source, Violation
+from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Source, Violation, in_turn
 from runner.core.ports import CallFailed
 from runner.core.request import Request
 from runner.core.response import Response, Usage
@@ -24,7 +24,7 @@ class Ask:
     """A question that is ready. `must_ask` forbids a stored answer, for `reason`; `use` is the step's cache policy.
 
     `because` is why it may have to be asked, where nothing that differs from an earlier question says so.
-    `part` is the part of the step that asks, "" for the step itself.
+    `part` is the part of the step that asks, "" for the step itself; `turn` counts those of a loop from 1.
     """
 
     step: str
@@ -39,11 +39,12 @@ class Ask:
     reason: str = ""
     because: str = ""
     part: str = ""
+    turn: int = 0
 
     @property
     def place(self) -> tuple[str, str, int, int]:
-        """Where among all questions of the workflow it is asked: by whom, of which item, sample and repair."""
-        return (self.part or self.step, self.item, self.sample, self.repair)
+        """Where among all questions of the workflow it is asked: by whom, of which item (and turn), sample and repair."""
+        return (self.part or self.step, in_turn(self.item, self.turn), self.sample, self.repair)
 
     @property
     def sample(self) -> int:

@@ -48,7 +48,9 @@ def answers(state: RunState, scope: Scope, left_out: Container[str] = ()) -> Jso
 
 def _answer(name: str, scope: Scope) -> Json:
     view = scope.views.get(name, {})
-    return next((view[field] for field in ("output", "text", "samples", "outputs", "texts") if field in view), None)
+    return next(
+        (view[field] for field in ("output", "text", "samples", "state", "outputs", "texts") if field in view), None
+    )
 
 
 def table_rows(output: LinkedOutput, state: RunState, scope: Scope) -> Iterator[TableRow]:

@@ -16,7 +16,7 @@ from runner.core.frozen import dataclass, replace
 from runner.core.outcome import Outcome, Status
 from runner.link.stages import Stage
 from runner.plan.advance import ItemState, Scope, advance, begin
-from runner.plan.bounds import bound_in, most_calls, out_of
+from runner.plan.bounds import bound_in, most_calls, most_of, out_of
 from runner.plan.chain import Answered, Ask
 from runner.plan.estimate import (
     LEAST_TOKENS_OUT,
@@ -32,6 +32,8 @@ from runner.plan.estimate import Counter as TokenCounter
 from runner.plan.program import StepProgram
 from runner.plan.selection import refusal
 from runner.plan.stages import Chunk, ItemPlan, Receipt, RunState
+from runner.plan.states import OpenLoop, OpenStep
+from runner.plan.turns import most_turns_left
 
 Lookup = Callable[[Sequence[str]], Mapping[str, StoredAnswer]]
 Known = Callable[[Sequence[Ask]], Sequence[Answered | None]]
@@ -300,7 +302,7 @@ class _Planner:
         """A certain call; an equal question of another item is the same call."""
         count = self.counts[ask.step]
         whole = self.state.program.steps[ask.step]
-        repairs_left = max(0, whole.linked.step.repair - ask.repair)
+        repairs_left = max(0, whole.of(ask.part).linked.step.repair - ask.repair)
         if ask.key in self._keys and ask.use != "off":
             return
         self._keys.add(ask.key)
@@ -326,6 +328,19 @@ class _Planner:
         further = (_most_usd(part, given, self.outs) for part in whole.after(whole.of(ask.part)))
         count.worst_usd = plus(count.worst_usd, chain_usd(given, out.most, price, repairs=repairs_left), *further)
 
+    def _note_loop(self, count: _Count, name: str, opened: OpenStep | OpenLoop) -> None:
+        """What a loop may ask behind the question at which the plan stops."""
+        if not isinstance(opened, OpenLoop):
+            return
+        step = self.state.program.steps[name]
+        turns, rest = most_turns_left(opened, step)
+        each = sum(map(most_calls, step.all_parts))
+        behind = turns * each + sum(most_calls(part) for inner in rest for part in step.turn[inner].all_parts)
+        count.behind += behind
+        if behind:
+            count.after.add(name)
+            count.worst_usd = plus(count.worst_usd, 0.0 if _is_free(step) else None)
+
     def _note(self, stage: Stage, item: ItemState) -> None:
         """What became of one item's steps."""
         for name in stage.steps:
@@ -335,11 +350,17 @@ class _Planner:
             outcome = item.outcomes.get(name)
             if outcome is not None:
                 _count_outcome(count, outcome)
-            elif name not in item.open:
+            elif name in item.open:
+                self._note_loop(count, name, item.open[name])
+            else:
                 count.unknown += 1
                 linked = self.state.program.steps[name].linked
                 inside = {need for need in linked.needs if need in item.open}
                 count.after |= inside or self._waits(linked.needs) or {name}
+
+
+def _is_free(step: StepProgram) -> bool:
+    return all(part.is_free for part in step.all_parts)
 
 
 def _count_outcome(count: _Count, outcome: Outcome) -> None:
@@ -360,21 +381,27 @@ def _summed(
     step: StepProgram, count: _Count, outs: Mapping[str, TokensOut], history: History, bound_in: int | None
 ) -> StepPlan:
     """Counts to a line of the plan, with money."""
-    out = outs[step.name]
+    out = outs.get(step.name, TokensOut(None, None))
     settings = step.linked.step
     samples = settings.samples or 1
-    each = sum(map(most_calls, step.all_parts))
+    each = most_of(step)
     may_calls = None if count.items is None else count.unknown * samples * each + count.behind
     if not step.may_ask:
         may_calls = 0
     likely_in = -(-history.input_tokens // history.calls) if history.calls else bound_in
     mean_in = -(-count.input_tokens // count.calls) if count.calls else likely_in
-    behind = plus(*(_most_usd(part, bound_in, outs) for part in step.all_parts))
-    is_free = all(part.is_free for part in step.all_parts)
+    behind = (
+        plus(*(_most_usd(part, bound_in, outs) for part in step.all_parts))
+        if not step.turn
+        else 0.0
+        if _is_free(step)
+        else None
+    )
+    is_free = _is_free(step)
     worst = (0.0 if is_free else None) if count.items is None else times(behind, count.unknown * samples)
     return StepPlan(
         step=step.name,
-        model=step.route.name,
+        model=step.models,
         thinking=step.thinking or "",
         items=count.items,
         cached=count.cached,

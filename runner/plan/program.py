@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
-from typing import Protocol
+from typing import Any, Protocol
 
 from runner.core.call import Call, Message
 from runner.core.canonical import Json, canonical, digest
@@ -17,7 +17,7 @@ from runner.core.response import Usage
 from runner.core.words import are_over
 from runner.core.workflow import CacheUse, Template
 from runner.dialects.naming import identity_of
-from runner.link.linked import Linked, LinkedMessage, LinkedStep
+from runner.link.linked import Linked, LinkedLoop, LinkedMessage, LinkedStep
 from runner.output.judge import CannotEvaluate, EnsureLine, Rules
 from runner.output.validate import Validator
 from runner.templates.expression import CompiledExpression
@@ -52,7 +52,8 @@ class StepProgram:
     by the provider's batch interface.
 
     `parts` are further ways of asking, each by its full name, which it has as `part`: the models that the step
-    escalates to. `above` is the part that is asked next, "" for none.
+    escalates to, and all that its loop asks. `above` is the part that is asked next, "" for none. `turn` has the steps of
+    a loop by their short names; what is said of the model of a loop is said of its first step.
     """
 
     linked: LinkedStep
@@ -74,6 +75,7 @@ class StepProgram:
     above: str = ""
     parts: Mapping[str, StepProgram] = field(default_factory=dict)
     is_batch: bool = False
+    turn: Mapping[str, StepProgram] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -99,8 +101,19 @@ class StepProgram:
 
     @property
     def all_parts(self) -> tuple[StepProgram, ...]:
-        """The step itself and its parts."""
-        return (self, *self.parts.values())
+        """All that asks a model: the step itself, unless it is a loop, and its parts."""
+        return (*(() if self.turn else (self,)), *self.parts.values())
+
+    def renewed(self, **changes: Any) -> StepProgram:
+        """The step and all that it asks with other settings."""
+        parts = {name: replace(part, **changes) for name, part in self.parts.items()}
+        turn = {name: step.renewed(**changes) for name, step in self.turn.items()}
+        return replace(self, parts=parts, turn=turn, **changes)
+
+    @property
+    def models(self) -> str:
+        """The models that are asked first, in words."""
+        return ", ".join(dict.fromkeys(step.route.name for step in self.turn.values())) or self.route.name
 
     @property
     def is_batched(self) -> bool:
@@ -183,6 +196,7 @@ class StepProgram:
         upstream = {
             name: brief(_answer(views.get(name, {}), has_model=name in models)) for name in sorted(self.linked.answers)
         }
+        upstream |= {name: brief(values[name]) for name in sorted(self.linked.carried)}
         if upstream:
             found["upstream"] = upstream
         if call.sample:
@@ -206,7 +220,7 @@ class Program:
     @property
     def asked(self) -> Mapping[str, StepProgram]:
         """All that asks a model, by its full name."""
-        return {name: one for step in self.steps.values() for name, one in {step.name: step, **step.parts}.items()}
+        return {one.full_name: one for step in self.steps.values() for one in step.all_parts}
 
 
 class Asking(Protocol):
@@ -232,6 +246,8 @@ class Asked:
 
 def compile_whole(linked: LinkedStep, asked: Mapping[str, Asked], policy: Policy) -> StepProgram:
     """A step with all models that it may ask; `asked` has them by full name."""
+    if linked.loop is not None:
+        return _compile_loop(linked, linked.loop, asked, policy)
     names = list(linked.asked)
     parts: dict[str, StepProgram] = {}
     for number, (name, one) in enumerate(linked.asked.items()):
@@ -243,6 +259,38 @@ def compile_whole(linked: LinkedStep, asked: Mapping[str, Asked], policy: Policy
         )
     whole = parts.pop(linked.name)
     return replace(whole, parts=parts)
+
+
+def _compile_loop(linked: LinkedStep, loop: LinkedLoop, asked: Mapping[str, Asked], policy: Policy) -> StepProgram:
+    """A loop: its steps are compiled as if they were a workflow's, under the settings of the step around them."""
+    is_refreshed = bool(policy.refresh & {linked.name, "*"})
+    inside = replace(
+        policy,
+        is_final=policy.is_final or linked.step.on_error == "skip",
+        refresh=frozenset({"*"} if is_refreshed else ()),
+    )
+    prefix = f"{linked.name}."
+    known = {name.removeprefix(prefix): how for name, how in asked.items() if name.startswith(prefix)}
+    turn = {name: compile_whole(step, known, inside) for name, step in loop.steps.items()}
+    parts = {
+        prefix + part.full_name: replace(
+            part, part=prefix + part.full_name, above=prefix + part.above if part.above else "", parts={}
+        )
+        for step in turn.values()
+        for part in step.all_parts
+    }
+    return replace(
+        next(iter(turn.values())),
+        linked=linked,
+        validator=Validator(loop.schema.bundled) if loop.schema is not None else None,
+        sent_schema=None,
+        use="auto",
+        is_settled=inside.is_final,
+        awaited=linked.needs - linked.barriers,
+        above="",
+        parts=parts,
+        turn=turn,
+    )
 
 
 def compile_step(

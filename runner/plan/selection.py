@@ -111,15 +111,12 @@ def select(program: Program, chosen: frozenset[str]) -> Program:
     """The program in which only the chosen steps may be asked. Of the others, stored failures are settled."""
     wanted = closure(chosen, needs_by_step(program.linked))
     steps = {
-        name: step if name in chosen else _replayed(step, is_wanted=name in wanted)
+        name: step
+        if name in chosen
+        else replace(step.renewed(is_settled=True, use="auto"), may_ask=False, is_wanted=name in wanted)
         for name, step in program.steps.items()
     }
     return replace(program, steps=steps)
-
-
-def _replayed(step: StepProgram, *, is_wanted: bool) -> StepProgram:
-    parts = {name: replace(part, is_settled=True, use="auto") for name, part in step.parts.items()}
-    return replace(step, may_ask=False, is_settled=True, use="auto", is_wanted=is_wanted, parts=parts)
 
 
 def refusal(step: StepProgram) -> Failure | None:

@@ -36,7 +36,14 @@ class StepShape:
 def shape_of(linked: Linked, routes: Mapping[str, Route]) -> tuple[StepShape, ...]:
     """All steps, each after those that it reads."""
     order = [name for stage in linked.stages for name in stage.steps]
-    return tuple(_shape(linked, name, routes[name].name) for name in order)
+    return tuple(_shape(linked, name, _models(linked, name, routes)) for name in order)
+
+
+def _models(linked: Linked, name: str, routes: Mapping[str, Route]) -> str:
+    """The models that are asked first: of a loop, those of its steps."""
+    loop = linked.steps[name].loop
+    asked = [name] if loop is None else [f"{name}.{inner}" for inner in loop.steps]
+    return ", ".join(dict.fromkeys(routes[one].name for one in asked))
 
 
 def _shape(linked: Linked, name: str, model: str) -> StepShape:

@@ -168,7 +168,7 @@ class RunState:
             elif step.linked.lane in self.results:
                 barriers[name] = self.barrier(name)
                 is_skipped = barriers[name].status is Status.SKIPPED
-                field = "outputs" if step.linked.step.schema else "texts"
+                field = "outputs" if step.linked.step.schema or step.turn else "texts"
                 views[name] = {} if is_skipped else {field: self.good_outputs(name)}
         return Scope(views, dict(self.root), barriers)
 

@@ -84,7 +84,8 @@ def read_line(line: bytes) -> dict[str, Json] | None:
 
 
 def _attempt(attempt: Attempt) -> dict[str, Json]:
-    part = {"part": attempt.part} if attempt.part else {}
+    part: dict[str, Json] = {"part": attempt.part} if attempt.part else {}
+    part |= {"turn": attempt.turn} if attempt.turn else {}
     return {
         **part,
         "key": attempt.key,

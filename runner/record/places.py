@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
-from runner.core.outcome import ANSWER_KINDS
+from runner.core.outcome import ANSWER_KINDS, in_turn
 from runner.record.folders import JOURNAL, list_runs
 from runner.record.journal import read_journal
 
@@ -106,7 +106,8 @@ def _latest(records: Iterator[Mapping[str, Json]], run: str) -> dict[Place, Plac
 def _read_place(spelled: Mapping[str, Json]) -> Place | None:
     match spelled:
         case {"part": str() as step, "item": str() as item, "sample": int() as sample, "repair": int() as repair}:
-            return (step, item, sample, repair)
+            turn = spelled.get("turn")
+            return (step, in_turn(item, turn if isinstance(turn, int) else 0), sample, repair)
         case {"step": str() as step, "item": str() as item, "sample": int() as sample, "repair": int() as repair}:
             return (step, item, sample, repair)
     return None

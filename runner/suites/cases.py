@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
 from runner.core.span import Span
-from runner.core.suite import Assertion, Case, CaseSource, Expectation, Suite, Value
+from runner.core.suite import Assertion, Case, CaseSource, Expectation, Suite
+from runner.core.values import Value
 from runner.plan.items import Item
 from runner.suites.cells import Cell
 

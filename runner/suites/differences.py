@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from runner.core.canonical import Json, ordered
 from runner.core.frozen import dataclass
 from runner.core.span import Span
-from runner.core.suite import Fields, ListOfValues, Value
+from runner.core.values import Fields, ListOfValues, Value
 from runner.suites.values import Seen
 
 MOST_SHOWN = 200

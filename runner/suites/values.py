@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
-from runner.core.suite import Computed, Fields, FromFile, ListOfValues, Plain, Value
+from runner.core.values import Computed, Fields, FromFile, ListOfValues, Plain, Value
 from runner.core.workflow import Expression
 from runner.templates.environment import Environment
 from runner.templates.expression import CompiledExpression, compile_expression

@@ -6,16 +6,11 @@ from runner.config.load import LoadedSuite
 from runner.core.problem import render_all
 from runner.core.span import Origin, Span
 from runner.core.suite import (
-    Computed,
-    Fields,
-    FromFile,
     InputChange,
     JudgeCheck,
     LengthCheck,
     LimitCheck,
-    ListOfValues,
     PathCheck,
-    Plain,
     SimilarityCheck,
     SnapshotCheck,
     StepChange,
@@ -23,9 +18,8 @@ from runner.core.suite import (
     Suite,
     TextCheck,
     That,
-    leaves,
-    literal,
 )
+from runner.core.values import Computed, Fields, FromFile, ListOfValues, Plain, leaves, literal
 from runner.core.workflow import Expression, SchemaSource
 
 Load = Callable[..., LoadedSuite]

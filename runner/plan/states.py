@@ -1,0 +1,73 @@
+"""What is known of an item on its way, between two answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from runner.core.answer import StoredAnswer
+from runner.core.canonical import Json
+from runner.core.frozen import dataclass
+from runner.core.outcome import Attempt, Failure, Outcome
+from runner.plan.chain import Ask
+from runner.plan.items import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a lane's items see of the rest: the views of steps elsewhere, and how those steps ended.
+
+    `barriers` says of each step that runs per item whether all its items together are good enough to be read.
+    """
+
+    views: Mapping[str, Json] = field(default_factory=dict)
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    barriers: Mapping[str, Outcome] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    """A step whose answers are under way: results by sample, attempts so far, and the values its texts saw."""
+
+    values: Mapping[str, Json]
+    results: Mapping[int, Json]
+    failures: Mapping[int, Failure]
+    attempts: tuple[Attempt, ...]
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoop:
+    """A loop in its `turn`: the state before it, what was said in turns before, and the steps of this one.
+
+    `values` are what the loop sees of the rest; with `elements` there is one turn for each, `limit` is the last one.
+    """
+
+    values: Mapping[str, Json]
+    state: Json
+    inner: ItemState
+    limit: int
+    elements: tuple[Json, ...] = ()
+    turn: int = 1
+    turns: tuple[Mapping[str, Json], ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemState:
+    """One item on its way down a stage: outcomes so far (also of earlier stages of the lane), and open steps."""
+
+    item: Item
+    outcomes: Mapping[str, Outcome]
+    open: Mapping[str, OpenStep | OpenLoop]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one advance brings: the new state, asks now ready, outcomes reached, and failure marks to be stored."""
+
+    state: ItemState
+    asks: tuple[Ask, ...] = ()
+    reached: tuple[Outcome, ...] = ()
+    attempt: Attempt | None = None
+    mark: StoredAnswer | None = None
