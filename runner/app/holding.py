@@ -25,7 +25,17 @@ LOOKED_UP = 500
 def depends_on(prepared: Prepared) -> dict[str, Json]:
     """What a plan is made from, by step: settings, texts, inputs and rows; and one digest over it all."""
     steps = {name: _ingredients(prepared, step) for name, step in prepared.program.asked.items()}
+    steps |= {name: {"loop": _made_of(step)} for name, step in prepared.program.steps.items() if step.turn}
     return {"digest": digest_of(steps), "steps": steps}
+
+
+def _made_of(loop: StepProgram) -> Json:
+    """What decides over the turns of a loop, as a digest."""
+    written = loop.linked.step.loop
+    assert written is not None
+    texts = {name: text.text for name, text in written.next.items()}
+    ends = [written.until.text if written.until else "", written.over.items.text if written.over else ""]
+    return digest_of([written.max, written.schema.value, texts, ends])
 
 
 def _ingredients(prepared: Prepared, step: StepProgram) -> dict[str, Json]:

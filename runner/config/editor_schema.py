@@ -54,7 +54,7 @@ _DOCUMENTS: Mapping[str, tuple[str, Record]] = {
 def schema_of(kind: str) -> Json:
     """The JSON Schema (2020-12) of a file kind: workflow, suite or settings."""
     title, record = _DOCUMENTS[kind]
-    return _document(title, record, {**_DEFS, "value": _value()} if kind == "suite" else _DEFS)
+    return _document(title, record, _DEFS if kind == "settings" else {**_DEFS, "value": _value()})
 
 
 def _document(title: str, record: Record, definitions: Json) -> Json:

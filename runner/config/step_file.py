@@ -132,8 +132,7 @@ class StepReader:
         if self.reading.has_merge_keys():
             return  # what is missing may come in by the merge, which is told
         if own.has("loop"):
-            self._refuse_beside_loop(name, own)
-            return
+            return  # its steps ask
         is_asked = keys.has("prompt") or keys.has("messages")
         if not is_asked and not is_misspelt("prompt", node, STEP) and not is_misspelt("messages", node, STEP):
             fix = "prompt: What the model is asked"
@@ -145,14 +144,6 @@ class StepReader:
             self._report(
                 "missing-key", message, own.place("as"), "for_each: the list that 'as' names an element of", ""
             )
-
-    def _refuse_beside_loop(self, name: str, own: Keys) -> None:
-        """A loop asks nothing itself: what concerns a question belongs into its steps."""
-        for entry in own.node.entries:
-            if entry.key in STEP.by_name and entry.key not in BESIDE_LOOP:
-                message = f"step '{name}' has a loop, so that '{entry.key}' says nothing here"
-                fix = f"put {entry.key} into the steps of the loop"
-                self.reading.problems.append(Problem("key-beside-loop", message, entry.key_span, fix=fix))
 
     def _loop(self, name: str, keys: Keys) -> Loop | None:
         inner = keys.below("loop")

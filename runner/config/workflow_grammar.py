@@ -273,6 +273,8 @@ BESIDE_LOOP = (
     *("description", "tags", "needs", "when", "for_each", "as", "on_error", "min_success", "max_parallel", "loop"),
 )
 _NOT_IN_LOOP = ("needs", "for_each", "as", "on_error", "min_success", "max_parallel", "samples", "save")
+# A loop asks nothing itself: what concerns a question belongs into its steps.
+_BESIDE_NO_LOOP = tuple(("loop", key.name) for key in STEP_KEYS if key.name not in BESIDE_LOOP)
 INNER_STEP = Record(
     "a step of a loop",
     tuple(key for key in STEP_KEYS if key.name not in _NOT_IN_LOOP),
@@ -327,7 +329,9 @@ _LOOP = Record(
     needs={"as": ("over",), "over": ("as",)},
 )
 _LOOP_KEY = Key("loop", _LOOP, "Steps that are walked turn by turn, with a state.")
-STEP = Record("a step", (*STEP_KEYS, _LOOP_KEY), later=STEP_LATER, either=STEP_EITHER, has_free_keys=True)
+STEP = Record(
+    "a step", (*STEP_KEYS, _LOOP_KEY), later=STEP_LATER, either=(*STEP_EITHER, *_BESIDE_NO_LOOP), has_free_keys=True
+)
 DEFAULTS = Record(
     "defaults",
     tuple(key for key in STEP_KEYS if key.name != "description"),

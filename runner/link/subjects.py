@@ -98,7 +98,7 @@ class Subjects:
     def _subject(self, path: Path, place: Place) -> Subject | None:
         match path:
             case ("steps", name, field, *_) if name in self._workflow.steps:
-                return self._of_step(self._workflow.steps[name], field)
+                return self._of_step(name, self._workflow.steps[name], field)
             case ("inputs", name, *_) if name in self._workflow.inputs:
                 source = self._workflow.inputs[name].schema
                 return self._described(f"input '{name}'", 2, source, f"input '{name}'")
@@ -110,22 +110,22 @@ class Subjects:
                 return self._row(self._lists[place.lane][0])
         return None
 
-    def _of_step(self, step: Step, field: str) -> Subject | None:
+    def _of_step(self, name: str, step: Step, field: str) -> Subject | None:
         if step.loop is not None and field not in ("skipped", "failed"):
             return self._of_loop(step, step.loop, field)
         if field in _STATE:
-            return Subject(f"'{field}' of '{step.name}'", 3, _STATE[field])
+            return Subject(f"'{field}' of '{name}'", 3, _STATE[field])
         if field not in _ANSWER or field.startswith("output" if step.schema is None else "text"):
             return None
         is_list = _ANSWER[field]
         if step.schema is None:
             text: Json = {"type": "string"}
-            return Subject(f"the text of '{step.name}'", 3, _many(text) if is_list else text, is_list=is_list)
-        found = self._answers.get(step.name)
+            return Subject(f"the text of '{name}'", 3, _many(text) if is_list else text, is_list=is_list)
+        found = self._answers.get(name)
         if found is None:
             return None
         schema = _many(found.bundled) if is_list else found.bundled
-        return Subject(f"the output of '{step.name}'", 3, schema, found.bundled, step.schema, step.name, is_list)
+        return Subject(f"the output of '{name}'", 3, schema, found.bundled, step.schema, name, is_list)
 
     def _state(self, step: Step, start: int) -> Subject | None:
         found = self._states.get(step.name)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Outcome, Status
+from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Outcome, Status, in_turn
 from runner.core.problem import Problem
 from runner.core.span import Span
 from runner.core.workflow import Step
@@ -97,19 +97,22 @@ def _first_left_out(state: RunState, name: str) -> str:
 def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:
     first, failure = group[0], group[0].failure
     assert failure is not None
-    step = state.program.steps[first.step]
+    last = first.attempts[-1] if first.attempts else None
+    step = state.program.steps[first.step].of(last.part if last else "")
     where = f"{first.step}[{first.item}]" if first.item else first.step
+    place = in_turn(first.item, last.turn if last else 0)
+    told = f"{last.part if last and last.turn else first.step}[{place}]" if place else first.step
     others = len(group) - 1
     more = f" (and {others} more item{'s' if others > 1 else ''})" if others else ""
     placed = _placed(_code(failure.kind), failure.message, _place(failure, step.linked.step))
     expected, found = _misfit(failure)
     answered = [attempt for attempt in first.attempts if attempt.failure in _ANSWERED]
-    notes = [*found, *_tried(first.attempts, answered, step.of(first.attempts[-1].part) if first.attempts else step)]
+    notes = [*found, *_tried(first.attempts, answered, step)]
     if run and answered:
         notes.append(("see", f"runner show {run} " + (f"'{where}'" if first.item else where)))
     return Problem(
         placed.code,
-        f"{where}{more}: {_said(failure, step.linked.step, placed.message)}",
+        f"{told}{more}: {_said(failure, step.linked.step, placed.message)}",
         placed.span,
         expected=expected,
         notes=tuple(notes),

@@ -416,6 +416,9 @@ class Author:
         for key in sorted(chosen & set(kind.needs)):
             if not chosen & set(kind.needs[key]):
                 chosen ^= {key} if kind.needs[key][0] in kind.exactly_one else {kind.needs[key][0]}
+        for pair in kind.either:
+            if set(pair) <= chosen:  # the first goes, since what was added may need the second
+                chosen -= {pair[0]}
         written = {
             name: self.write(kind.by_name[name].kind, depth + 1)
             for name in self.rng.sample(sorted(chosen), len(chosen))
