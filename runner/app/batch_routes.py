@@ -28,7 +28,7 @@ def in_batch(route: Route) -> Route:
 def needs_batch(project: Project, options: RunOptions) -> None:
     """Raises UsageError when options ask for batches where there are none."""
     assert project.workflow is not None
-    steps = project.workflow.steps
+    steps = project.workflow.asked
     asked = [
         name
         for name, route in project.routes.items()
