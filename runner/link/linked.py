@@ -236,7 +236,10 @@ class _Linker:
                     )
                 )
         known = [name for name in step.needs if name in self.workflow.steps]
-        missing = sorted(read - set(known))
+        # A misspelt name may be the very one that is missed: it is told, and mended first.
+        others = self.workflow.steps.keys() - {step.name}
+        meant = {nearest(name, others) for name in step.needs if name not in self.workflow.steps}
+        missing = sorted(read - set(known) - meant)
         if missing:
             quoted = listed(f"'{name}'" for name in missing)
             self.problems.append(
@@ -245,7 +248,6 @@ class _Linker:
                     f"step '{step.name}' reads {quoted}, which its needs leave out",
                     step.at("needs"),
                     fix=f"needs: [{', '.join([*known, *missing])}], or leave needs out: it is read from the references",
-                    # A misspelt name is mended first: it may be the very one that is missed.
                     edits=_completion(step, missing) if len(known) == len(step.needs) else (),
                 )
             )

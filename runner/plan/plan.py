@@ -66,6 +66,7 @@ class StepPlan:
 
     `items` is None while the list is not known. `cached` counts answers that are stored, `calls` the certain calls
     and `may_calls` those that may come on top, repairs included (None: not bounded, the list is not known).
+    `shared` counts questions that are the same as a certain call: one answer serves all, and their own repairs may come.
     `failure` is why the first of those that cannot run
     cannot. `after` names the steps that must run before more is known. Costs are in US dollars, None when not known:
     `least_usd` is what the certain calls cost with the shortest answers (what has no price counts as nothing),
@@ -95,6 +96,7 @@ class StepPlan:
     least_tokens: int = 0
     is_unpriced: bool = False
     counted_by: str = ""
+    shared: int = 0
 
     @property
     def may_be_asked(self) -> bool:
@@ -104,7 +106,7 @@ class StepPlan:
     def fate(self) -> Fate:
         if self.calls:
             return Fate.CALL
-        if self.may_calls is None or self.may_calls:
+        if self.may_calls is None or self.may_calls or self.shared:
             return Fate.MAY_CALL
         if self.items == 0:
             return Fate.NOTHING
@@ -163,6 +165,7 @@ class _Count:
     calls: int = 0
     unknown: int = 0
     behind: int = 0
+    shared: int = 0
     skipped: int = 0
     failed: int = 0
     failure: str = ""
@@ -210,7 +213,7 @@ class _Planner:
         self.on_call: Callable[[PlannedCall], None] | None = None
         self.counters: Mapping[str, TokenCounter] = {}
         self.known: Known | None = None
-        self._keys: set[str] = set()
+        self._owners: dict[str, str] = {}
 
     def summed(self, name: str, history: History) -> StepPlan:
         counts = {name: count.items for name, count in self.counts.items()}
@@ -244,7 +247,7 @@ class _Planner:
 
     def _is_open(self, name: str) -> bool:
         count = self.counts[name]
-        return count.items is None or bool(count.calls or count.unknown)
+        return count.items is None or bool(count.calls or count.unknown or count.shared)
 
     def _chunk(self, chunk: Chunk, stage: Stage, scope: Scope) -> Receipt:
         states: list[ItemState] = []
@@ -299,16 +302,18 @@ class _Planner:
         return not self._is_open(need)
 
     def _miss(self, ask: Ask) -> None:
-        """A certain call; an equal question of another item is the same call."""
+        """A certain call; an equal question of another item or step is the same call."""
         count = self.counts[ask.step]
         whole = self.state.program.steps[ask.step]
         repairs_left = max(0, whole.of(ask.part).linked.step.repair - ask.repair)
-        if ask.key in self._keys and ask.use != "off":
+        behind = repairs_left + sum(map(most_calls, whole.after(whole.of(ask.part))))
+        if ask.key in self._owners and ask.use != "off":
+            self._share(count, ask, behind)
             return
-        self._keys.add(ask.key)
+        self._owners[ask.key] = ask.step
         reason = ask.reason or self.explain(ask)
         count.calls += 1
-        count.behind += repairs_left + sum(map(most_calls, whole.after(whole.of(ask.part))))
+        count.behind += behind
         self._price(count, ask, repairs_left)
         count.reasons[reason.partition(":")[0] if len(count.reasons) >= KEPT_CALLS else reason] += 1
         call = PlannedCall(ask, reason)
@@ -316,6 +321,20 @@ class _Planner:
             self.asked.append(call)
         if self.on_call is not None:
             self.on_call(call)
+
+    def _share(self, count: _Count, ask: Ask, behind: int) -> None:
+        """Another step may judge the same answer otherwise, and ask again then."""
+        count.shared += 1
+        owner = self._owners[ask.key]
+        if owner == ask.step:
+            return
+        count.after.add(owner)
+        count.behind += behind
+        if behind:
+            alone = _Count()
+            part = self.state.program.steps[ask.step].of(ask.part)
+            self._price(alone, ask, max(0, part.linked.step.repair - ask.repair))
+            count.worst_usd = plus(count.worst_usd, alone.worst_usd)
 
     def _price(self, count: _Count, ask: Ask, repairs_left: int) -> None:
         whole, name = self.state.program.steps[ask.step], ask.part or ask.step
@@ -405,6 +424,7 @@ def _summed(
         thinking=step.thinking or "",
         items=count.items,
         cached=count.cached,
+        shared=count.shared,
         calls=count.calls,
         may_calls=may_calls,
         skipped=count.skipped,

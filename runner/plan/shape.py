@@ -51,7 +51,10 @@ def _shape(linked: Linked, name: str, model: str) -> StepShape:
     reads = [Read(need, "all items" if need in step.barriers else "answer") for need in sorted(step.needs)]
     if step.lane:
         reads += [Read(need, "list") for need in sorted(linked.lanes[step.lane].needs - step.needs)]
-    return StepShape(name, model, step.step.description, step.step.tags, step.lane, tuple(reads))
+    walked = linked.lanes[step.lane].items.expression.text if step.lane else ""
+    return StepShape(
+        name, model, step.step.description, step.step.tags, " ".join(walked.split("\n")).strip(), tuple(reads)
+    )
 
 
 def needs_by_step(linked: Linked) -> dict[str, frozenset[str]]:

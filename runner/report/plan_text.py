@@ -28,7 +28,7 @@ def plan_rows(steps: Sequence[Mapping[str, Json]]) -> list[tuple[str, ...]]:
 
 def _row(step: Mapping[str, Json]) -> tuple[str, ...]:
     fate = step["fate"]
-    is_open = fate in ("call", "may call")
+    is_open = fate in ("call", "may call") and (step["calls"] or step["may_calls"] != 0)
     return (
         SYMBOLS[fate],
         step["step"],
@@ -48,7 +48,7 @@ def list_rows(shape: Sequence[Mapping[str, Json]]) -> list[tuple[str, ...]]:
 
 def _listed(step: Mapping[str, Json]) -> tuple[str, ...]:
     description = " ".join(step["description"].split())
-    return (step["step"], step["model"], ", ".join(step["tags"]) or "-", description or "-")
+    return (step["step"], step["model"], " ".join(", ".join(step["tags"]).split()) or "-", description or "-")
 
 
 def state_in_words(step: Mapping[str, Json]) -> str:

@@ -211,3 +211,42 @@ def test_a_list_names_the_steps_without_rows_or_inputs(flow: Path, capsys: Any) 
 def test_a_picture_is_saved_as_the_picture(flow: Path, capsys: Any) -> None:
     _, out = call(capsys, "plan", "flow.yaml", "--graph", "dot", "-o", "flow.dot")
     assert flow.with_name("flow.dot").read_text(encoding="utf-8") == out
+
+
+SHARED = """
+models: {m: scripted/answers.jsonl}
+defaults: {model: m}
+steps:
+  first: {prompt: same question, fields: {a: string}}
+  second: {prompt: same question, fields: {a: string}, repair: 2, ensure: [output.a != "x"]}
+  each: {for_each: '["p", "q"]', prompt: same question, fields: {a: string}}
+  last: {prompt: "{{ steps.each.outputs | length }} answers"}
+outputs: {last: steps.last.text}
+"""
+
+
+def test_a_question_that_another_step_asks_is_neither_skipped_nor_known(flow: Path, capsys: Any) -> None:
+    flow.write_text(SHARED, encoding="utf-8")
+    flow.with_name("answers.jsonl").write_text('{"match": "same", "answer": {"a": "y"}}\n{"answer": "done"}\n')
+    _, out = call(capsys, "plan", "flow.yaml", "--json")
+    plan = json.loads(out)
+    found = {
+        step["step"]: (step["fate"], step["calls"], step["may_calls"], step["after"], step["shared"])
+        for step in plan["steps"]
+    }
+    assert found == {
+        "first": ("call", 1, 0, [], 0),
+        "second": ("may call", 0, 2, ["first"], 1),
+        "each": ("may call", 0, 0, ["first"], 2),
+        "last": ("may call", 0, 1, ["first"], 0),
+    }
+    assert plan["shape"][2]["lane"] == '["p", "q"]'
+    assert (plan["totals"]["calls"], plan["totals"]["worst_calls"]) == (1, 4)
+    _, out = call(capsys, "plan", "flow.yaml")
+    assert [line.split() for line in out.splitlines() if " each " in line] == [
+        ["~", "each", "scripted/answers.jsonl", "-", "may", "call", "$0.00", "known", "after", "first"]
+    ]
+    assert main(["run", "flow.yaml", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"last": "done"}
+    _, out = call(capsys, "plan", "flow.yaml", "--json")
+    assert {step["fate"] for step in json.loads(out)["steps"]} == {"cached"}
