@@ -52,7 +52,7 @@ def run_suites(targets: list[str], args: Namespace, options: RunOptions, console
         *("-p", "no:threadexception", "-p", "no:faulthandler", "-p", "no:doctest"),
         *("--assert=plain", "--capture=no", "-o", f"cache_dir={CACHE_FOLDER}", "-p", "runner.pytest_plugin"),
     ]
-    words += ["-k", args.words] if args.words else []
+    words += ["-k", args.fits] if args.fits else []
     words += ["-x"] if args.stops else []
     words += ["--last-failed"] if args.last_failed else []
     words += [f"--junitxml={args.output}"] if args.output else []

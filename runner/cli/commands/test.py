@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("paths", metavar="SUITES", nargs="*",
         help="suite files, folders, or FILE::CASE (default: workflows/, else the current folder)")  # fmt: skip
-    add("-k", dest="words", metavar="WORDS", default="", help="only cases that fit, as in pytest: 'crash and not slow'")
+    add("-k", dest="fits", metavar="WORDS", default="", help="only cases that fit, as in pytest: 'crash and not slow'")
     add("-x", dest="stops", action="store_true", help="stop at the first case that fails; what is unsent is not asked")
     add("--last-failed", action="store_true", help="only cases that failed last time, if any did")
     add("--list", action="store_true", dest="is_list", help="print the cases and run none")
