@@ -20,14 +20,13 @@ class Place(int):
 
     column: int
     text: str
-    following: Place | None
+    following: Place | None = None
 
     @classmethod
     def at(cls, line: int, column: int, text: str = "") -> Place:
         place = cls(line)
         place.column = column
         place.text = text
-        place.following = None
         return place
 
     @property
@@ -42,21 +41,25 @@ def place_tokens(
     """Jinja's raw tokens, their line numbers replaced by places."""
     # Jinja counts in a text with "\n" line ends; only white space is dropped between its tokens.
     text = "\n".join(newline_re.split(source)[::2])
-    end, line = 0, 1
+    end, line, before_line = 0, 1, -1
     previous: Place | None = None
     last = Place.at(1, 1)
     try:
         for _, kind, value in lexer.tokeniter(source, name, filename, state):
             start = text.find(value, end)
-            line += text.count("\n", end, start)
-            last = place = Place.at(line, start - text.rfind("\n", 0, start), value)
+            if start != end and (skipped := text.count("\n", end, start)):
+                line += skipped
+                before_line = text.rfind("\n", 0, start)
+            last = place = Place.at(line, start - before_line, value)
             if kind not in _SILENT:
                 if previous is not None:
                     previous.following = place
                 previous = place
             yield place, kind, value
             end = start + len(value)
-            line += value.count("\n")
+            if "\n" in value:
+                line += value.count("\n")
+                before_line = text.rfind("\n", 0, end)
     except TemplateSyntaxError as error:
         error.lineno = last if last.text.startswith(("{#", "{%")) else _after(text, end, line)
         raise
