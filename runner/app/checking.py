@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from runner.app.columns import check_columns
 from runner.app.project import Project, open_project
 from runner.app.routes import complete_route
 from runner.app.row_findings import check_rows
@@ -88,6 +89,7 @@ class Checking:
         fresh = [name for name, place in places.items() if place not in self.walked]
         self.walked.update(places.values())
         yield from check_rows(project.workflow, fresh, project.files)
+        yield from check_columns(project.linked, project.files)
 
     def unused(self, folders: Sequence[Path]) -> Iterator[Problem]:
         """Files that nothing uses, where the folders hold a whole project."""

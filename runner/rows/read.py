@@ -94,7 +94,8 @@ def read_csv(stream: BinaryIO, types: Mapping[str, tuple[str, ...]] | None = Non
         line = reader.line_num + 1 + error.object.count(b"\n", 0, error.start)
         raise BadSource(f"not UTF-8 text (byte {error.object[error.start]:#04x})", line) from None
     finally:
-        text.detach()
+        if not stream.closed:  # it is, where the reader stopped early
+            text.detach()
 
 
 def _check_header(header: list[str], line: int) -> None:
