@@ -16,6 +16,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from tests.servers.counting_server import Answer, CountingServer, Respond
 
+# Suites that are there to be wrong: they are read by the tests beside them, and not run.
+collect_ignore_glob = ["messages/*", "checks/mistakes/*"]
+
 # The same examples on every machine and in every run; a search for new ones is a choice (`--hypothesis-profile=default`).
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.load_profile("fixed")
