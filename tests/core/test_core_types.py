@@ -10,7 +10,7 @@ import pytest
 
 import runner.core
 from runner.core.call import Call, Message
-from runner.core.model import THINKING_LEVELS, FactsGiven, ModelFacts
+from runner.core.model import THINKING_LEVELS, FactsGiven, ModelFacts, Price
 from runner.core.outcome import ANSWER_KINDS, RETRIED_KINDS, ROUTE_STOPPERS, Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.response import Usage
@@ -89,3 +89,10 @@ def test_what_a_project_says_of_a_model_goes_before_the_catalogue() -> None:
 
 def test_levels_go_from_none_to_max() -> None:
     assert THINKING_LEVELS == ("none", "minimal", "low", "medium", "high", "max")
+
+
+def test_what_costs_nothing_costs_nothing_in_a_batch_and_what_has_no_batch_has_no_price() -> None:
+    free = Price(0, 0)
+    assert free.in_batch is free
+    assert Price(1, 2).in_batch is None
+    assert Price(1, 2, 0.5, batch=0.5).in_batch == Price(0.5, 1.0, 0.25)

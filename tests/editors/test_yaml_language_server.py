@@ -81,8 +81,9 @@ def test_settings_have_diagnostics(language_server: Any) -> None:
 
 
 @pytest.mark.parametrize("path", [*EXAMPLES, *CORRECT], ids=lambda path: path.stem)
-def test_nothing_is_underlined_in_a_correct_workflow(path: Path, language_server: Any) -> None:
-    assert language_server.found(path.name, "workflow", path.read_text("utf-8")) == []
+def test_nothing_is_underlined_in_a_correct_file(path: Path, language_server: Any) -> None:
+    kind = "suite" if path.name.endswith(".suite.yaml") else "workflow"
+    assert language_server.found(path.name, kind, path.read_text("utf-8")) == []
 
 
 def test_nothing_is_underlined_in_a_correct_suite(language_server: Any) -> None:

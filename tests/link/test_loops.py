@@ -130,3 +130,11 @@ def test_an_answer_with_references_is_any_in_its_turn(linked: LinkText) -> None:
 def test_a_broken_state_schema_is_told_once_and_nothing_is_said_of_the_state(complaints: Complain) -> None:
     broken = text(end="x").replace("fields: {n: integer, log: [string]}", "schema: {type: strange}")
     assert complaints(broken).count("strange") == 2
+
+
+def test_a_start_may_be_computed_inside_mappings_and_lists(linked: LinkText) -> None:
+    flow = LOOP.replace("fields: {n: integer, log: [string]}", "schema: {type: object}")
+    flow = flow.replace("log: {from: steps.outer.output.words}", "log: {a: [{from: inputs.goal}], b: 1}")
+    play = linked(flow % {**DEFAULTS, "end": "x"}).steps["play"]
+    assert play.loop is not None
+    assert play.loop.start["log"]({"inputs": {"goal": "win"}, "steps": {}}) == {"a": ["win"], "b": 1}

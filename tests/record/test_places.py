@@ -116,3 +116,11 @@ def test_a_run_killed_before_its_first_line_is_passed_over(runs: Path, write_run
     write_run("triage", ("ask", "a", "k", {}))
     new_run_folder(runs)
     assert places_of(runs, "triage")[("ask", "a", 0, 0)].run == "r1"
+
+
+def test_what_a_file_of_recorded_places_has_besides_is_passed_over(
+    runs: Path, tmp_path: Path, write_run: Callable[..., str]
+) -> None:
+    recorded = tmp_path / "others.jsonl"
+    recorded.write_text('{"other": 1}\n{"place": "a"}\n')
+    assert dict(places_of(runs, "triage", recorded)) == {}

@@ -131,3 +131,11 @@ def test_a_plan_is_as_private_as_the_user_wants(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_to_a_folder_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.json").symlink_to("folder")
+    with pytest.raises(StorageError) as raised:
+        write(tmp_path / "link.json")
+    assert raised.value.problems[0].code == "unwritable-file"

@@ -301,3 +301,7 @@ def test_an_imported_file_that_reads_what_it_cannot_see_is_found_while_compiling
     )
     seen = "{% from 'blind.md' import m with context %}{{ m(1) }}"
     assert project.rendered(seen, inputs={"tone": "calm"}) == "1\ncalm"
+
+
+def test_lines_that_a_minus_drops_are_counted(bench: Any) -> None:
+    assert bench.problems("one\n\n\n  {{- (x | nofilter) }}").startswith("p.md:4:12: unknown-filter")
