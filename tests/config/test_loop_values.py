@@ -47,7 +47,7 @@ def test_a_document_gives_its_value(load: Callable[..., Loaded]) -> None:
 
 
 def test_files_that_are_not_there_are_named(load: Callable[..., Loaded]) -> None:
-    for name in ("lost.txt", "lost.yaml"):
+    for name in ("lost.txt", "lost.json"):
         loaded = load(FLOW % name)
         assert [problem.code for problem in loaded.problems] == ["missing-file"]
         assert render(loaded.problems[0], {}) == f"flow.yaml:8:27: missing-file: there is no file {name}"

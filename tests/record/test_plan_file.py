@@ -139,3 +139,11 @@ def test_a_link_to_a_folder_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as raised:
         write(tmp_path / "link.json")
     assert raised.value.problems[0].code == "unwritable-file"
+
+
+def test_a_disk_that_fills_up_leaves_no_half_plan(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    with pytest.raises(StorageError) as raised, writing_plan(path):
+        raise OSError(28, "No space left on device")
+    assert raised.value.problems[0].message == f"{path} cannot be written: no space left on device"
+    assert list(tmp_path.iterdir()) == []
