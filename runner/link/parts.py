@@ -8,7 +8,7 @@ from dataclasses import field
 from runner.core.call import Role
 from runner.core.frozen import dataclass, replace
 from runner.core.problem import Problem
-from runner.core.workflow import Expression, OutputTable, OutputValue, Step, Workflow
+from runner.core.workflow import Expression, FileTemplate, OutputTable, OutputValue, Step, Workflow
 from runner.link.readings import Typing
 from runner.link.scope import Use
 from runner.link.stages import Stage
@@ -43,6 +43,22 @@ class LinkedMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedFile:
+    """One entry of `files`; with `items` the entries in `inner` are repeated, `name` standing for the element.
+
+    `lead` is the reference that the path begins with, () when it begins with none: a path in a row is relative to
+    the rows' own file.
+    """
+
+    file: FileTemplate | None = None
+    path: CompiledTemplate | None = None
+    lead: tuple[str, ...] = ()
+    items: CompiledExpression | None = None
+    name: str = ""
+    inner: tuple[LinkedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LinkedStep:
     """A step, compiled. `lane` is "" for a step that runs once.
 
@@ -55,6 +71,7 @@ class LinkedStep:
     lane: str
     system: CompiledTemplate | None = None
     messages: tuple[LinkedMessage, ...] = ()
+    files: tuple[LinkedFile, ...] = ()
     when: CompiledExpression | None = None
     ensure: tuple[CompiledExpression, ...] = ()
     escalates: CompiledExpression | None = None

@@ -11,8 +11,10 @@ from dataclasses import field
 
 from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json, NotJson
+from runner.core.errors import FileError
 from runner.core.frozen import dataclass, replace
 from runner.core.outcome import UNASKED_KINDS, Attempt, Failure, FailureKind, Outcome, Status
+from runner.core.problem import Problem
 from runner.core.workflow import Step
 from runner.plan.chain import Answered, Ask, Verdict, first_ask, weigh
 from runner.plan.items import Item
@@ -177,7 +179,9 @@ def _open(program: Program, step: StepProgram, state: ItemState, scope: Scope) -
             return _failed(step, item, Failure(FailureKind.RENDER, too_long))
         asks = [first_ask(step, item.id, call, values) for call in calls]
     except RenderFailed as error:
-        return _failed(step, item, Failure(FailureKind.RENDER, _told(error)))
+        return _failed(step, item, Failure(FailureKind.RENDER, _told(error.problem)))
+    except FileError as error:
+        return _failed(step, item, Failure(FailureKind.RENDER, _told(error.problems[0])))
     except NotJson as error:
         message = f"the prompt cannot be sent: {error}"
         return _failed(step, item, Failure(FailureKind.RENDER, message))
@@ -305,6 +309,5 @@ def _failed(step: StepProgram, item: Item, failure: Failure) -> Outcome:
     return Outcome(step.name, item.id, Status.FAILED, failure=failure)
 
 
-def _told(error: RenderFailed) -> str:
-    problem = error.problem
+def _told(problem: Problem) -> str:
     return f"{problem.span}: {problem.message}" if problem.span else problem.message
