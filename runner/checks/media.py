@@ -15,8 +15,8 @@ from runner.core.workflow import FileTemplate, RepeatedFiles, Step
 
 def check_media(context: CheckContext) -> Iterator[Problem]:
     """What is wrong with the `files` of steps."""
-    for step in context.linked.workflow.steps.values():
-        route = context.routes.get(step.name)
+    for name, step in context.linked.workflow.asked.items():
+        route = context.routes.get(name)
         rules = rules_for(context.dialect_of(route).media, route.provider) if route is not None else None
         for entry in files_of(step):
             yield from _clip(entry)
