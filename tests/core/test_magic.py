@@ -113,7 +113,7 @@ def test_what_only_looks_like_sound_is_none(head: bytes) -> None:
     [
         b"Plain words.",
         b"\xef\xbb\xbfwith a mark of byte order",
-        "tabs\tand\r\nlines\fand pages \x1b[1mbold\x08".encode(),
+        b"tabs\tand\r\nlines\fand pages \x1b[1mbold\x08",
         "日本語".encode(),
         "cut within the last character: €".encode()[:-1],
         "cut within the last character: \U0001f600".encode()[:-1],
