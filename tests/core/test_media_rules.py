@@ -50,17 +50,17 @@ def test_what_a_request_has_room_for_is_not_uploaded() -> None:
 
 
 def test_the_largest_files_are_uploaded_first_and_no_more_than_needed() -> None:
-    assert to_upload((text(1_000), text(2_000), text(1_500)), 0, RULES) == {1}
-    assert to_upload((text(1_000), text(2_000), text(1_500)), 2_000, RULES) == {1, 2}
+    assert to_upload((text(1_000), text(2_000), text(1_500)), 0, RULES) == frozenset({1})
+    assert to_upload((text(1_000), text(2_000), text(1_500)), 2_000, RULES) == frozenset({1, 2})
 
 
 def test_a_kind_that_cannot_be_uploaded_stays_within_the_request() -> None:
-    assert to_upload((medium(2_400), text(2_000)), 0, RULES) == {1}
+    assert to_upload((medium(2_400), text(2_000)), 0, RULES) == frozenset({1})
     assert to_upload((medium(3_300), text(1_000)), 0, RULES) is None
 
 
 def test_a_pdf_that_is_too_large_within_a_request_is_uploaded_however_much_room_there_is() -> None:
-    assert to_upload((text(10), pdf(1_501)), 0, RULES) == {1}
+    assert to_upload((text(10), pdf(1_501)), 0, RULES) == frozenset({1})
     assert to_upload((text(10), pdf(1_500)), 0, RULES) == frozenset()
     assert to_upload((pdf(5_001),), 0, RULES) is None
 

@@ -30,7 +30,7 @@ def test_a_path_begins_with_a_reference_or_with_text(text: str, lead: tuple[str,
 
 
 def test_the_name_of_an_element_is_told_as_what_it_stands_for() -> None:
-    elements = (("page", ("row", "pages", "*")), ("part", ("page", "parts", "*")))
-    assert lead_of("{{ page.path }}", elements) == ("row", "pages", "*", "path")
-    assert lead_of("{{ part }}", elements) == ("row", "pages", "*", "parts", "*")
+    elements = (("page", ("row", "pages", "[]")), ("part", ("page", "parts", "[]")))
+    assert lead_of("{{ page.path }}", elements) == ("row", "pages", "[]", "path")
+    assert lead_of("{{ part }}", elements) == ("row", "pages", "[]", "parts", "[]")
     assert lead_of("{{ row.path }}", elements) == ("row", "path")

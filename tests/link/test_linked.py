@@ -319,7 +319,7 @@ def test_files_are_linked_with_what_their_paths_begin_with(linked: LinkText) -> 
     assert (pages.file, pages.path, pages.name) == (None, None, "page")
     assert pages.items is not None
     assert pages.items.path == ("row", "pages")
-    assert [inner.lead for inner in pages.inner] == [("row", "pages", "*", "path")]
+    assert [inner.lead for inner in pages.inner] == [("row", "pages", "[]", "path")]
 
 
 def test_a_wrong_name_in_the_path_of_a_file_is_told_at_its_place(complaints: Callable[..., str]) -> None:
