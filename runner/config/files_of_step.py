@@ -50,10 +50,9 @@ def _file(keys: Keys, template: ReadTemplate) -> FileTemplate | None:
         return None
     kind, value = found
     path = _path(value, keys, template)
-    if path is None:
-        return None
     resolution = cast(Resolution | None, keys.text("resolution"))
-    return FileTemplate(kind, path, value.span, _clip(keys.below("clip")), resolution)
+    clip = _clip(keys.below("clip"))
+    return None if path is None else FileTemplate(kind, path, value.span, clip, resolution)
 
 
 def _path(node: Node, keys: Keys, template: ReadTemplate) -> Template | None:
