@@ -45,16 +45,17 @@ def _files(nodes: tuple[MappingNode, ...], step: Keys, template: ReadTemplate) -
 
 
 def _file(keys: Keys, template: ReadTemplate) -> FileTemplate | None:
-    kind = next((kind for kind in MEDIUM_KINDS if keys.get(kind) is not None), None)
-    value = keys.get(kind) if kind else None
-    path = _path(value, keys, template)
-    if kind is None or value is None or path is None:
+    found = next(((kind, node) for kind in MEDIUM_KINDS if (node := keys.get(kind)) is not None), None)
+    if found is None:
         return None
+    kind, value = found
+    path = _path(value, keys, template)
     resolution = cast(Resolution | None, keys.text("resolution"))
-    return FileTemplate(kind, path, value.span, _clip(keys.below("clip")), resolution)
+    clip = _clip(keys.below("clip"))
+    return None if path is None else FileTemplate(kind, path, value.span, clip, resolution)
 
 
-def _path(node: Node | None, keys: Keys, template: ReadTemplate) -> Template | None:
+def _path(node: Node, keys: Keys, template: ReadTemplate) -> Template | None:
     """A template; `{file: path}` is the file itself, for a file is what the key asks for."""
     if not isinstance(node, MappingNode):
         return template(node)

@@ -93,11 +93,14 @@ def _by_brand(brand: bytes) -> Mapping[MediumKind, str]:
 
 
 def _is_frame(head: bytes) -> bool:
-    """Whether a frame of MPEG audio begins here: eleven bits set, and a version and a layer that exist."""
+    """Whether a frame of MPEG audio begins here: eleven bits set, and a version and a layer that exist.
+
+    Layer I is in no use any more, and its frames begin as texts in UTF-16 do.
+    """
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0 or head[1] & 0x18 == 0x08:
         return False
     is_aac = head[1] & 0xF6 == 0xF0
-    return is_aac or (head[1] & 0x06 != 0 and head[2] & 0xF0 not in (0x00, 0xF0) and head[2] & 0x0C != 0x0C)
+    return is_aac or (head[1] & 0x06 in (0x02, 0x04) and head[2] & 0xF0 not in (0x00, 0xF0) and head[2] & 0x0C != 0x0C)
 
 
 def _is_text(head: bytes) -> bool:
