@@ -13,7 +13,7 @@ def lead_of(text: str, elements: Sequence[tuple[str, tuple[str, ...]]]) -> tuple
     """The reference that a template begins with, () when it begins with text or with anything else.
 
     `elements` are the names of repeated entries around it, each with the path of its element: a name of theirs is told
-    as what it stands for.
+    as what it stands for, and leads nowhere where that is no reference.
     """
     found = _LEAD.match(text)
     if found is None:
@@ -21,5 +21,7 @@ def lead_of(text: str, elements: Sequence[tuple[str, tuple[str, ...]]]) -> tuple
     path = (found[1], *(one or other for one, other in _PART.findall(found[2])))
     for name, inner in reversed(elements):
         if name == path[0]:
+            if not inner:
+                return ()
             path = (*inner, *path[1:])
     return path

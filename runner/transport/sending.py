@@ -97,14 +97,15 @@ async def read_checked(medium: Medium, size: int) -> AsyncIterator[bytes]:
     sha = hashlib.sha256()
     try:
         with await asyncio.to_thread(open, medium.path, "rb") as file:
-            chunk = await _read(file, size)
-            while chunk:
-                sha.update(chunk)
-                following = await _read(file, size)
-                if not following and sha.hexdigest() != medium.sha256:
-                    raise _changed(medium)
-                yield chunk
+            chunk = b""
+            while following := await _read(file, size):
+                if chunk:
+                    yield chunk
+                sha.update(following)
                 chunk = following
+            if sha.hexdigest() != medium.sha256:
+                raise _changed(medium)
+            yield chunk
     except OSError as error:
         raise _unreadable(medium, error) from None
 
