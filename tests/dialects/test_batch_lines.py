@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.batch import BatchRow
 from runner.core.call import Call, Message
 from runner.core.model import ModelFacts, Provider, Route
 from runner.core.outcome import FailureKind
@@ -71,3 +72,14 @@ def test_a_gateway_has_no_batch_interface() -> None:
     assert offers_batch(Provider("openai", "openai-responses"))
     assert not offers_batch(Provider("cometapi", "openai-chat", settings={"server": "gateway"}))
     assert not offers_batch(Provider("anthropic", "anthropic"))
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("openai-chat", {"custom_id": "k", "response": {"status_code": 200, "body": {"b": 1, "a": 2}}}),
+        ("gemini", {"key": "k", "response": {"b": 1, "a": 2}}),
+    ],
+)
+def test_an_answered_row_is_the_payload_of_a_single_call(name: str, line: Any) -> None:
+    assert BATCH_FORMATS[name].row(json.dumps(line).encode()) == BatchRow("k", payload=b'{"b":1,"a":2}')
