@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from runner.core.span import Span
-from runner.core.workflow import MessageTemplate, Step, Template, Workflow
+from runner.core.workflow import FileTemplate, MessageTemplate, RepeatedFiles, Step, Template, Workflow
 
 _KEYS = {
     "model": ("model",),
@@ -28,12 +29,24 @@ def place_of_change(word: str, step: Step, workflow: Workflow) -> Span | None:
             return workflow.steps[name].span if name in workflow.steps else None
         case "option":
             return _first(step, (name, f"options.{name}"))
+        case "file":
+            return next((entry.span for entry in _files(step) if _plain(entry) == name), _first(step, ("files",)))
         case _:
             return _first(step, (_KEYS | _WHOLE).get(kind, ()))
 
 
 def _first(step: Step, keys: tuple[str, ...]) -> Span | None:
     return next((step.spans[key] for key in keys if key in step.spans), None)
+
+
+def _plain(entry: FileTemplate) -> str:
+    """The path of a file whose template is plain text, relative to the root."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(entry.span.file), entry.path.text.strip()))
+
+
+def _files(step: Step) -> Iterator[FileTemplate]:
+    for entry in step.files:
+        yield from entry.files if isinstance(entry, RepeatedFiles) else (entry,)
 
 
 def _templates(step: Step) -> Iterator[Span]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +77,10 @@ def open_rows(
     What the file itself has wrong is raised while the rows are walked.
     """
     schema = compile_schema(source.schema, files.read) if source.schema is not None else None
+    if source.glob and given is None:
+        found = (ReadRow(row, number) for number, row in enumerate(found_files(source, files), 1))
+        yield (Row(row.value, row.line, row.problem) for row in _checked(found, schema))
+        return
     title = str(given) if given is not None else source.file
     form = FORMATS.get(given.suffix.lower(), source.format) if given is not None else source.format
     try:
@@ -88,6 +94,21 @@ def open_rows(
                 "bad-data", f"'{title}' cannot be read as {form.upper()}:{place} {error.message}", source.at("file")
             )
         ) from None
+
+
+def found_files(source: DataSource, files: ProjectFiles) -> Iterator[dict[str, Json]]:
+    """The files that a pattern finds below the root, in the order of their paths; a link that leaves it finds nothing.
+
+    A path is written as the pattern is: relative to the file that declares the source.
+    """
+    base = files.root / source.base
+    for path in sorted(base.glob(source.glob)):
+        shown = Path(os.path.relpath(path, base)).as_posix()
+        try:
+            files.locate(posixpath.join(source.base, shown))
+        except FileError:
+            continue
+        yield {"path": shown, "name": path.name, "stem": path.stem, "suffix": path.suffix}
 
 
 def _open(source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], files: ProjectFiles) -> BinaryIO:

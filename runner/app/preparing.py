@@ -11,6 +11,7 @@ from typing import BinaryIO
 from runner.app.batch_routes import in_batch, is_asked_in_batches, needs_batch
 from runner.app.data import scan
 from runner.app.inputs import resolve_inputs
+from runner.app.media import MediaFiles
 from runner.app.project import Project, catalogue, dialect_of, open_project
 from runner.app.routes import complete_route
 from runner.app.types import RunOptions
@@ -132,11 +133,17 @@ def _program(
     policy = Policy(
         is_final=options.is_offline or options.is_locked, refresh=options.refresh, use_cache=options.use_cache
     )
+    typed = frozenset({*options.inputs, *options.input_texts})
+    media = MediaFiles(files, project.workflow, typed, options.data)
+    lanes = project.linked.lanes
     asked = {
         name: asked_of(project.routes[name], step, is_batch=options.is_batch)
         for name, step in project.workflow.asked.items()
     }
-    steps = {name: compile_whole(linked, asked, policy) for name, linked in project.linked.steps.items()}
+    steps = {
+        name: compile_whole(linked, asked, policy, media.of_linked(linked, lanes))
+        for name, linked in project.linked.steps.items()
+    }
     return Program(project.linked, steps, inputs), data
 
 

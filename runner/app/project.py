@@ -10,6 +10,7 @@ from pathlib import Path
 
 import runner.catalog
 from runner.app.ignoring import without_ignored
+from runner.app.media import MediaFiles
 from runner.app.surroundings import Surroundings
 from runner.catalog.facts import Catalog, parse_catalog
 from runner.catalog.resolve import resolve, warnings_for
@@ -100,6 +101,7 @@ def open_project(
             read=reader.read,
             is_whole=not any(problem.is_error for problem in loaded.problems),
             settings_budget=settings.settings.budget,
+            look=MediaFiles(files, loaded.workflow, is_whole=False).of_step,
             is_named_elsewhere=Surroundings(loaded.root).is_in_suite,
         )
         problems += run_checks(context)

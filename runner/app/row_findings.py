@@ -30,7 +30,7 @@ def check_rows(workflow: Workflow, used: Iterable[str], files: ProjectFiles) -> 
     """
     for name in sorted(set(used)):
         source = workflow.data[name]
-        if source.file != STANDARD_INPUT and _is_there(source, files):
+        if source.file != STANDARD_INPUT and (source.glob or _is_there(source, files)):
             yield from _Source(source, files).findings()
 
 
@@ -162,11 +162,15 @@ class _Source:
 
     def _place(self, line: int) -> Span:
         """The row's line, or where the file is named when its rows are not lines."""
-        return Span(self.source.file, line, 1) if self._has_lines else self.source.at("file")
+        return (
+            Span(self.source.file, line, 1)
+            if self._has_lines
+            else self.source.at("glob" if self.source.glob else "file")
+        )
 
     @property
     def _has_lines(self) -> bool:
-        return self.source.format in ("jsonl", "csv")
+        return not self.source.glob and self.source.format in ("jsonl", "csv")
 
     def _row(self, row: Row, name: str) -> str:
         shown = f"'{name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + '…'}'"
@@ -200,7 +204,7 @@ class _Source:
             "row-without-key",
             f"no row of {self.title} has the field '{key}', which is to be its key",
             self.source.at("key"),
-            expected=f"a field of {self.source.file}: {listed(columns)}" if columns else "",
+            expected=f"a field of {self.source.file or 'a file that is found'}: {listed(columns)}" if columns else "",
             nearest=near,
             fix=f"key: {near}" if near else "",
         )
@@ -224,8 +228,9 @@ class _Source:
     def _no_rows(self) -> Problem:
         return Problem(
             "no-rows",
-            f"{self.title} has no rows: '{self.source.file}' is empty",
-            self.source.at("file"),
+            f"{self.title} has no rows: "
+            + (f"no file is found by '{self.source.glob}'" if self.source.glob else f"'{self.source.file}' is empty"),
+            self.source.at("glob" if self.source.glob else "file"),
             severity="warning",
         )
 

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from runner.app.data import open_rows, scan
 from runner.app.inputs import resolve_inputs, typed
+from runner.app.media import MediaFiles
 from runner.app.preparing import asked_of
 from runner.app.project import Project
 from runner.app.routes import complete_route
@@ -140,13 +141,14 @@ def prepare_suite(path: Path, options: RunOptions) -> PreparedSuite:
         data = scan(project.workflow, used, {}, _no_stdin, files)
     except RunnerError as error:
         raise type(error)(error.problems, {**opened.sources, **error.sources}) from None
+    media = MediaFiles(files, project.workflow)
     return PreparedSuite(
         suite=suite,
         project=project,
         sources=opened.sources,
         units=units,
         variants={variant.cell.name: variant for variant in opened.variants},
-        steps={variant.cell.name: _steps(variant, options) for variant in opened.variants},
+        steps={variant.cell.name: _steps(variant, options, media) for variant in opened.variants},
         data=data,
         texts=Texts(environment, lambda path: _document(files, path)),
         environ=environ,
@@ -188,11 +190,15 @@ def _document(files: ProjectFiles, path: str) -> Json:
     return value
 
 
-def _steps(variant: Variant, options: RunOptions) -> dict[str, StepProgram]:
+def _steps(variant: Variant, options: RunOptions, media: MediaFiles) -> dict[str, StepProgram]:
     """A suite settles failures: what came out before is what is judged, until `--refresh` asks anew."""
     policy = Policy(is_final=True, refresh=options.refresh, use_cache=options.use_cache)
     asked = {name: asked_of(variant.routes[name], one.step) for name, one in variant.linked.asked.items()}
-    return {name: compile_whole(linked, asked, policy) for name, linked in variant.linked.steps.items()}
+    lanes = variant.linked.lanes
+    return {
+        name: compile_whole(linked, asked, policy, media.of_linked(linked, lanes))
+        for name, linked in variant.linked.steps.items()
+    }
 
 
 # --- rows

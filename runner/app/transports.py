@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from runner.app.types import RunOptions
 from runner.config.load import ProjectFiles
@@ -20,6 +21,7 @@ from runner.transport.routing import RoutingTransport
 from runner.transport.secrets import Secrets, read_trust
 
 LLAMA_SLOTS = 4
+UPLOADS = Path(".runner/uploads.json")
 
 
 class SystemClock:
@@ -76,8 +78,10 @@ def make_transport(secrets: Secrets, options: RunOptions, files: ProjectFiles) -
     def http() -> Transport:
         from runner.transport.port import HttpTransport
         from runner.transport.tokens import Tokens
+        from runner.transport.uploads import Uploads
 
-        return HttpTransport(secrets, failure_of, tokens=Tokens(environ_of(options)))
+        uploads = Uploads(files.root / UPLOADS, sleep=SystemClock().sleep)
+        return HttpTransport(secrets, failure_of, tokens=Tokens(environ_of(options)), uploads=uploads)
 
     def llama() -> Transport:
         from runner.transport.llama_process import LlamaTransport

@@ -134,7 +134,9 @@ def facts_for(provider: Provider, model: str, catalog: Catalog) -> ModelFacts:
         return listed
     is_open = provider.name in catalog.open
     levels = THINKING_LEVELS if is_open else ()
-    return ModelFacts(provider.name, model, thinking_levels=levels, price=_own_price(provider), is_listed=is_open)
+    return ModelFacts(
+        provider.name, model, thinking_levels=levels, price=_own_price(provider), is_listed=is_open, accepts=()
+    )
 
 
 def _own_facts(provider: Provider, model: str, catalog: Catalog) -> ModelFacts:
@@ -150,7 +152,7 @@ def _own_facts(provider: Provider, model: str, catalog: Catalog) -> ModelFacts:
     if known is not None:
         return replace(known, provider=provider.name, price=price, retired="", replacement="", is_listed=False)
     structured: StructuredMode = "grammar" if provider.dialect == "llama" else "json_schema"
-    return ModelFacts(provider.name, model, structured=structured, price=price, is_listed=False)
+    return ModelFacts(provider.name, model, structured=structured, price=price, is_listed=False, accepts=())
 
 
 def _behind(provider: Provider, model: str, catalog: Catalog) -> ModelFacts | None:

@@ -12,6 +12,7 @@ from runner.checks.files import check_files
 from runner.checks.inputs import check_inputs
 from runner.checks.letters import check_letters
 from runner.checks.lists import check_lists
+from runner.checks.media import check_media
 from runner.checks.models import check_models
 from runner.checks.outputs import check_outputs
 from runner.checks.references import check_references
@@ -26,6 +27,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_schemas,
     check_sizes,
     check_files,
+    check_media,
     check_writes,
     check_inputs,
     check_references,

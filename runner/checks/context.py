@@ -7,9 +7,9 @@ from dataclasses import field
 
 from runner.core.frozen import dataclass
 from runner.core.model import Route
-from runner.core.ports import Dialect, ReadFile
+from runner.core.ports import Dialect, FindMedium, ReadFile
 from runner.core.problem import Problem
-from runner.core.workflow import Budget
+from runner.core.workflow import Budget, Step
 from runner.link.linked import Linked
 
 
@@ -20,7 +20,7 @@ class CheckContext:
     `find` says what is wrong with a file to be read, or None; `read` reads one, for schemas (None: not looked into); `given` names the data sources and inputs that the
     command line replaces. `is_whole` is false where parts of the file could not be read. `is_named_elsewhere` says
     whether a name of the workflow may be used by files that are no workflows, such as suites; `settings_budget` is that of
-    `runner.yaml`.
+    `runner.yaml`. `look` looks at the files that a step shows (None: nobody does).
     """
 
     linked: Linked
@@ -32,4 +32,5 @@ class CheckContext:
     read: ReadFile | None = None
     is_whole: bool = True
     settings_budget: Budget | None = None
+    look: Callable[[Step], FindMedium] | None = None
     is_named_elsewhere: Callable[[str], bool] = lambda name: False  # noqa: ARG005

@@ -25,9 +25,9 @@ from runner.core.workflow import Settings
 BUILTIN_PROVIDERS = ("gemini", "vertex", "cometapi", "openai", "openai-chat", "anthropic", "local", "scripted")
 # Which keys each dialect takes; the first of them it cannot do without.
 _DIALECT_KEYS: Mapping[str, tuple[str, ...]] = {
-    "gemini": ("base_url", "key_env", "identity"),
-    "openai-chat": ("base_url", "key_env", "identity", "server"),
-    "openai-responses": ("base_url", "key_env", "identity"),
+    "gemini": ("base_url", "key_env", "identity", "upload_over_mb"),
+    "openai-chat": ("base_url", "key_env", "identity", "server", "upload_over_mb"),
+    "openai-responses": ("base_url", "key_env", "identity", "upload_over_mb"),
     "anthropic": ("base_url", "key_env", "identity"),
     "llama": ("model_path", "identity"),
     "scripted": ("file", "identity"),
@@ -88,6 +88,11 @@ _PROVIDER = Record(
             "server",
             Text(choices=("llama.cpp", "vllm", "ollama"), hints={"llama": "llama.cpp", "llamacpp": "llama.cpp"}),
             "What runs there, where thinking is to be switched.",
+        ),
+        Key(
+            "upload_over_mb",
+            Number(above=0, maximum=2000),
+            "It takes files by upload: how many megabytes a request may have before its files are uploaded first.",
         ),
     ),
     hints=dict.fromkeys(
@@ -176,7 +181,10 @@ class _Providers:
         url = self._base_url(name, keys)
         settings = {key: value for key in ("model_path", "file") if (value := self._path(key, keys))}
         identity = keys.text("identity") or url or next(iter(settings.values()), "")
-        server = keys.text("server")
+        if (server := keys.text("server")) is not None:
+            settings["server"] = server
+        if (megabytes := keys.number("upload_over_mb")) is not None:
+            settings["upload_over"] = str(int(megabytes * 1_000_000))
         return Provider(
             name=name,
             dialect=dialect,
@@ -185,7 +193,7 @@ class _Providers:
             identity=identity,
             is_free=keys.text("price") == "free",
             price=_price(keys),
-            settings=settings if server is None else {**settings, "server": server},
+            settings=settings,
         )
 
     def _compare_keys(self, name: str, dialect: str, keys: Keys, span: Span) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import field
 from typing import cast
 
+from runner.config.files_of_step import read_files, read_repeated
 from runner.config.keys import Keys, as_expression
 from runner.config.nodes import (
     Entry,
@@ -87,6 +88,7 @@ class StepReader:
             thinking=thinking_of(keys),
             system=self._template(keys.get("system")),
             messages=self._messages(name, keys),
+            files=read_files(name, keys, self._template, self.reading),
             schema=self._schema(name, keys),
             is_enforced_locally=keys.text("enforce") == "local",
             ensure=_expressions(keys.items("ensure")),
@@ -228,14 +230,12 @@ class StepReader:
 
     def _entry(self, name: str, step: Keys, node: MappingNode) -> MessageEntry | None:
         keys = Keys(node, self.rejected)
-        items, variable = keys.expression("for_each"), keys.text("as")
         if not keys.has("for_each"):
             return self._message(node)
-        if items is None or variable is None:
+        repeated = read_repeated(name, step, keys, "message", self.reading)
+        if repeated is None:
             return None
-        if variable == step.text("as"):
-            message = f"'as' of a message of step '{name}' is {variable!r}, which names the step's own element already"
-            self._report("reserved-name", message, keys.place("as"), f"a name other than {variable}", "")
+        items, variable = repeated
         inner = (self._message(item) for item in keys.mappings("messages"))
         return RepeatedMessages(items, variable, tuple(message for message in inner if message), node.span)
 

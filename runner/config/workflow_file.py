@@ -157,6 +157,9 @@ class _Reader:
     def data(self, entry: Entry) -> DataSource:
         keys = self._keys(entry)
         is_stdin = keys.text("file") == "-"
+        glob = keys.get("glob")
+        if isinstance(glob, ScalarNode):
+            self.reading.resolve(glob.raw, glob.span)  # a pattern cannot lie outside the root either
         file = "-" if is_stdin else self._path(keys, "file")
         return DataSource(
             span=entry.key_span,
@@ -165,7 +168,9 @@ class _Reader:
             file=file,
             format=FORMATS.get(posixpath.splitext(file)[1], "jsonl"),
             key=keys.text("key") or "",
-            schema=read_schema(keys, self.reading, f"data source '{entry.key}'"),
+            schema=read_schema(keys, self.reading, f"data source '{entry.key}'") or _file_rows(glob),
+            glob=keys.text("glob") or "",
+            base=base_of(keys.node.span),
         )
 
     def output(self, entry: Entry) -> Output | None:
@@ -194,6 +199,16 @@ class _Reader:
     def _path(self, keys: Keys, key: str) -> str:
         node = keys.get(key)
         return (self.reading.resolve(node.raw, node.span) or "") if isinstance(node, ScalarNode) else ""
+
+
+def _file_rows(glob: Node | None) -> SchemaSource | None:
+    """The rows of a source with `glob`: what is known of a file by its name."""
+    if glob is None:
+        return None
+    columns = ("path", "name", "stem", "suffix")
+    properties = {name: {"type": "string"} for name in columns}
+    closed = {"required": list(columns), "additionalProperties": False}
+    return SchemaSource({"type": "object", "properties": properties, **closed}, glob.span)
 
 
 def _input_schema(keys: Keys) -> SchemaSource:

@@ -21,6 +21,7 @@ from runner.config.fields import (
     Value,
     Variants,
 )
+from runner.core.media import MEDIUM_KINDS
 from runner.core.model import THINKING_LEVELS
 
 FORMAT = 1
@@ -104,15 +105,20 @@ _DATA = Record(
             Text(
                 pattern=r"^-$|\.(jsonl|ndjson|csv|json|yaml|yml)$",
                 says="a file that ends in .jsonl, .ndjson, .csv, .json, .yaml or .yml, or - for standard input",
-                later=((r"\.parquet$", "a Parquet file"), (r"[*?]", "several files")),
+                later=((r"\.parquet$", "a Parquet file"),),
             ),
             "The rows: .jsonl, .ndjson, .csv, .json or .yaml, or - for JSON lines on standard input.",
-            is_required=True,
+        ),
+        Key(
+            "glob",
+            Text(pattern=r"\S", says="a pattern of paths, such as media/*.png"),
+            "Files as rows of path, name, stem and suffix: a pattern in which * stands for part of a name.",
         ),
         Key("key", _FILLED, "The field that names each row in plans, reports and the cache."),
         Key("schema", SCHEMA, "A JSON Schema that each row must fit."),
     ),
-    later=("glob", "rows", "each", "where", "columns", "group", "join", "sort", "limit"),
+    exactly_one=("file", "glob"),
+    later=("rows", "each", "where", "columns", "group", "join", "sort", "limit"),
     main="file",
 )
 _TABLE = Record(
@@ -163,6 +169,37 @@ _REPEATED = Record(
         Key("messages", ListOf(_MESSAGE, minimum=1), "The messages for one element.", is_required=True),
     ),
     later=("files",),
+)
+_SECONDS = Number(minimum=0, says="a number of seconds")
+_CLIP = Record(
+    "a clip",
+    (
+        Key("from", _SECONDS, "Where the part begins, in seconds."),
+        Key("to", _SECONDS, "Where the part ends, in seconds."),
+        Key("fps", Number(above=0, maximum=24), "How many pictures of each second the model sees."),
+    ),
+    at_least_one=("from", "to", "fps"),
+)
+_FILE_OF_STEP = Record(
+    "a file",
+    (
+        Key("image", Prompt(), "The path of an image: a template."),
+        Key("audio", Prompt(), "The path of a sound: a template."),
+        Key("video", Prompt(), "The path of a video: a template."),
+        Key("document", Prompt(), "The path of a document, PDF or text: a template."),
+        Key("clip", _CLIP, "The part of a video that the model sees."),
+        Key("resolution", Text(choices=("low", "medium", "high")), "How closely the model looks."),
+    ),
+    exactly_one=MEDIUM_KINDS,
+    needs={"clip": ("video",), "resolution": ("image", "video", "document")},
+)
+_REPEATED_FILES = Record(
+    "a repeated file",
+    (
+        Key("for_each", Expr(), "The list whose elements the files are repeated for.", is_required=True),
+        Key("as", _VARIABLE, "What the element is called in the files.", is_required=True),
+        Key("files", ListOf(_FILE_OF_STEP, minimum=1), "The files for one element.", is_required=True),
+    ),
 )
 _CACHE = Record(
     "a cache setting",
@@ -228,6 +265,11 @@ STEP_KEYS = (
         ListOf(Variants("for_each", _REPEATED, _MESSAGE), minimum=1),
         "What is asked, as a conversation of user and assistant.",
     ),
+    Key(
+        "files",
+        ListOf(Variants("for_each", _REPEATED_FILES, _FILE_OF_STEP), minimum=1),
+        "What the model is shown with the question: images, sounds, videos and documents.",
+    ),
     Key("schema", SCHEMA, "The JSON Schema that the answer must fit: a path, or the schema itself."),
     Key(
         "fields",
@@ -266,7 +308,7 @@ STEP_KEYS = (
     Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),
     Key("save", Prompt(), "Where the answer is written, relative to the project root: a template."),
 )
-STEP_LATER = ("files", "tools", "tool_choice", "max_turns", "call", "with", "embed")
+STEP_LATER = ("tools", "tool_choice", "max_turns", "call", "with", "embed")
 STEP_EITHER = (("prompt", "messages"), ("schema", "fields"))
 # What a step with a loop may say itself.
 BESIDE_LOOP = (

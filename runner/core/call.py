@@ -8,16 +8,18 @@ from typing import Literal
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
+from runner.core.media import Medium
 
 Role = Literal["user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn; parts other than text come with a later version of the record."""
+    """One turn: a text, and the files that are shown before it."""
 
     role: Role
     text: str
+    files: tuple[Medium, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class ModelFacts:
 
     `thinking_levels` is empty for a model without the control: nothing is sent and setting a level is an error.
     `is_thinking_in_cap`: what it thinks counts towards `max_output_tokens`.
+    `accepts` are the kinds of input that it reads, empty where that is not known.
     `refuses` names step keys that the model answers with an error (such as `temperature`). `thinking_words` is the
     model's own way to say a level, where its dialect would say it otherwise: a word, or a number of tokens.
     """

@@ -10,10 +10,12 @@ from runner.core.call import Call
 from runner.core.canonical import Json
 from runner.core.events import Event
 from runner.core.frozen import dataclass
+from runner.core.media import MediaRules, Medium
 from runner.core.model import ModelFacts, Route
 from runner.core.outcome import Failure
 from runner.core.request import Request
 from runner.core.response import Response
+from runner.core.workflow import FileTemplate
 
 
 class CallFailed(Exception):
@@ -45,13 +47,15 @@ class LoweredSchema:
 class Dialect(Protocol):
     """One wire protocol, pure: no HTTP, no clock. `name` and `key_version` enter the key.
 
-    `options` are the names that a step's `options` may use, `lacks` the step keys that the protocol has no field for.
+    `options` are the names that a step's `options` may use, `lacks` the step keys that the protocol has no field for,
+    `media` the files that it can carry.
     """
 
     name: ClassVar[str]
     key_version: ClassVar[int]
     options: ClassVar[frozenset[str]]
     lacks: ClassVar[frozenset[str]]
+    media: ClassVar[MediaRules]
 
     def encode(self, call: Call, route: Route) -> Request:
         """The request as sent, without credentials. Pure and deterministic: equal calls give equal bytes."""
@@ -136,3 +140,7 @@ ReadFile = Callable[[str], bytes]
 """Reads a file named relative to the project root. Raises FileError for a file that is missing or outside it."""
 
 FactsOf = Callable[[str, str], "ModelFacts | None"]
+
+FindMedium = Callable[[FileTemplate, str, tuple[str, ...]], Medium]
+"""Looks at the file that a `files` entry names: the entry, its path as rendered, and the reference that the path begins
+with (() when it begins with none). Raises FileError for one that cannot be shown to a model."""

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from runner.core.canonical import ordered
 from runner.core.frozen import dataclass
+from runner.core.media import Attachment
 
 # Version of the key format itself. Raising it invalidates every stored answer: a major release.
 KEY_FORMAT = 1
@@ -18,7 +19,8 @@ class Request:
 
     `provider` is the identity, `endpoint` the path with the model in it, `headers` only those that change the
     answer (API version, beta flags), `body` the bytes that go on the wire. Credentials, hosts, timeouts and limits
-    are added by the transport and never stand here.
+    are added by the transport and never stand here. Where a file is shown, the body names its digest, and
+    `attachments` say what the transport puts there; a request that was read from a store has none.
     """
 
     dialect: str
@@ -29,6 +31,7 @@ class Request:
     headers: tuple[tuple[str, str], ...] = ()
     sample: int = 0
     salt: str = ""
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def key(self) -> str:

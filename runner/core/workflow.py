@@ -7,12 +7,14 @@ object's own place.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
+from runner.core.media import Clip, MediumKind, Resolution
 from runner.core.model import FactsGiven, Price, Provider
 from runner.core.span import Origin, Span
 from runner.core.values import Expression as Expression  # noqa: PLC0414  # known from here
@@ -91,6 +93,30 @@ MessageEntry = MessageTemplate | RepeatedMessages
 
 
 @dataclass(frozen=True, slots=True)
+class FileTemplate:
+    """One entry of `files`: what kind of file, and its path."""
+
+    kind: MediumKind
+    path: Template
+    span: Span
+    clip: Clip | None = None
+    resolution: Resolution | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedFiles:
+    """An entry of `files` that is repeated per element: `{for_each: list, as: name, files: [...]}`."""
+
+    items: Expression
+    name: str
+    files: tuple[FileTemplate, ...]
+    span: Span
+
+
+FileEntry = FileTemplate | RepeatedFiles
+
+
+@dataclass(frozen=True, slots=True)
 class FanOut:
     """`for_each` and `as`: the expression names the lane; `name` is what the element is called besides `item`."""
 
@@ -157,6 +183,7 @@ class Step(Located):
     thinking: str | None = None
     system: Template | None = None
     messages: tuple[MessageEntry, ...] = ()
+    files: tuple[FileEntry, ...] = ()
     schema: SchemaSource | None = None
     is_enforced_locally: bool = False
     ensure: tuple[Expression, ...] = ()
@@ -240,13 +267,24 @@ class InputSpec(Located):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSource(Located):
-    """A declared source of rows. `file` is relative to the root, or "-" for standard input."""
+    """A declared source of rows. `file` is relative to the root, or "-" for standard input.
+
+    With `glob` the rows are files instead: a pattern, relative to `base`, the folder (relative to the root) of the
+    file that declares the source.
+    """
 
     name: str
     file: str
     format: DataFormat
     key: str = ""
     schema: SchemaSource | None = None
+    glob: str = ""
+    base: str = ""
+
+    @property
+    def folder(self) -> str:
+        """The folder, relative to the root, that a path in a row starts from."""
+        return self.base if self.glob else posixpath.dirname(self.file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

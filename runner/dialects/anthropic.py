@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from runner.core.call import Call
+from runner.core.call import Call, Message
 from runner.core.canonical import Json, ordered
+from runner.core.media import MediaRules, Medium
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed, LoweredSchema
@@ -14,6 +15,7 @@ from runner.core.request import Request
 from runner.core.response import Finish, Response, Usage
 from runner.dialects.anthropic_schema import lower_for_anthropic
 from runner.dialects.failing import describe_failure
+from runner.dialects.media import HERE, TEXT, Part, attachments, name_of
 from runner.dialects.naming import identity_of
 from runner.dialects.options import place_options
 from runner.dialects.payload import (
@@ -67,6 +69,13 @@ class AnthropicDialect:
     key_version: ClassVar[int] = 1
     options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
     lacks: ClassVar[frozenset[str]] = frozenset({"seed"})
+    media: ClassVar[MediaRules] = MediaRules(
+        {
+            "image": frozenset(f"image/{name}" for name in ("png", "jpeg", "gif", "webp")),
+            "document": frozenset({"application/pdf", TEXT}),
+        },
+        request_bytes=32_000_000,
+    )
 
     def encode(self, call: Call, route: Route) -> Request:
         thinking, effort = _thinking(call, route)
@@ -74,7 +83,7 @@ class AnthropicDialect:
             "model": route.model,
             "max_tokens": DEFAULT_MAX_TOKENS if call.max_output_tokens is None else call.max_output_tokens,
             "system": call.system,
-            "messages": [{"role": message.role, "content": message.text} for message in call.messages],
+            "messages": [{"role": message.role, "content": _said(message)} for message in call.messages],
             "thinking": thinking,
             "output_config": self._output(call, effort) or None,
             "temperature": call.temperature,
@@ -83,15 +92,17 @@ class AnthropicDialect:
         }
         body = {name: value for name, value in fields.items() if value is not None}
         place_options(body, call.options, _OPTIONS)
+        sent = ordered(body)
         return Request(
             dialect=self.name,
             key_version=self.key_version,
             provider=identity_of(route.provider),
             endpoint="/v1/messages",
-            body=ordered(body),
+            body=sent,
             headers=(("anthropic-version", VERSION),),
             sample=call.sample,
             salt=call.salt,
+            attachments=attachments(call, _part, self.media, route.provider, sent),
         )
 
     def _output(self, call: Call, effort: Json) -> dict[str, Json]:
@@ -129,6 +140,21 @@ class AnthropicDialect:
 
     def scrub(self, payload: bytes) -> bytes:
         return scrub_json(payload, _clean)
+
+
+def _said(message: Message) -> Json:
+    """A text alone is a text; files come before it as blocks."""
+    if not message.files:
+        return message.text
+    blocks = [{"type": medium.kind, "source": dict(_part(medium).fields)} for medium in message.files]
+    return [*blocks, {"type": "text", "text": message.text}]
+
+
+def _part(medium: Medium) -> Part:
+    """The source of a block; plain text stands in it as it is."""
+    is_text = medium.mime == TEXT
+    kind = {"type": "text" if is_text else "base64", "media_type": medium.mime}
+    return Part(medium, {**kind, "data": name_of(medium)}, {**kind, "data": HERE}, is_text=is_text)
 
 
 def _thinking(call: Call, route: Route) -> tuple[Json, Json]:

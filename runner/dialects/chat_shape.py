@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from runner.core.call import Message
 from runner.core.canonical import Json
+from runner.core.media import MediaRules, Medium
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.response import Finish, Response, Usage
 from runner.dialects.failing import describe_failure, kind_of_status
+from runner.dialects.media import FILE_NAMES, HERE, TEXT, Part, data_url, name_of
 from runner.dialects.payload import bad_answer, count_of, list_of, mapping_of, read_answer, read_error, show, text_of
 
 _FINISHES = {"stop": Finish.COMPLETE, "length": Finish.CUT, "content_filter": Finish.REFUSED}
@@ -39,10 +41,58 @@ _KINDS_IN_A_200 = {
     "invalid_request_error": FailureKind.BAD_REQUEST,
 }
 
+CHAT_MEDIA = MediaRules(
+    {
+        "image": frozenset(f"image/{name}" for name in ("png", "jpeg", "gif", "webp")),
+        "audio": frozenset({"audio/wav", "audio/mp3"}),
+        "document": frozenset({"application/pdf", TEXT}),
+    },
+    resolutions=frozenset(("low", "high")),
+    request_bytes=50_000_000,
+    uploads=frozenset(("document",)),
+    file_bytes=512_000_000,
+)
+
 
 def chat_messages(system: str | None, messages: Sequence[Message], *, system_role: str) -> list[Json]:
     opening = [{"role": system_role, "content": system}] if system is not None else []
-    return opening + [{"role": message.role, "content": message.text} for message in messages]
+    return opening + [{"role": message.role, "content": _content(message)} for message in messages]
+
+
+def _content(message: Message) -> Json:
+    """A text alone is a text; files come before it as parts."""
+    if not message.files:
+        return message.text
+    return [*map(_file, message.files), {"type": "text", "text": message.text}]
+
+
+def _file(medium: Medium) -> Json:
+    """A part of a message; what is no picture and no sound is a file, and plain text is text."""
+    fields = dict(chat_part(medium).fields)
+    if medium.kind == "image":
+        look = {} if medium.resolution is None else {"detail": medium.resolution}
+        return {"type": "image_url", "image_url": {**fields, **look}}
+    if medium.kind == "audio":
+        return {"type": "input_audio", "input_audio": fields}
+    return {"type": "text", **fields} if medium.mime == TEXT else {"type": "file", "file": fields}
+
+
+def chat_part(medium: Medium) -> Part:
+    """What of a part gives way to the file. Only documents can be uploaded."""
+    if medium.kind == "image":
+        return Part(medium, {"url": data_url(medium, is_mark=True)}, {"url": data_url(medium, is_mark=False)})
+    if medium.kind == "audio":
+        form = {"format": medium.mime.removeprefix("audio/")}
+        return Part(medium, {"data": name_of(medium), **form}, {"data": HERE, **form})
+    if medium.mime == TEXT:
+        return Part(medium, {"text": name_of(medium)}, {"text": HERE}, is_text=True)
+    name = {"filename": FILE_NAMES[medium.mime]}
+    return Part(
+        medium,
+        {**name, "file_data": data_url(medium, is_mark=True)},
+        {**name, "file_data": data_url(medium, is_mark=False)},
+        {"file_id": HERE},
+    )
 
 
 def decode_chat(payload: bytes) -> Response:

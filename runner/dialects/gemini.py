@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from runner.core.call import Call
 from runner.core.canonical import Json, ordered
+from runner.core.frozen import replace
+from runner.core.media import MEDIUM_KINDS, MediaRules, Medium
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed, LoweredSchema
@@ -15,6 +17,7 @@ from runner.core.request import Request
 from runner.core.response import Finish, Response, Usage
 from runner.dialects.failing import describe_failure, kind_of_status, read_seconds
 from runner.dialects.gemini_schema import lower_for_gemini
+from runner.dialects.media import HERE, TEXT, Part, attachments, name_of
 from runner.dialects.naming import identity_of
 from runner.dialects.options import place_options
 from runner.dialects.payload import (
@@ -67,24 +70,43 @@ class GeminiDialect:
     places: ClassVar[Mapping[str, tuple[str, ...]]] = _OPTIONS
     options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
     lacks: ClassVar[frozenset[str]] = frozenset()
+    media: ClassVar[MediaRules] = MediaRules(
+        {
+            "image": frozenset(f"image/{name}" for name in ("png", "jpeg", "webp", "heic", "heif")),
+            "audio": frozenset(f"audio/{name}" for name in ("wav", "mp3", "aiff", "aac", "ogg", "flac", "mp4")),
+            "video": frozenset(
+                f"video/{name}" for name in ("mp4", "mpeg", "quicktime", "avi", "x-flv", "webm", "wmv", "3gpp")
+            ),
+            "document": frozenset({"application/pdf", TEXT}),
+        },
+        resolutions=frozenset(("low", "medium", "high")),
+        has_clips=True,
+        request_bytes=100_000_000,
+        pdf_bytes=50_000_000,
+        uploads=frozenset(MEDIUM_KINDS),
+    )
 
     def encode(self, call: Call, route: Route) -> Request:
         body: dict[str, Json] = {}
         if call.system is not None:
             body["systemInstruction"] = {"parts": [{"text": call.system}]}
-        body["contents"] = [{"role": _ROLES[m.role], "parts": [{"text": m.text}]} for m in call.messages]
+        body["contents"] = [
+            {"role": _ROLES[m.role], "parts": [*map(_file, m.files), {"text": m.text}]} for m in call.messages
+        ]
         config = self._config(call, route)
         if config:
             body["generationConfig"] = config
         place_options(body, call.options, self.places)
+        sent = ordered(body)
         return Request(
             dialect=self.name,
             key_version=self.key_version,
             provider=identity_of(route.provider),
             endpoint=f"{self.models}{quote(route.model, safe='')}:generateContent",
-            body=ordered(body),
+            body=sent,
             sample=call.sample,
             salt=call.salt,
+            attachments=attachments(call, _part, self.media, route.provider, sent),
         )
 
     def _config(self, call: Call, route: Route) -> dict[str, Json]:
@@ -150,6 +172,31 @@ class VertexDialect(GeminiDialect):
     models: ClassVar[str] = "/v1/publishers/google/models/"
     places: ClassVar[Mapping[str, tuple[str, ...]]] = _VERTEX_OPTIONS
     options: ClassVar[frozenset[str]] = frozenset(_VERTEX_OPTIONS)
+    media: ClassVar[MediaRules] = replace(GeminiDialect.media, uploads=frozenset())
+
+
+def _file(medium: Medium) -> dict[str, Json]:
+    """A part of `contents`; what is said of a part of a video stands beside it."""
+    clip = medium.clip
+    found: dict[str, Json] = dict(_part(medium).fields)
+    if clip is not None:
+        offsets = {"startOffset": clip.start, "endOffset": clip.end}
+        found["videoMetadata"] = {name: f"{second:g}s" for name, second in offsets.items() if second is not None}
+        if clip.fps is not None:
+            found["videoMetadata"]["fps"] = clip.fps
+    if medium.resolution is not None:
+        found["mediaResolution"] = {"level": f"MEDIA_RESOLUTION_{medium.resolution.upper()}"}
+    return found
+
+
+def _part(medium: Medium) -> Part:
+    mime = medium.mime
+    return Part(
+        medium,
+        {"inlineData": {"mimeType": mime, "data": name_of(medium)}},
+        {"inlineData": {"mimeType": mime, "data": HERE}},
+        {"fileData": {"mimeType": mime, "fileUri": HERE}},
+    )
 
 
 def _thinking(level: str, route: Route) -> dict[str, Json]:

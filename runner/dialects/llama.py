@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from runner.core.call import Call
 from runner.core.canonical import Json, ordered
+from runner.core.media import MediaRules
 from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.ports import LoweredSchema
@@ -49,6 +50,7 @@ class LlamaDialect:
     key_version: ClassVar[int] = 1
     options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
     lacks: ClassVar[frozenset[str]] = frozenset()
+    media: ClassVar[MediaRules] = MediaRules()
 
     def encode(self, call: Call, route: Route) -> Request:
         """`settings["weights_sha256"]` of the provider must be known by now."""

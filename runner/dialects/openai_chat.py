@@ -14,12 +14,14 @@ from typing import ClassVar
 
 from runner.core.call import Call
 from runner.core.canonical import Json, ordered
+from runner.core.media import MediaRules
 from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.ports import LoweredSchema
 from runner.core.request import Request
 from runner.core.response import Response
-from runner.dialects.chat_shape import chat_failure, chat_messages, clean_chat, decode_chat
+from runner.dialects.chat_shape import CHAT_MEDIA, chat_failure, chat_messages, chat_part, clean_chat, decode_chat
+from runner.dialects.media import attachments
 from runner.dialects.naming import identity_of, schema_name
 from runner.dialects.openai_schema import lower_for_openai
 from runner.dialects.options import place_options
@@ -62,6 +64,7 @@ class OpenAIChatDialect:
     key_version: ClassVar[int] = 1
     options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
     lacks: ClassVar[frozenset[str]] = frozenset()
+    media: ClassVar[MediaRules] = CHAT_MEDIA
 
     def encode(self, call: Call, route: Route) -> Request:
         server = route.provider.settings.get("server", "")
@@ -82,14 +85,16 @@ class OpenAIChatDialect:
         }
         body = {name: value for name, value in fields.items() if value is not None}
         place_options(body, call.options, _OPTIONS)
+        sent = ordered(body)
         return Request(
             dialect=self.name,
             key_version=self.key_version,
             provider=identity_of(route.provider),
             endpoint="/chat/completions",
-            body=ordered(body),
+            body=sent,
             sample=call.sample,
             salt=call.salt,
+            attachments=attachments(call, chat_part, self.media, route.provider, sent),
         )
 
     def _format(self, call: Call) -> Json:

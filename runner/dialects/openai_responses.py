@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from runner.core.call import Call
+from runner.core.call import Call, Message
 from runner.core.canonical import Json, ordered
+from runner.core.frozen import replace
+from runner.core.media import MediaRules, Medium
 from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.ports import CallFailed, LoweredSchema
 from runner.core.request import Request
 from runner.core.response import Finish, Response, Usage
-from runner.dialects.chat_shape import chat_failure
+from runner.dialects.chat_shape import CHAT_MEDIA, chat_failure
+from runner.dialects.media import FILE_NAMES, HERE, TEXT, Part, attachments, data_url, name_of
 from runner.dialects.naming import identity_of, schema_name
 from runner.dialects.openai_schema import lower_for_openai
 from runner.dialects.options import place_options
@@ -41,13 +44,18 @@ class OpenAIResponsesDialect:
     key_version: ClassVar[int] = 1
     options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
     lacks: ClassVar[frozenset[str]] = frozenset({"seed", "stop"})
+    media: ClassVar[MediaRules] = replace(
+        CHAT_MEDIA,
+        types={kind: types for kind, types in CHAT_MEDIA.types.items() if kind != "audio"},
+        uploads=frozenset(("image", "document")),
+    )
 
     def encode(self, call: Call, route: Route) -> Request:
         """`store` is false unless asked for: the service keeps every answer by default."""
         fields: dict[str, Json] = {
             "model": route.model,
             "instructions": call.system,
-            "input": [{"role": message.role, "content": message.text} for message in call.messages],
+            "input": [{"role": message.role, "content": _said(message)} for message in call.messages],
             "reasoning": _reasoning(call, route),
             "temperature": call.temperature,
             "top_p": call.top_p,
@@ -57,14 +65,16 @@ class OpenAIResponsesDialect:
         }
         body = {name: value for name, value in fields.items() if value is not None}
         place_options(body, call.options, _OPTIONS)
+        sent = ordered(body)
         return Request(
             dialect=self.name,
             key_version=self.key_version,
             provider=identity_of(route.provider),
             endpoint="/responses",
-            body=ordered(body),
+            body=sent,
             sample=call.sample,
             salt=call.salt,
+            attachments=attachments(call, _part, self.media, route.provider, sent),
         )
 
     def _text(self, call: Call) -> Json:
@@ -110,6 +120,30 @@ class OpenAIResponsesDialect:
 
     def scrub(self, payload: bytes) -> bytes:
         return scrub_json(payload, _clean)
+
+
+def _said(message: Message) -> Json:
+    """A text alone is a text; files come before it as parts."""
+    if not message.files:
+        return message.text
+    return [*map(_file, message.files), {"type": "input_text", "text": message.text}]
+
+
+def _file(medium: Medium) -> Json:
+    fields = _part(medium).fields
+    if medium.kind == "image":
+        return {"type": "input_image", **fields, "detail": medium.resolution or "auto"}
+    return {"type": "input_text" if medium.mime == TEXT else "input_file", **fields}
+
+
+def _part(medium: Medium) -> Part:
+    mark, inline = data_url(medium, is_mark=True), data_url(medium, is_mark=False)
+    if medium.kind == "image":
+        return Part(medium, {"image_url": mark}, {"image_url": inline}, {"file_id": HERE})
+    if medium.mime == TEXT:
+        return Part(medium, {"text": name_of(medium)}, {"text": HERE}, is_text=True)
+    name = {"filename": FILE_NAMES[medium.mime]}
+    return Part(medium, {**name, "file_data": mark}, {**name, "file_data": inline}, {"file_id": HERE})
 
 
 def _reasoning(call: Call, route: Route) -> Json:

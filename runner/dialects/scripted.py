@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from runner.core.call import Call
+from runner.core.call import Call, Message
 from runner.core.canonical import Json, ordered
+from runner.core.magic import ALL_TYPES
+from runner.core.media import MEDIUM_KINDS, MediaRules, Medium
 from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.ports import CallFailed, LoweredSchema
 from runner.core.request import Request
 from runner.core.response import Finish, Response, Usage
 from runner.dialects.chat_shape import chat_failure
+from runner.dialects.media import name_of
 from runner.dialects.naming import digest_endpoint, identity_of
 from runner.dialects.payload import bad_answer, count_of, mapping_of, read_answer, scrub_json, show, text_of
 
@@ -26,13 +29,16 @@ class ScriptedDialect:
     key_version: ClassVar[int] = 1
     options: ClassVar[frozenset[str]] = frozenset()
     lacks: ClassVar[frozenset[str]] = frozenset()
+    media: ClassVar[MediaRules] = MediaRules(
+        {kind: ALL_TYPES[kind] for kind in MEDIUM_KINDS}, frozenset(("low", "medium", "high")), has_clips=True
+    )
 
     def encode(self, call: Call, route: Route) -> Request:
         """`settings["script_sha256"]` of the provider must be known by now."""
         fields: dict[str, Json] = {
             "model": route.model,
             "system": call.system,
-            "messages": [{"role": message.role, "text": message.text} for message in call.messages],
+            "messages": [_message(message) for message in call.messages],
             "schema": call.schema,
             "thinking": call.thinking,
             "temperature": call.temperature,
@@ -75,3 +81,20 @@ class ScriptedDialect:
 
     def scrub(self, payload: bytes) -> bytes:
         return scrub_json(payload, lambda _: None)
+
+
+def _message(message: Message) -> Json:
+    """Files are named by what they hold: nothing is sent anywhere."""
+    shown = {"role": message.role, "text": message.text}
+    return {**shown, "files": [_file(medium) for medium in message.files]} if message.files else shown
+
+
+def _file(medium: Medium) -> Json:
+    clip = medium.clip
+    found = {
+        medium.kind: name_of(medium),
+        "type": medium.mime,
+        "clip": [clip.start, clip.end, clip.fps] if clip is not None else None,
+        "resolution": medium.resolution,
+    }
+    return {name: value for name, value in found.items() if value is not None}

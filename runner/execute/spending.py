@@ -10,7 +10,7 @@ from runner.core.frozen import dataclass, replace
 from runner.core.outcome import Failure, FailureKind
 from runner.core.response import Usage
 from runner.plan.chain import Ask
-from runner.plan.estimate import LEAST_TOKENS_OUT, price_of, tokens_in, tokens_of
+from runner.plan.estimate import LEAST_TOKENS_OUT, media_tokens, price_of, tokens_in, tokens_of
 from runner.plan.program import StepProgram
 
 
@@ -129,7 +129,8 @@ class Purse:
 
 def amount_of(usage: Usage, cost: Callable[[Usage], float | None], ask: Ask, payload: bytes) -> Amount:
     """What an answer took. Tokens that the provider did not count are estimated."""
-    given = tokens_in(ask.call) if usage.input_tokens is None else usage.input_tokens
+    guess = tokens_in(ask.call) + media_tokens(ask.call)
+    given = guess if usage.input_tokens is None else usage.input_tokens
     made = tokens_of(len(payload)) if usage.output_tokens is None else usage.output_tokens
     whole = replace(usage, input_tokens=given, output_tokens=made)
     return Amount(cost(whole) or 0.0, given + made)

@@ -12,24 +12,39 @@ from runner.core.slips import renaming
 from runner.core.span import Span
 from runner.core.workflow import (
     Expression,
+    FileEntry,
+    FileTemplate,
     MessageEntry,
     MessageTemplate,
     OutputTable,
     OutputValue,
+    RepeatedFiles,
+    RepeatedMessages,
     SchemaSource,
     Step,
     Template,
     Workflow,
 )
+from runner.link.leads import lead_of
 from runner.link.loops import link_loop, seen_from, with_inner
-from runner.link.parts import BESIDE, Lane, Linked, LinkedLoop, LinkedMessage, LinkedOutput, LinkedStep, TextBeside
+from runner.link.parts import (
+    BESIDE,
+    Lane,
+    Linked,
+    LinkedFile,
+    LinkedLoop,
+    LinkedMessage,
+    LinkedOutput,
+    LinkedStep,
+    TextBeside,
+)
 from runner.link.readings import ReadText, Typing, type_readings
 from runner.link.scope import Place, Use, name_problem, use_of
 from runner.link.stages import Stage, cut_stages, find_circle
 from runner.link.subjects import Subjects
 from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
 from runner.templates.environment import Environment
-from runner.templates.expression import compile_expression
+from runner.templates.expression import CompiledExpression, compile_expression
 from runner.templates.problems import TemplateProblem
 from runner.templates.references import readings_of, references_of
 from runner.templates.text import compile_template
@@ -164,6 +179,7 @@ class _Linker:
         if step.system:
             texts.append((step.system, place, "system"))
         messages = tuple(self._message(entry, place, texts) for entry in step.messages)
+        files = tuple(self._file(entry, place, texts) for entry in step.files)
         prompt_count = len(texts)
         texts += [(line, own, "ensure") for line in step.ensure]
         goes_on = step.escalate.when if step.escalate else None
@@ -181,6 +197,7 @@ class _Linker:
             lane=lane,
             system=self.compile(compile_template, step.system),
             messages=messages,
+            files=files,
             when=self.compile(compile_expression, step.when),
             ensure=tuple(filter(None, (self.compile(compile_expression, line) for line in step.ensure))),
             escalates=self.compile(compile_expression, goes_on),
@@ -207,12 +224,30 @@ class _Linker:
             texts.append((entry.text, place, "prompt"))
             return LinkedMessage(role=entry.role, text=self.compile(compile_template, entry.text))
         texts.append((entry.items, place, "messages"))
+        items, inside = self._repeated(entry, place)
+        inner = tuple(self._message(message, inside, texts) for message in entry.messages)
+        return LinkedMessage(items=items, name=entry.name, inner=inner)
+
+    def _repeated(
+        self, entry: RepeatedMessages | RepeatedFiles, place: Place
+    ) -> tuple[CompiledExpression | None, Place]:
+        """The list of an entry that is repeated, and the place of what stands inside."""
         items = self.compile(compile_expression, entry.items)
         path = (*items.path, ELEMENT) if items and items.path else ()
         elements = (*place.elements, (entry.name, path))
-        inside = replace(place, item_names=place.item_names | {entry.name}, elements=elements)
-        inner = tuple(self._message(message, inside, texts) for message in entry.messages)
-        return LinkedMessage(items=items, name=entry.name, inner=inner)
+        return items, replace(place, item_names=place.item_names | {entry.name}, elements=elements)
+
+    def _file(
+        self, entry: FileEntry, place: Place, texts: list[tuple[Template | Expression, Place, str]]
+    ) -> LinkedFile:
+        if isinstance(entry, FileTemplate):
+            texts.append((entry.path, place, "files"))
+            path = self.compile(compile_template, entry.path)
+            return LinkedFile(file=entry, path=path, lead=lead_of(entry.path.text, place.elements))
+        texts.append((entry.items, place, "files"))
+        items, inside = self._repeated(entry, place)
+        inner = tuple(self._file(file, inside, texts) for file in entry.files)
+        return LinkedFile(items=items, name=entry.name, inner=inner)
 
     def _ordered(self, step: Step, read: frozenset[str]) -> frozenset[str]:
         """The steps named in `needs` beyond those that are read. A written `needs` must be complete."""

@@ -9,7 +9,7 @@ from runner.core.call import Role
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
 from runner.core.problem import Problem
-from runner.core.workflow import Expression, Loop, OutputTable, OutputValue, Step, Workflow
+from runner.core.workflow import Expression, FileTemplate, Loop, OutputTable, OutputValue, Step, Workflow
 from runner.link.readings import Typing
 from runner.link.scope import Use
 from runner.link.stages import Stage
@@ -61,6 +61,22 @@ class LinkedLoop:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedFile:
+    """One entry of `files`; with `items` the entries in `inner` are repeated, `name` standing for the element.
+
+    `lead` is the reference that the path begins with, () when it begins with none: a path in a row is relative to
+    the rows' own file.
+    """
+
+    file: FileTemplate | None = None
+    path: CompiledTemplate | None = None
+    lead: tuple[str, ...] = ()
+    items: CompiledExpression | None = None
+    name: str = ""
+    inner: tuple[LinkedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LinkedStep:
     """A step, compiled. `lane` is "" for a step that runs once.
 
@@ -74,6 +90,7 @@ class LinkedStep:
     lane: str
     system: CompiledTemplate | None = None
     messages: tuple[LinkedMessage, ...] = ()
+    files: tuple[LinkedFile, ...] = ()
     when: CompiledExpression | None = None
     ensure: tuple[CompiledExpression, ...] = ()
     escalates: CompiledExpression | None = None

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from runner.core.canonical import Json, NotJson
+from runner.core.errors import FileError
 from runner.core.frozen import replace
 from runner.core.outcome import UNASKED_KINDS, Failure, FailureKind, Outcome, Status
+from runner.core.problem import Problem
 from runner.core.workflow import Step
 from runner.plan.chain import Answered, Ask, Verdict, first_ask, weigh
 from runner.plan.items import Item
@@ -163,7 +165,9 @@ def _open(
             return _failed(step, item, Failure(FailureKind.RENDER, too_long))
         asks = [first_ask(step, item.id, call, values) for call in calls]
     except RenderFailed as error:
-        return _failed(step, item, Failure(FailureKind.RENDER, _told(error)))
+        return _failed(step, item, Failure(FailureKind.RENDER, _told(error.problem)))
+    except FileError as error:
+        return _failed(step, item, Failure(FailureKind.RENDER, _told(error.problems[0])))
     except NotJson as error:
         message = f"the prompt cannot be sent: {error}"
         return _failed(step, item, Failure(FailureKind.RENDER, message))
@@ -291,6 +295,5 @@ def _failed(step: StepProgram, item: Item, failure: Failure) -> Outcome:
     return Outcome(step.name, item.id, Status.FAILED, failure=failure)
 
 
-def _told(error: RenderFailed) -> str:
-    problem = error.problem
+def _told(problem: Problem) -> str:
     return f"{problem.span}: {problem.message}" if problem.span else problem.message

@@ -56,6 +56,8 @@ def bound_in(
     """
     step = program.steps[name]
     linked = step.linked
+    if linked.files:
+        return step.route.facts.context_tokens  # nothing less is sure of files that were not looked at
     size = sum(len(text.encode()) for text in step.texts) * (1 + _looped_over(program, step, counts))
     size += len(ordered(step.sent_schema)) if step.sent_schema is not None else 0
     size += sum(len(ordered(program.inputs.get(read))) for read in linked.inputs)

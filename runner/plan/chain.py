@@ -8,6 +8,7 @@ from dataclasses import field
 from runner.core.answer import StoredAnswer
 from runner.core.call import Call
 from runner.core.canonical import Json, ensure_json
+from runner.core.errors import FileError
 from runner.core.frozen import dataclass, replace
 from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Source, Violation, in_turn
 from runner.core.ports import CallFailed
@@ -17,6 +18,7 @@ from runner.core.workflow import CacheUse
 from runner.output.judge import Ask as AskAgain
 from runner.output.judge import CannotEvaluate, Good, judge
 from runner.plan.program import StepProgram
+from runner.templates.problems import RenderFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +157,11 @@ def _given_up(whole: StepProgram, step: StepProgram, values: Mapping[str, Json],
 
 
 def _handed_on(above: StepProgram, values: Mapping[str, Json], ask: Ask, verdict: Verdict) -> Verdict:
-    """The same question to another model. What it is rendered from was rendered before."""
-    call = above.call(values, ask.sample)
+    """The same question to another model. What it is rendered from was rendered before; a file may not be for it."""
+    try:
+        call = above.call(values, ask.sample)
+    except (RenderFailed, FileError) as error:
+        return replace(verdict, failure=Failure(FailureKind.RENDER, str(error)))
     too_long = above.too_long(call)
     if too_long:
         return replace(verdict, failure=Failure(FailureKind.RENDER, too_long))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from runner.core.call import Call
 from runner.core.canonical import ordered
 from runner.core.frozen import dataclass
+from runner.core.media import Medium
 from runner.core.model import ModelFacts, Price
 
 BYTES_PER_TOKEN = 4
@@ -18,6 +19,9 @@ LEAST_TOKENS_OUT = 1
 FRAME_TOKENS = 4  # what a message takes besides its text
 REPAIR_TOKENS = 1000  # the list of what does not fit, of at most ten lines, and the frame around it
 MILLION = 1_000_000
+# What pictures take at their closest look, and sounds, videos and PDFs at a low quality, which has few bytes a second.
+IMAGE_TOKENS = 1600
+BYTES_PER_TOKEN_OF = {"audio": 250, "video": 200, "document": 25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,17 @@ def tokens_in(call: Call, counter: Counter | None = None) -> int:
     if call.schema is not None:
         size += len(ordered(call.schema))
     return tokens_of(size)
+
+
+def media_tokens(call: Call) -> int:
+    """An estimate for the files of a question; what is behind it is said in the document on cost."""
+    return sum(_tokens_of_medium(medium) for message in call.messages for medium in message.files)
+
+
+def _tokens_of_medium(medium: Medium) -> int:
+    if medium.mime.startswith("text/"):
+        return tokens_of(medium.size)
+    return IMAGE_TOKENS if medium.kind == "image" else -(-medium.size // BYTES_PER_TOKEN_OF[medium.kind])
 
 
 def tokens_of(size_bytes: int) -> int:

@@ -1,7 +1,7 @@
 """A miss → its reasons, by comparing the ingredients of what was asked before with those of now.
 
 The words are a closed list: new, model, model-version, thinking, option:NAME, template:FILE:LINE, input:NAME,
-data:FIELD, upstream:STEP, system, schema:POINTER, sample, salt, key-format; others add damaged, forced, off,
+data:FIELD, upstream:STEP, file:PATH, system, schema:POINTER, sample, salt, key-format; others add damaged, forced, off,
 failed-before and now-invalid.
 """
 
@@ -68,6 +68,7 @@ def changes(old: Mapping[str, Json], new: Mapping[str, Json], texts: Texts | Non
         *_group("input", old.get("inputs"), new.get("inputs")),
         *_group("data", old.get("data"), new.get("data")),
         *_group("upstream", old.get("upstream"), new.get("upstream"), is_named_only=True),
+        *_files(old.get("files"), new.get("files")),
         *_schema(old, new, texts),
         *_scalar("salt", old.get("salt"), new.get("salt")),
         *_scalar("sample", old.get("sample", 0), new.get("sample", 0)),
@@ -181,6 +182,16 @@ def _order(before: Json, after: Json, places: Mapping[str, str]) -> list[Change]
 def _in_order(entry: tuple[str, str]) -> tuple[str, int]:
     file, _, line = entry[0].rpartition(":")
     return file, int(line) if line.isdigit() else 0
+
+
+def _files(old: Json, new: Json) -> list[Change]:
+    """Files by what they hold, not by where they lie: a file that was moved is no change."""
+    before, after = old or {}, new or {}
+    held, holds = list(before.values()), list(after.values())
+    if held == holds:
+        return []
+    changed = [path for path in after if after[path] not in held] + [path for path in before if path not in after]
+    return [Change(f"file:{path}") for path in dict.fromkeys(changed or after)]
 
 
 def _shown(value: Json) -> str:

@@ -23,6 +23,7 @@ from runner.plan.estimate import (
     History,
     TokensOut,
     chain_usd,
+    media_tokens,
     plus,
     price_of,
     times,
@@ -171,6 +172,7 @@ class _Count:
     failure: str = ""
     input_tokens: int = 0
     least_usd: float = 0.0
+    least_tokens: int = 0
     likely_usd: float | None = 0.0
     worst_usd: float | None = 0.0
     after: set[str] = field(default_factory=set)
@@ -341,8 +343,10 @@ class _Planner:
         given, out = tokens_in(ask.call, self.counters.get(name)), self.outs[name]
         price = whole.of(ask.part).route.facts.price
         likely = out.likely if out.is_measured else LEAST_TOKENS_OUT
-        count.input_tokens += given
         count.least_usd += price_of(given, LEAST_TOKENS_OUT, price) or 0.0
+        count.least_tokens += given + LEAST_TOKENS_OUT
+        given += media_tokens(ask.call)  # a guess, which may be too high: the least that is sure is without it
+        count.input_tokens += given
         count.likely_usd = plus(count.likely_usd, price_of(given, likely, price))
         further = (_most_usd(part, given, self.outs) for part in whole.after(whole.of(ask.part)))
         count.worst_usd = plus(count.worst_usd, chain_usd(given, out.most, price, repairs=repairs_left), *further)
@@ -439,7 +443,7 @@ def _summed(
         worst_usd=plus(count.worst_usd, worst) if step.may_ask else 0.0,
         is_selected=step.may_ask,
         least_usd=count.least_usd,
-        least_tokens=count.input_tokens + LEAST_TOKENS_OUT * count.calls,
+        least_tokens=count.least_tokens,
         is_unpriced=any(part.route.facts.price is None for part in step.all_parts),
     )
 

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from runner.core.call import Call, Message
 from runner.core.canonical import Json, canonical, digest
 from runner.core.frozen import dataclass, replace
+from runner.core.media import Medium, rules_for
 from runner.core.model import Route
-from runner.core.ports import Dialect
+from runner.core.ports import Dialect, FindMedium
 from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.core.response import Usage
@@ -20,6 +21,7 @@ from runner.dialects.naming import identity_of
 from runner.link.linked import Linked, LinkedLoop, LinkedMessage, LinkedStep
 from runner.output.judge import CannotEvaluate, EnsureLine, Rules
 from runner.output.validate import Validator
+from runner.plan.media import digests_of, ensure_fitting, render_files, with_files
 from runner.templates.expression import CompiledExpression
 from runner.templates.problems import RenderFailed
 from runner.templates.text import CompiledTemplate
@@ -50,6 +52,7 @@ class StepProgram:
     is false for a step that is not selected, `is_wanted` for one that no selected step needs. Samples are numbered from
     `first_sample`, so that a suite's repeats are questions of their own. `is_batch`: its questions go out many together,
     by the provider's batch interface.
+    `find` looks at its files.
 
     `parts` are further ways of asking, each by its full name, which it has as `part`: the models that the step
     escalates to, and all that its loop asks. `above` is the part that is asked next, "" for none. `turn` has the steps of
@@ -76,6 +79,7 @@ class StepProgram:
     parts: Mapping[str, StepProgram] = field(default_factory=dict)
     is_batch: bool = False
     turn: Mapping[str, StepProgram] = field(default_factory=dict)
+    find: FindMedium | None = None
 
     @property
     def name(self) -> str:
@@ -144,11 +148,14 @@ class StepProgram:
         return tuple(text for _, text in texts_of(self.linked))
 
     def call(self, values: Mapping[str, Json], sample: int) -> Call:
-        """The question to ask. Raises RenderFailed."""
+        """The question to ask. Raises RenderFailed, and FileError for a file that cannot be shown."""
         step = self.linked.step
+        messages = tuple(message for entry in self.linked.messages for message in _render(entry, values))
+        if self.linked.files:
+            messages = with_files(messages, self.media(values))
         return Call(
             model=self.route.model,
-            messages=tuple(message for entry in self.linked.messages for message in _render(entry, values)),
+            messages=messages,
             system=self.linked.system.render(values) if self.linked.system else None,
             schema=self.sent_schema,
             thinking=self.thinking,
@@ -161,6 +168,13 @@ class StepProgram:
             sample=sample,
             salt=step.cache.salt,
         )
+
+    def media(self, values: Mapping[str, Json]) -> tuple[Medium, ...]:
+        """The files of the step. Raises RenderFailed and FileError."""
+        assert self.find is not None, "a step with files needs somebody to look at them"
+        found = [one for entry in self.linked.files for one in render_files(entry, values, self.find, listed)]
+        ensure_fitting(found, rules_for(self.dialect.media, self.route.provider), self.route)
+        return tuple(medium for _, medium in found)
 
     def encode(self, call: Call) -> Request:
         return self.dialect.encode(call, self.route)
@@ -199,6 +213,8 @@ class StepProgram:
         upstream |= {name: brief(values[name]) for name in sorted(self.linked.carried)}
         if upstream:
             found["upstream"] = upstream
+        if self.linked.files:
+            found["files"] = digests_of(call)
         if call.sample:
             found["sample"] = call.sample
         return found
@@ -244,15 +260,17 @@ class Asked:
     is_batch: bool = False
 
 
-def compile_whole(linked: LinkedStep, asked: Mapping[str, Asked], policy: Policy) -> StepProgram:
-    """A step with all models that it may ask; `asked` has them by full name."""
+def compile_whole(
+    linked: LinkedStep, asked: Mapping[str, Asked], policy: Policy, find: FindMedium | None = None
+) -> StepProgram:
+    """A step with all models that it may ask; `asked` has them by full name, `find` looks at its files."""
     if linked.loop is not None:
-        return _compile_loop(linked, linked.loop, asked, policy)
+        return _compile_loop(linked, linked.loop, asked, policy, find)
     names = list(linked.asked)
     parts: dict[str, StepProgram] = {}
     for number, (name, one) in enumerate(linked.asked.items()):
         how = asked[name]
-        made = compile_step(one, how.route, how.dialect, thinking=how.thinking, policy=policy, cost=how.cost)
+        made = compile_step(one, how.route, how.dialect, thinking=how.thinking, policy=policy, cost=how.cost, find=find)
         part = "" if name == linked.name else name
         parts[name] = replace(
             made, is_batch=how.is_batch, part=part, above=names[number + 1] if number + 1 < len(names) else ""
@@ -261,7 +279,9 @@ def compile_whole(linked: LinkedStep, asked: Mapping[str, Asked], policy: Policy
     return replace(whole, parts=parts)
 
 
-def _compile_loop(linked: LinkedStep, loop: LinkedLoop, asked: Mapping[str, Asked], policy: Policy) -> StepProgram:
+def _compile_loop(
+    linked: LinkedStep, loop: LinkedLoop, asked: Mapping[str, Asked], policy: Policy, find: FindMedium | None
+) -> StepProgram:
     """A loop: its steps are compiled as if they were a workflow's, under the settings of the step around them."""
     is_refreshed = bool(policy.refresh & {linked.name, "*"})
     inside = replace(
@@ -271,7 +291,7 @@ def _compile_loop(linked: LinkedStep, loop: LinkedLoop, asked: Mapping[str, Aske
     )
     prefix = f"{linked.name}."
     known = {name.removeprefix(prefix): how for name, how in asked.items() if name.startswith(prefix)}
-    turn = {name: compile_whole(step, known, inside) for name, step in loop.steps.items()}
+    turn = {name: compile_whole(step, known, inside, find) for name, step in loop.steps.items()}
     parts = {
         prefix + part.full_name: replace(
             part, part=prefix + part.full_name, above=prefix + part.above if part.above else "", parts={}
@@ -301,6 +321,7 @@ def compile_step(
     thinking: str | None,
     policy: Policy,
     cost: Callable[[Usage], float | None],
+    find: FindMedium | None = None,
 ) -> StepProgram:
     """Lower the schema, fix what does not change from item to item, and decide how stored answers are used."""
     step = linked.step
@@ -325,6 +346,7 @@ def compile_step(
         use=use,
         is_settled=policy.is_final or step.on_error == "skip",
         awaited=linked.needs - linked.barriers,
+        find=find,
     )
 
 

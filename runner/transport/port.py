@@ -8,29 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 from runner.core.frozen import dataclass, replace
+from runner.core.media import Medium
 from runner.core.model import Provider, Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.request import Request
 from runner.transport.secrets import Secret, Secrets, check_address, host_of, is_loopback, redact
+from runner.transport.sending import Streamed, body_of
 from runner.transport.tokens import Tokens
+from runner.transport.uploads import Ask, Headers, Uploads
 from runner.transport.vertex import place, takes_tokens
 from runner.transport.wire import CONNECT_S, WRITE_S, Bounds, Delivery, Reply, Wire, WireFailed
 
 if TYPE_CHECKING:
     import httpx
 
+    from runner.transport.wire_httpx import HttpxWire
+
 __all__ = ["CONNECT_S", "IDLE_S", "MAX_BYTES", "MAX_ERROR_BYTES", "WRITE_S", "FailureOf", "HttpTransport"]
 
 IDLE_S: Final = 60.0
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
+UPLOAD_S: Final = 600.0
+_BOUNDS: Final = Bounds(MAX_BYTES, MAX_ERROR_BYTES, IDLE_S)
+
+# How providers say that they do not know an uploaded file (any more).
+FORGOTTEN: Final = frozenset({400, 403, 404})
 
 # Where a key goes that is no bearer's token.
 _KEY_HEADERS: Final = {"gemini": "x-goog-api-key", "vertex": "x-goog-api-key", "anthropic": "x-api-key"}
@@ -63,7 +73,7 @@ class HttpTransport:
 
     `failure_of` is the dialect's reading of a status other than 200. `inner` replaces the network (tests, and
     users who bring their own httpx transport), `wire_of` the client, `tokens` gives access tokens to the providers that
-    take them. The bound on requests at once is not here but in `execute`.
+    take them, `uploads` remembers the files that were uploaded. The bound on requests at once is not here but in `execute`.
     """
 
     def __init__(
@@ -74,16 +84,73 @@ class HttpTransport:
         inner: httpx.AsyncBaseTransport | None = None,
         wire_of: WireOf | None = None,
         tokens: Tokens | None = None,
+        uploads: Uploads | None = None,
     ) -> None:
         self._secrets = secrets
         self._tokens = tokens
+        self._uploads = uploads or Uploads()
         self._failure_of = failure_of
+        self._file_wire_of = _brought(inner)
+        self._file_wires: dict[bool, HttpxWire] = {}
         self._wire_of = wire_of or (_aiohttp if inner is None else _brought(inner))
         self._wires: dict[bool, Wire] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._known: dict[str, _Access] = {}
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
+        """A request that names a file which the provider has forgotten is sent once more, with the file sent anew."""
+        if not request.attachments:
+            return await self._send(route, request, request.body, timeout_s)
+        names, reused = await self._names(route, request)
+        try:
+            return await self._send(route, request, await body_of(request, names), timeout_s)
+        except CallFailed as error:
+            if not reused or error.failure.status not in FORGOTTEN:
+                raise
+        for medium in reused:
+            self._uploads.forget(route, medium)
+        names, _ = await self._names(route, request)
+        return await self._send(route, request, await body_of(request, names), timeout_s)
+
+    async def _names(self, route: Route, request: Request) -> tuple[dict[int, str], list[Medium]]:
+        """What the provider calls the files that are uploaded, and those of them that it was sent before."""
+        names: dict[int, str] = {}
+        reused: list[Medium] = []
+        for number, one in enumerate(request.attachments):
+            if one.by_upload:
+                ask, read = self._ask_for(route, request), partial(self._upload_failed, route.provider, request)
+                names[number], is_new = await self._uploads.reference(route, one.medium, ask, read)
+                reused += [] if is_new else [one.medium]
+        return names, reused
+
+    def _ask_for(self, route: Route, request: Request) -> Ask:
+        """How an upload speaks to a provider: with its key and under the same rules as a question."""
+        provider = route.provider
+        access = self._access(provider)
+        _address(provider, request)
+        trusted = [*_credentials(request, access.secret), *access.headers]
+
+        async def ask(
+            method: str, url: str, headers: Headers, content: bytes | AsyncIterator[bytes], *, is_trusted: bool = True
+        ) -> Reply:
+            sent = [("user-agent", "runner"), *headers, *(trusted if is_trusted else [])]
+            wire = self._file_wire_for(access.is_local)
+            try:
+                async with asyncio.timeout(UPLOAD_S):
+                    return await wire.ask(method, url, sent, content, Delivery(provider.name, UPLOAD_S), _BOUNDS)
+            except (TimeoutError, WireFailed):
+                text = f"a file could not be uploaded to '{provider.name}': the connection failed"
+                raise CallFailed(Failure(FailureKind.TRANSIENT, text), requests=0) from None
+
+        return ask
+
+    def _upload_failed(self, provider: Provider, request: Request, reply: Reply) -> Failure:
+        """What a status other than 200 means, without a key in its words."""
+        failure = _moved(provider, reply) or self._failure_of(request, reply.status, reply.headers, reply.body)
+        message = redact(failure.message, self._secrets.known(provider))
+        return replace(failure, message=message, status=failure.status or reply.status)
+
+    async def _send(self, route: Route, request: Request, body: bytes | Streamed, timeout_s: float) -> bytes:
         provider = route.provider
         access = self._access(provider)
         url = _address(provider, request)
@@ -92,9 +159,9 @@ class HttpTransport:
         try:
             async with asyncio.timeout(timeout_s):
                 if takes_tokens(provider):
-                    reply, secret = await self._post_with_token(url, request, access, delivery)
+                    reply, secret = await self._post_with_token(url, request, body, access, delivery)
                 else:
-                    reply = await self._post(url, request, _credentials(request, secret), access, delivery)
+                    reply = await self._post(url, request, body, _credentials(request, secret), access, delivery)
         except TimeoutError:
             raise CallFailed(delivery.late()) from None
         except WireFailed as error:
@@ -109,37 +176,55 @@ class HttpTransport:
         raise CallFailed(replace(failure, message=message, status=failure.status or reply.status))
 
     async def aclose(self) -> None:
-        wires, self._wires = list(self._wires.values()), {}
+        wires = [*self._wires.values(), *self._file_wires.values()]
+        self._wires, self._file_wires = {}, {}
         if self._loop is asyncio.get_running_loop():
             for wire in wires:
                 await wire.aclose()
 
     async def _post_with_token(
-        self, url: str, request: Request, access: _Access, delivery: Delivery
+        self, url: str, request: Request, body: bytes | Streamed, access: _Access, delivery: Delivery
     ) -> tuple[Reply, Secret]:
         """A token may run out before its time: once, another one is fetched. What is refused so was never answered."""
         tokens = self._tokens
         assert tokens is not None, "a provider that takes tokens needs a source of them"
         bearer = await tokens.bearer()
-        reply = await self._post(url, request, bearer.headers(), access, delivery)
+        reply = await self._post(url, request, body, bearer.headers(), access, delivery)
         if reply.status == 401:
             tokens.forget(bearer)
             bearer = await tokens.bearer()
-            reply = await self._post(url, request, bearer.headers(), access, delivery)
+            reply = await self._post(url, request, body, bearer.headers(), access, delivery)
         return reply, bearer.secret
 
     async def _post(
-        self, url: str, request: Request, credentials: list[tuple[str, str]], access: _Access, delivery: Delivery
+        self,
+        url: str,
+        request: Request,
+        body: bytes | Streamed,
+        credentials: list[tuple[str, str]],
+        access: _Access,
+        delivery: Delivery,
     ) -> Reply:
         headers = [*_HEADERS, *request.headers, *credentials, *access.headers]
         bounds = Bounds(MAX_BYTES, MAX_ERROR_BYTES, IDLE_S)
-        return await self._wire_for(access.is_local).post(url, headers, request.body, delivery, bounds)
+        if isinstance(body, bytes):
+            return await self._wire_for(access.is_local).post(url, headers, body, delivery, bounds)
+        headers.append(("content-length", str(body.length)))
+        wire = self._file_wire_for(access.is_local)
+        return await wire.ask("POST", url, headers, body.read(), delivery, bounds)
+
+    def _file_wire_for(self, is_local: bool) -> HttpxWire:
+        """The client for bodies that are read from the disk while they are sent; it is made when the first one is."""
+        self._wire_for(is_local)  # which forgets the clients of another loop
+        if is_local not in self._file_wires:
+            self._file_wires[is_local] = self._file_wire_of(is_local)
+        return self._file_wires[is_local]
 
     def _wire_for(self, is_local: bool) -> Wire:
         """The client of the running loop (a pool cannot outlive its loop) for this machine or for others."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            self._wires, self._loop = {}, loop
+            self._wires, self._file_wires, self._loop = {}, {}, loop
         if is_local not in self._wires:
             self._wires[is_local] = self._wire_of(is_local)
         return self._wires[is_local]
@@ -170,10 +255,13 @@ def _aiohttp(is_local: bool) -> Wire:
     return AiohttpWire(is_local=is_local)
 
 
-def _brought(inner: httpx.AsyncBaseTransport) -> WireOf:
-    from runner.transport.wire_httpx import HttpxWire
+def _brought(inner: httpx.AsyncBaseTransport | None) -> Callable[[bool], HttpxWire]:
+    def make(is_local: bool) -> HttpxWire:
+        from runner.transport.wire_httpx import HttpxWire
 
-    return lambda is_local: HttpxWire(inner, is_local=is_local)
+        return HttpxWire(inner, is_local=is_local)
+
+    return make
 
 
 def _address(provider: Provider, request: Request) -> str:

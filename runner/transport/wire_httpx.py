@@ -37,6 +37,18 @@ class HttpxWire:
     async def post(
         self, url: str, headers: list[tuple[str, str]], body: bytes, delivery: Delivery, bounds: Bounds
     ) -> Reply:
+        return await self.ask("POST", url, headers, body, delivery, bounds)
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        headers: list[tuple[str, str]],
+        content: bytes | AsyncIterator[bytes],
+        delivery: Delivery,
+        bounds: Bounds,
+    ) -> Reply:
+        """A request of any method, whose body may be made while it is sent. Raises WireFailed, and what the body does."""
         delivery.is_sent = self._is_double  # a double tells no progress
 
         async def trace(event: str, _info: Mapping[str, Any]) -> None:
@@ -46,7 +58,7 @@ class HttpxWire:
 
         try:
             message = self._client.build_request(
-                "POST", url, content=body, headers=headers, extensions={"trace": trace}
+                method, url, content=content, headers=headers, extensions={"trace": trace}
             )
             response = await self._client.send(message, stream=True)
             delivery.is_sent = True

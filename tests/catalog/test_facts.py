@@ -127,7 +127,7 @@ def test_a_gateway_is_spoken_to_as_the_model_asks(catalog: Catalog, model: str, 
 
 def test_an_unlisted_model_of_a_built_in_provider_has_unknown_facts(catalog: Catalog) -> None:
     facts = facts_for(catalog.providers["gemini"], "gemini-9", catalog)
-    assert facts == ModelFacts("gemini", "gemini-9", is_listed=False)
+    assert facts == ModelFacts("gemini", "gemini-9", is_listed=False, accepts=())
 
 
 def test_a_script_takes_every_level_and_costs_nothing(catalog: Catalog) -> None:
@@ -147,7 +147,7 @@ def test_a_script_takes_every_level_and_costs_nothing(catalog: Catalog) -> None:
 def test_a_model_of_an_own_provider_costs_what_the_project_says(
     catalog: Catalog, provider: Provider, price: Price | None
 ) -> None:
-    assert facts_for(provider, "qwen3", catalog) == ModelFacts("box", "qwen3", price=price, is_listed=False)
+    assert facts_for(provider, "qwen3", catalog) == ModelFacts("box", "qwen3", price=price, is_listed=False, accepts=())
     known = facts_for(provider, "gpt-5.3-chat-latest", catalog)
     assert (known.provider, known.price, known.retired, known.is_listed) == ("box", price, "", False)
     assert "temperature" in known.refuses

@@ -334,8 +334,8 @@ def test_a_misspelt_key_names_the_nearest(complaints: Complaints) -> None:
         "flow.yaml:5:5: unknown-key: step 'a' has no key 'shema'\n"
         "    5 |     shema: x.json\n"
         "      |     ^^^^^\n"
-        "  expected: a key of a step: as, cache, description, enforce, ensure, escalate, fields, for_each, loop, max_output_tokens, "
-        "max_parallel, messages, min_success, model, needs, on_error, options, prompt, repair, retries, samples, save, "
+        "  expected: a key of a step: as, cache, description, enforce, ensure, escalate, fields, files, for_each, loop, "
+        "max_output_tokens, max_parallel, messages, min_success, model, needs, on_error, options, prompt, repair, retries, samples, save, "
         "schema, seed, stop, system, tags, temperature, thinking, timeout, top_p, transport, when\n"
         "  nearest:  schema"
     )
@@ -403,7 +403,7 @@ def test_a_word_for_no_thinking(complaints: Complaints) -> None:
     )
 
 
-@pytest.mark.parametrize("key", ["files", "tools", "tool_choice", "max_turns", "call", "with", "embed"])
+@pytest.mark.parametrize("key", ["tools", "tool_choice", "max_turns", "call", "with", "embed"])
 def test_step_keys_of_later_versions_are_refused_at_their_line(complaints: Complaints, key: str) -> None:
     assert complaints(f"{STEP}    {key}: x\n") == (
         f"flow.yaml:5:5: not-in-this-version: step 'a' has the key '{key}', which is not in this version\n"
@@ -451,7 +451,7 @@ def test_an_included_file_has_no_budget(load: Load) -> None:
     assert (problem.code, problem.fix) == ("unknown-key", "put it into the workflow itself, or into runner.yaml")
 
 
-@pytest.mark.parametrize("key", ["glob", "rows", "each", "where", "columns", "group", "join", "sort", "limit"])
+@pytest.mark.parametrize("key", ["rows", "each", "where", "columns", "group", "join", "sort", "limit"])
 def test_data_of_later_versions_is_refused(load: Load, key: str) -> None:
     loaded = load(f"data: {{d: {{{key}: x}}}}\n{STEP}")
     assert [problem.message for problem in loaded.problems] == [
@@ -466,7 +466,6 @@ def test_data_of_later_versions_is_refused(load: Load, key: str) -> None:
             "data: {d: {file: x.parquet}}",
             "'file' of data source 'd' names a Parquet file, which is not in this version",
         ),
-        ("data: {d: {file: '*.csv'}}", "'file' of data source 'd' names several files, which is not in this version"),
         (
             "outputs: {o: {rows: a, file: x.parquet, columns: {a: b}}}",
             "'file' of output 'o' names a Parquet file, which is not in this version",

@@ -31,7 +31,8 @@ CHANGED: dict[str, object] = {
 
 
 def test_every_field_of_a_request_changes_its_key() -> None:
-    assert CHANGED.keys() == {field.name for field in dataclasses.fields(Request)}
+    """What the transport puts into the body is named there by its digest."""
+    assert CHANGED.keys() == {field.name for field in dataclasses.fields(Request)} - {"attachments"}
     keys = {name: replace(REQUEST, **{name: value}).key for name, value in CHANGED.items()}  # type: ignore[arg-type] # by name
     assert len({REQUEST.key, *keys.values()}) == len(keys) + 1
 

@@ -102,7 +102,8 @@ def test_everything_beside_the_body_is_in_the_key(encoded: Request) -> None:
         "salt": "again",
         "body": encoded.body + b" ",
     }
-    assert set(variants) == {field.name for field in fields(Request)}
+    # What the transport puts into the body is named there by its digest.
+    assert set(variants) == {field.name for field in fields(Request)} - {"attachments"}
     keys = {replace(encoded, **{name: value}).key for name, value in variants.items()}  # type: ignore[arg-type]
     assert len(keys | {encoded.key}) == len(variants) + 1
 

@@ -124,7 +124,7 @@ def test_every_reason_for_a_call_is_documented() -> None:
     from runner.app.keeping import ASKED_ANEW
     from runner.plan.explain import changes
 
-    groups = ("options", "inputs", "data", "upstream", "template")
+    groups = ("options", "inputs", "data", "upstream", "template", "files")
     before = {name: {"x": "a"} for name in groups} | dict.fromkeys(SCALARS, "a") | {"dialect": "d/1"}
     after = {name: {"x": "b"} for name in groups} | dict.fromkeys(SCALARS, "b") | {"dialect": "d/2"}
     told = (*changes(before, after), *changes({"model-version": "a"}, {"model-version": "b"}))

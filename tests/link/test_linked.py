@@ -290,3 +290,43 @@ def test_a_wrong_name_in_the_expression_of_an_escalation_is_told_at_its_place(co
         "  expected: text\n"
         "  fix:      text"
     )
+
+
+def test_files_are_linked_with_what_their_paths_begin_with(linked: LinkText) -> None:
+    found = linked(
+        """\
+        data: {reviews: {file: r.jsonl}}
+        steps:
+          a: {prompt: x}
+          b:
+            for_each: data.reviews
+            as: row
+            prompt: x
+            files:
+              - image: "{{ row.path }}"
+              - document: notes/{{ steps.a.text }}.md
+              - for_each: row.pages
+                as: page
+                files: [{image: "{{ page.path }}", resolution: low}]
+        """
+    )
+    step = found.steps["b"]
+    assert step.hard == {"a"}
+    picture, note, pages = step.files
+    assert (picture.lead, note.lead) == (("row", "path"), ())
+    assert picture.file is not None
+    assert (picture.file.kind, picture.name, picture.inner) == ("image", "", ())
+    assert (pages.file, pages.path, pages.name) == (None, None, "page")
+    assert pages.items is not None
+    assert pages.items.path == ("row", "pages")
+    assert [inner.lead for inner in pages.inner] == [("row", "pages", "[]", "path")]
+
+
+def test_a_wrong_name_in_the_path_of_a_file_is_told_at_its_place(complaints: Callable[..., str]) -> None:
+    text = 'steps:\n  a:\n    prompt: x\n    files:\n      - image: "{{ rwo.path }}"\n'
+    assert complaints(text) == (
+        "flow.yaml:5:20: unknown-name: step 'a' reads 'rwo', but there is no such name here\n"
+        '    5 |       - image: "{{ rwo.path }}"\n'
+        "      |                    ^^^\n"
+        "  expected: inputs.NAME, steps.NAME.…"
+    )

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from tests.servers import wire_anthropic, wire_chat, wire_gemini, wire_responses
     from tests.servers.wire import Answer, Json, Received, Refused, Wire, dump
+    from tests.servers.wire_media import FileService
 else:
     import wire_anthropic
     import wire_chat
     import wire_gemini
     import wire_responses
     from wire import Answer, Json, Received, Refused, Wire, dump
+    from wire_media import FileService
 
 __all__ = ["Answer", "CountingServer", "Received", "Refused", "Respond"]
 
@@ -44,6 +46,7 @@ class CountingServer:
         self.requests: list[Received] = []
         self.refused: list[tuple[int, str]] = []
         self.errors: list[Exception] = []
+        self.files = FileService()
         self.highest_in_flight = 0
         self.connections = 0
         self._in_flight = 0
@@ -138,6 +141,11 @@ class CountingServer:
         method, path, _version = head[0].split(" ")
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         data = await reader.readexactly(int(headers.get("content-length", "0")))
+        found = self.files.answer(self.base_url, method, path, headers, data)
+        if found is not None:
+            self._write(writer, found[0], found[1], dump(found[2]))
+            await writer.drain()
+            return True
         self._in_flight += 1
         self.highest_in_flight = max(self.highest_in_flight, self._in_flight)
         try:
@@ -148,11 +156,14 @@ class CountingServer:
             writer.write(answer.wire)
             await writer.drain()
             return False
-        lines = {"content-type": "application/json", "content-length": str(len(body)), **dict(answer.headers)}
-        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        writer.write(f"HTTP/1.1 {answer.status} Said\r\n{text}\r\n".encode("latin-1") + body)
+        self._write(writer, answer.status, dict(answer.headers), body)
         await writer.drain()
         return headers.get("connection", "").lower() != "close"
+
+    def _write(self, writer: asyncio.StreamWriter, status: int, headers: dict[str, str], body: bytes) -> None:
+        lines = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        writer.write(f"HTTP/1.1 {status} Said\r\n{text}\r\n".encode("latin-1") + body)
 
     async def _answer(self, method: str, path: str, headers: dict[str, str], data: bytes) -> tuple[Answer, bytes]:
         wire = next((wire for wire in WIRES if wire.paths.fullmatch(path)), None)
@@ -190,4 +201,5 @@ class CountingServer:
         except ValueError:
             raise Refused(400, "the body is not JSON") from None
         wire.check(body, headers)
+        self.files.check_named(body)
         return Received(wire.dialect, path, wire.prompt(body), body, headers)

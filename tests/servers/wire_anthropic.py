@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.servers.wire import Answer, Json, Received, Refused, Wire, check_model, content_text, only, words
+    from tests.servers.wire_media import check_anthropic_content
 else:
     from wire import Answer, Json, Received, Refused, Wire, check_model, content_text, only, words
+    from wire_media import check_anthropic_content
 
 FIELDS = words(
     "model max_tokens messages system thinking output_config temperature top_p top_k stop_sequences metadata "
@@ -30,6 +32,7 @@ def _check(body: Json, headers: Mapping[str, str]) -> None:
         only(message, frozenset({"role", "content"}), "messages.")
         if message.get("role") not in {"user", "assistant"} or not message.get("content"):
             raise Refused(400, "a message needs a role and a content")
+        check_anthropic_content(message["content"])
     if not body.get("messages"):
         raise Refused(400, "messages: at least one message is required")
     _check_thinking(body.get("thinking", {"type": "disabled"}), body["max_tokens"])

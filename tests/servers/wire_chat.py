@@ -20,8 +20,10 @@ if TYPE_CHECKING:
         only,
         words,
     )
+    from tests.servers.wire_media import check_chat_content
 else:
     from wire import Answer, Json, Received, Refused, Wire, bearer, check_model, check_strict, content_text, only, words
+    from wire_media import check_chat_content
 
 FIELDS = words(
     "model messages max_completion_tokens max_tokens reasoning_effort verbosity temperature top_p n stop seed logprobs "
@@ -40,6 +42,7 @@ def _check(body: Json, _headers: Mapping[str, str]) -> None:
         only(message, frozenset({"role", "content", "name"}), "messages.")
         if message.get("role") not in {"system", "developer", "user", "assistant"} or "content" not in message:
             raise Refused(400, "a message needs a role and a content")
+        check_chat_content(message["content"])
     wanted = body.get("response_format", {"type": "text"})
     if wanted["type"] not in {"text", "json_object", "json_schema"}:
         raise Refused(400, "unknown response_format")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.servers.wire import Answer, Json, Received, Refused, Wire, bearer, only, words
+    from tests.servers.wire_media import check_gemini_part
 else:
     from wire import Answer, Json, Received, Refused, Wire, bearer, only, words
+    from wire_media import check_gemini_part
 
 _SHARED = "contents systemInstruction generationConfig safetySettings tools toolConfig cachedContent"
 FIELDS = words(f"{_SHARED} serviceTier store model")
@@ -22,7 +24,7 @@ _SHARED_CONFIG = (
 CONFIG_FIELDS = words(f"{_SHARED_CONFIG} enableEnhancedCivicAnswers")
 VERTEX_CONFIG_FIELDS = words(f"{_SHARED_CONFIG} audioTimestamp routingConfig")
 THINKING_FIELDS = frozenset({"thinkingLevel", "thinkingBudget", "includeThoughts"})
-PART_FIELDS = frozenset({"text", "inlineData", "fileData"})
+PART_FIELDS = frozenset({"text", "inlineData", "fileData", "videoMetadata", "mediaResolution"})
 LEVELS = frozenset({"MINIMAL", "LOW", "MEDIUM", "HIGH"})
 # What the author chose: not a field of the protocol, so its spelling stays.
 _FREE = frozenset({"responseJsonSchema", "responseSchema", "parametersJsonSchema", "args", "labels"})
@@ -62,8 +64,7 @@ def _check_body(body: Json, fields: frozenset[str], config_fields: frozenset[str
             raise Refused(400, "please use a valid role: user, model", "INVALID_ARGUMENT")
         for part in turn.get("parts", ()):
             only(part, PART_FIELDS, "contents.parts.")
-            if len(part) != 1:
-                raise Refused(400, "required oneof field 'data' must have one initialized field", "INVALID_ARGUMENT")
+            check_gemini_part(part)
     config = body.get("generationConfig", {})
     only(config, config_fields, "generation_config.")
     if "responseJsonSchema" in config and config.get("responseMimeType") != "application/json":

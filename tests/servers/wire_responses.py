@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         only,
         words,
     )
+    from tests.servers.wire_media import check_responses_content
 else:
     import wire_chat
     from wire import (
@@ -36,6 +37,7 @@ else:
         only,
         words,
     )
+    from wire_media import check_responses_content
 
 FIELDS = words(
     "model input instructions reasoning text max_output_tokens temperature top_p store metadata include truncation "
@@ -55,6 +57,7 @@ def _check(body: Json, _headers: Mapping[str, str]) -> None:
         only(item, frozenset({"type", "role", "content"}), "input.")
         if item.get("role") not in {"system", "developer", "user", "assistant"} or "content" not in item:
             raise Refused(400, "an input message needs a role and a content")
+        check_responses_content(item["content"])
     if body.get("max_output_tokens", LEAST_TOKENS) < LEAST_TOKENS:
         raise Refused(400, f"'max_output_tokens' must be at least {LEAST_TOKENS}", "integer_below_min_value")
     reasoning = body.get("reasoning", {})

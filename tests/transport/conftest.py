@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from runner.core.media import Medium, MediumKind
 from runner.core.model import ModelFacts, Provider, Route
 from runner.core.request import Request
 
 MakeProvider = Callable[..., Provider]
 MakeRoute = Callable[..., Route]
 MakeRequest = Callable[..., Request]
+MakeMedium = Callable[..., Medium]
 
 
 @pytest.fixture
@@ -53,3 +56,18 @@ def make_request() -> MakeRequest:
 def home(tmp_path: Path) -> dict[str, str]:
     """An environment with an empty home folder and nothing else."""
     return {"HOME": str(tmp_path)}
+
+
+@pytest.fixture
+def make_medium(tmp_path: Path) -> MakeMedium:
+    """A file on the disk that holds `content`, as a request shows it."""
+
+    def make(
+        content: bytes = b"holds", *, name: str = "a.png", mime: str = "image/png", kind: MediumKind = "image"
+    ) -> Medium:
+        path = tmp_path / name
+        path.write_bytes(content)
+        sha = hashlib.sha256(content).hexdigest()
+        return Medium(kind, mime, sha, len(content), path=str(path), shown=f"media/{name}")
+
+    return make
