@@ -23,8 +23,9 @@ import pytest
 
 from runner.app.keeping import scrub
 from runner.cli.main import main
-from runner.config import workflow_grammar
 from runner.config.load import load_settings, load_values
+from runner.config.step_grammar import STEP
+from runner.config.workflow_grammar import WORKFLOW
 from runner.core.canonical import Json
 from runner.core.model import Route
 from runner.core.request import Request
@@ -311,9 +312,9 @@ def completed(text: str, block: Block) -> str:
     value, problems = load_values(text.encode(), block.place)
     assert not problems, f"{block.place}: {problems}"
     keys = set(value)
-    top = {*workflow_grammar.WORKFLOW.by_name}
+    top = {*WORKFLOW.by_name}
     if not all(key in top or key.startswith("x-") for key in keys):
-        assert keys <= {*workflow_grammar.STEP.by_name}, f"{block.place}: a fragment of {sorted(keys)}"
+        assert keys <= {*STEP.by_name}, f"{block.place}: a fragment of {sorted(keys)}"
         asked = "" if keys & {"prompt", "messages"} else "    prompt: What is it?\n"
         indented = "".join(f"    {line}\n" if line else "\n" for line in text.splitlines())
         text, keys = f"steps:\n  example:\n{indented}{asked}", {"steps"}

@@ -17,7 +17,8 @@ from runner.execute.ahead import Ahead
 from runner.execute.retry import DEFAULT_RETRIES, backoff
 from runner.execute.spending import Amount, Held, Purse, amount_of
 from runner.plan.advance import Answered, Ask
-from runner.plan.plan import Plan, PlannedCall, make_plan
+from runner.plan.plan import make_plan
+from runner.plan.planned import Plan, PlannedCall
 from runner.plan.program import Program, StepProgram
 from runner.plan.stages import RunState
 from runner.record.batches import BatchRecord, SpooledRow

@@ -11,7 +11,8 @@ from runner.core.canonical import Json, digest, escape_pointer, ordered
 from runner.core.span import Origin, Span
 from runner.output.schema import CompiledSchema
 from runner.plan.explain import SchemaChange
-from runner.plan.program import Program, place_of, templates_of, texts_of
+from runner.plan.ingredients import place_of, templates_of, texts_of
+from runner.plan.program import Program
 
 Kept = Callable[[str], str | None]
 MAX_SPELLED = 40

@@ -16,7 +16,8 @@ from runner.core.frozen import dataclass
 from runner.core.problem import Problem
 from runner.plan.bounds import ceiling_usd
 from runner.plan.items import Item
-from runner.plan.plan import Plan, make_plan
+from runner.plan.plan import make_plan
+from runner.plan.planned import Plan
 from runner.plan.program import Program
 from runner.plan.stages import RunState
 from runner.report.format import count

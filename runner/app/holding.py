@@ -14,9 +14,10 @@ from runner.core.frozen import dataclass
 from runner.core.ports import Answers
 from runner.core.problem import Problem
 from runner.plan.explain import changes
+from runner.plan.ingredients import brief
 from runner.plan.items import Item
-from runner.plan.plan import Plan, PlannedCall, StepPlan
-from runner.plan.program import Program, StepProgram, brief
+from runner.plan.planned import Plan, PlannedCall, StepPlan
+from runner.plan.program import Program, StepProgram
 from runner.record.plan_file import SavedPlan, SavedStep, read_plan
 
 LOOKED_UP = 500

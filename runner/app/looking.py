@@ -13,7 +13,8 @@ from runner.app.preparing import Prepared
 from runner.app.types import RunOptions
 from runner.core.frozen import dataclass
 from runner.plan.estimate import History
-from runner.plan.plan import Plan, PlannedCall, make_plan
+from runner.plan.plan import make_plan
+from runner.plan.planned import Plan, PlannedCall
 from runner.plan.stages import RunState
 from runner.record.folders import list_runs, run_folder
 from runner.record.summary import RunSummary, read_summary

@@ -18,7 +18,7 @@ from runner.core.canonical import Json
 from runner.core.errors import NothingSelected
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
-from runner.plan.plan import Plan, PlannedCall
+from runner.plan.planned import Plan, PlannedCall
 from runner.plan.shape import StepShape, shape_of
 from runner.record.plan_file import SavedPlace
 

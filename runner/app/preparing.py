@@ -25,8 +25,9 @@ from runner.core.model import Route
 from runner.core.problem import Problem, listed, nearest
 from runner.core.response import Usage
 from runner.core.workflow import Step
+from runner.plan.compiling import Asked, compile_whole
 from runner.plan.items import Item
-from runner.plan.program import Asked, Policy, Program, compile_whole
+from runner.plan.program import Policy, Program
 
 
 @dataclass(frozen=True, slots=True)

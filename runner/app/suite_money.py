@@ -11,7 +11,8 @@ from runner.core.budget import Allowance, Limit, dollars, in_words
 from runner.core.errors import OverBudget, UsageError
 from runner.core.problem import Problem
 from runner.plan.bounds import ceiling_usd
-from runner.plan.plan import Plan, make_plan
+from runner.plan.plan import make_plan
+from runner.plan.planned import Plan
 from runner.plan.program import Program
 from runner.plan.stages import RunState
 from runner.report.format import count

@@ -27,8 +27,9 @@ from runner.core.suite import CaseSource, SimilarityCheck, Suite
 from runner.core.values import FromFile, Value
 from runner.core.workflow import DataSource, Workflow
 from runner.link.linked import Linked
+from runner.plan.compiling import compile_whole
 from runner.plan.items import Item, Row, identify
-from runner.plan.program import Policy, Program, StepProgram, compile_whole
+from runner.plan.program import Policy, Program, StepProgram
 from runner.suites.cases import Unit, cases_of, units_of
 from runner.suites.cells import inputs_of
 from runner.suites.values import Seen, Texts

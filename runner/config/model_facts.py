@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from runner.config.common_grammar import MODELS
 from runner.config.fields import Key, ListOf, Names, Number, Record, Text
 from runner.config.keys import Keys
 from runner.config.nodes import Entry, MappingNode
 from runner.config.verify import Findings
-from runner.config.workflow_grammar import MODELS
 from runner.core.model import MODALITIES, THINKING_LEVELS, FactsGiven, ThinkingLevel
 from runner.core.problem import Problem
 

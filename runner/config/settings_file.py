@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
+from runner.config.common_grammar import BUDGET, FORMAT_NUMBER
 from runner.config.fields import NAME_IN_WORDS, PATH, VARIABLE, Key, Names, Number, Record, Shapes, Text
 from runner.config.including import without_echoes
 from runner.config.keys import Keys
@@ -15,7 +16,6 @@ from runner.config.reading import Reading
 from runner.config.verify import Findings, verify
 from runner.config.wording import Place
 from runner.config.workflow_file import read_budget, read_models
-from runner.config.workflow_grammar import BUDGET, FORMAT_NUMBER
 from runner.core.frozen import dataclass
 from runner.core.model import FactsGiven, LongPrice, Price, Provider
 from runner.core.problem import Problem, listed, nearest

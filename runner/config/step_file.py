@@ -21,9 +21,9 @@ from runner.config.nodes import (
     to_value,
 )
 from runner.config.reading import Reading, base_of
+from runner.config.step_grammar import BESIDE_LOOP, INNER_STEP, STEP
 from runner.config.values import PlainValueReader
 from runner.config.verify import is_misspelt
-from runner.config.workflow_grammar import BESIDE_LOOP, INNER_STEP, STEP
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem

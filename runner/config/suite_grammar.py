@@ -41,6 +41,7 @@ and those of the baseline as `baseline.NAME`.
 
 from __future__ import annotations
 
+from runner.config.common_grammar import DURATION, FORMAT_NUMBER, SCHEMA
 from runner.config.fields import (
     FILE,
     NAME,
@@ -59,7 +60,7 @@ from runner.config.fields import (
     Value,
     Variants,
 )
-from runner.config.workflow_grammar import DURATION, FORMAT_NUMBER, SCHEMA, STEP
+from runner.config.step_grammar import STEP
 
 _STEM = NAME[1:-1]
 _FILLED = Text(pattern=r"\S", says="text")

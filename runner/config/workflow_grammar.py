@@ -2,68 +2,20 @@
 
 from __future__ import annotations
 
+from runner.config.common_grammar import BUDGET, FILLED, FORMAT_NUMBER, MODELS, SCHEMA, TEXT
 from runner.config.fields import (
-    NAME_IN_WORDS,
     PATH,
     VARIABLE,
-    VARIABLE_IN_WORDS,
-    AnyMapping,
     AnyValue,
     Expr,
     Key,
     ListOf,
     Names,
-    Number,
-    Prompt,
     Record,
     Shapes,
     Text,
-    Value,
-    Variants,
 )
-from runner.core.media import MEDIUM_KINDS
-from runner.core.model import THINKING_LEVELS
-
-FORMAT = 1
-FORMAT_NUMBER = Number(
-    is_whole=True, minimum=FORMAT, maximum=FORMAT, says=f"{FORMAT}: this release reads format {FORMAT}"
-)
-
-# Words that mean something in templates and expressions, so that no element may be called by them.
-RESERVED = (
-    *("item", "inputs", "steps", "data", "state", "turn", "case", "each", "group", "output", "text", "outputs"),
-    *("loop", "self", "true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else"),
-)
-
-TEXT = Text()
-_FILLED = Text(pattern=r"\S", says="text")
-_MODEL = Text(pattern=r"\S", says="provider/model, or an alias")
-_THINKING = Text(
-    choices=(*THINKING_LEVELS, "default"),
-    hints={"off": "none", "no": "none", "on": "default", "auto": "default", "highest": "max"},
-)
-SCHEMA = Shapes(text=PATH, mapping=AnyMapping(is_schema=True))
-_ALIAS = Record(
-    "a model",
-    (
-        Key("use", _MODEL, "The model: provider/model, or another alias.", is_required=True),
-        Key("thinking", _THINKING, "How hard the model thinks, unless a step says otherwise."),
-    ),
-    main="use",
-)
-MODELS = Names(
-    "model", Shapes(text=_MODEL, mapping=_ALIAS), pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", says=f"{NAME_IN_WORDS} and ."
-)
-
-_LIMIT = Number(is_whole=True, minimum=0)
-BUDGET = Record(
-    "a budget",
-    (
-        Key("usd", Number(minimum=0), "The most US dollars that one run may spend."),
-        Key("calls", _LIMIT, "The most requests that one run may send, repairs and retries among them."),
-        Key("tokens", _LIMIT, "The most tokens that one run may use, question and answer together."),
-    ),
-)
+from runner.config.step_grammar import DEFAULTS, STEP, STEP_KEYS
 
 # --- inputs: a JSON Schema and where the value comes from
 
@@ -114,7 +66,7 @@ _DATA = Record(
             Text(pattern=r"\S", says="a pattern of paths, such as media/*.png"),
             "Files as rows of path, name, stem and suffix: a pattern in which * stands for part of a name.",
         ),
-        Key("key", _FILLED, "The field that names each row in plans, reports and the cache."),
+        Key("key", FILLED, "The field that names each row in plans, reports and the cache."),
         Key("schema", SCHEMA, "A JSON Schema that each row must fit."),
     ),
     exactly_one=("file", "glob"),
@@ -144,244 +96,6 @@ _TABLE = Record(
     ),
 )
 
-# --- steps
-
-_SEED = Number(is_whole=True, minimum=-(2**63), maximum=2**63 - 1, says="a whole number of at most 64 bits")
-_VARIABLE = Text(pattern=VARIABLE, says=VARIABLE_IN_WORDS, taken=RESERVED)
-_MESSAGE = Record(
-    "a message",
-    (
-        Key(
-            "role",
-            Text(choices=("user", "assistant"), says="the system text has its own key, 'system'"),
-            "Who speaks; the system text has its own key.",
-            is_required=True,
-        ),
-        Key("text", Prompt(), "What is said: a template, or {file: path}.", is_required=True),
-    ),
-    later=("files",),
-)
-_REPEATED = Record(
-    "a repeated message",
-    (
-        Key("for_each", Expr(), "The list whose elements the messages are repeated for.", is_required=True),
-        Key("as", _VARIABLE, "What the element is called in the messages.", is_required=True),
-        Key("messages", ListOf(_MESSAGE, minimum=1), "The messages for one element.", is_required=True),
-    ),
-    later=("files",),
-)
-_SECONDS = Number(minimum=0, says="a number of seconds")
-_CLIP = Record(
-    "a clip",
-    (
-        Key("from", _SECONDS, "Where the part begins, in seconds."),
-        Key("to", _SECONDS, "Where the part ends, in seconds."),
-        Key("fps", Number(above=0, maximum=24), "How many pictures of each second the model sees."),
-    ),
-    at_least_one=("from", "to", "fps"),
-)
-_FILE_OF_STEP = Record(
-    "a file",
-    (
-        Key("image", Prompt(), "The path of an image: a template."),
-        Key("audio", Prompt(), "The path of a sound: a template."),
-        Key("video", Prompt(), "The path of a video: a template."),
-        Key("document", Prompt(), "The path of a document, PDF or text: a template."),
-        Key("clip", _CLIP, "The part of a video that the model sees."),
-        Key("resolution", Text(choices=("low", "medium", "high")), "How closely the model looks."),
-    ),
-    exactly_one=MEDIUM_KINDS,
-    needs={"clip": ("video",), "resolution": ("image", "video", "document")},
-)
-_REPEATED_FILES = Record(
-    "a repeated file",
-    (
-        Key("for_each", Expr(), "The list whose elements the files are repeated for.", is_required=True),
-        Key("as", _VARIABLE, "What the element is called in the files.", is_required=True),
-        Key("files", ListOf(_FILE_OF_STEP, minimum=1), "The files for one element.", is_required=True),
-    ),
-)
-_CACHE = Record(
-    "a cache setting",
-    (
-        Key(
-            "use",
-            Text(choices=("auto", "refresh", "off")),
-            "auto: take stored answers; refresh: ask again and store; off: neither take nor store.",
-        ),
-        Key("salt", TEXT, "Text that enters the cache key, to ask anew."),
-    ),
-    main="use",
-)
-_TARGET = Record(
-    "a model to ask next",
-    (
-        Key("model", _MODEL, "The model: provider/model, or an alias.", is_required=True),
-        Key("thinking", _THINKING, "How hard it thinks; left out, the model's own level."),
-        Key("temperature", Number(minimum=0, maximum=2), "How freely it chooses its words."),
-        Key("top_p", Number(minimum=0, maximum=1), "The share of likely words to choose from."),
-        Key(
-            "max_output_tokens",
-            Number(is_whole=True, minimum=1, maximum=1_000_000_000),
-            "The most that it may write; left out, what the step says.",
-        ),
-        Key("seed", _SEED, "A seed for its choices."),
-        Key("options", AnyMapping(), "Fields of its provider's own, passed through and part of the cache key."),
-    ),
-    main="model",
-)
-_ESCALATE = Record(
-    "an escalation",
-    (
-        Key(
-            "to",
-            Shapes(text=_MODEL, mapping=_TARGET, sequence=ListOf(Shapes(text=_MODEL, mapping=_TARGET), minimum=1)),
-            "The model to ask next, or several to ask one after another.",
-            is_required=True,
-        ),
-        Key("when", Expr(), "An expression over the step's own `output` or `text`: where it holds, the next is asked."),
-        Key(
-            "on",
-            ListOf(Text(choices=("invalid", "cut", "refused", "transport"))),
-            "The failures for which the next is asked; invalid, cut and refused when left out.",
-        ),
-    ),
-)
-DURATION = Shapes(
-    number=Number(above=0),
-    text=Text(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$", says="a number with ms, s, m or h, such as 30s"),
-)
-
-
-STEP_KEYS = (
-    Key("description", TEXT, "What the step is for."),
-    Key("tags", ListOf(_FILLED), "Words to select steps by."),
-    Key("model", _MODEL, "The model that answers: provider/model, or an alias."),
-    Key("thinking", _THINKING, "How hard the model thinks; `default` is the model's own level."),
-    Key("system", Prompt(), "The system text: a template, or {file: path}."),
-    Key("prompt", Prompt(), "What is asked: a template, or {file: path}."),
-    Key(
-        "messages",
-        ListOf(Variants("for_each", _REPEATED, _MESSAGE), minimum=1),
-        "What is asked, as a conversation of user and assistant.",
-    ),
-    Key(
-        "files",
-        ListOf(Variants("for_each", _REPEATED_FILES, _FILE_OF_STEP), minimum=1),
-        "What the model is shown with the question: images, sounds, videos and documents.",
-    ),
-    Key("schema", SCHEMA, "The JSON Schema that the answer must fit: a path, or the schema itself."),
-    Key(
-        "fields",
-        AnyMapping(is_schema=True, is_filled=True),
-        "The short form of a schema: all named fields, none other.",
-    ),
-    Key("enforce", Text(choices=("provider", "local")), "Who holds the answer to the schema; local: it is not sent."),
-    Key("ensure", ListOf(Expr()), "Expressions over `output` or `text` that must hold."),
-    Key("repair", Number(is_whole=True, minimum=0, maximum=10), "How often an answer that does not fit is sent back."),
-    Key("escalate", _ESCALATE, "Which model is asked next, and for which answers and failures."),
-    Key("temperature", Number(minimum=0, maximum=2), "How freely the model chooses its words."),
-    Key("top_p", Number(minimum=0, maximum=1), "The share of likely words to choose from."),
-    Key(
-        "max_output_tokens",
-        Number(is_whole=True, minimum=1, maximum=1_000_000_000),
-        "The most that the model may write.",
-    ),
-    Key("seed", _SEED, "A seed for the model's choices."),
-    Key("stop", ListOf(Text(pattern=".|\n", says="text that is not empty")), "Texts at which the answer ends."),
-    Key("needs", ListOf(_FILLED), "The steps that this one reads; found by itself, complete if written."),
-    Key("when", Expr(), "The step is skipped where this is false."),
-    Key("for_each", Expr(), "Run once per element of a list or data source."),
-    Key("as", _VARIABLE, "What the element is called, besides `item`."),
-    Key("on_error", Text(choices=("fail", "skip")), "What a failed item does: fail the run, or be left out."),
-    Key("min_success", Number(minimum=0, maximum=1), "The share of items that must be good, with on_error: skip."),
-    Key("max_parallel", Number(is_whole=True, minimum=1, maximum=100_000), "How many calls of this step run at once."),
-    Key("samples", Number(is_whole=True, minimum=1, maximum=1000), "How many answers to take, each stored on its own."),
-    Key("timeout", DURATION, "How long an answer may take: seconds, or text such as 30s or 5m."),
-    Key("retries", Number(is_whole=True, minimum=0, maximum=100), "How often a request that failed is sent again."),
-    Key(
-        "transport",
-        Text(choices=("online", "batch")),
-        "batch: ask by the provider's batch interface, many questions at once, for less and later; online: one by one.",
-    ),
-    Key("cache", _CACHE, "How stored answers are used."),
-    Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),
-    Key("save", Prompt(), "Where the answer is written, relative to the project root: a template."),
-)
-STEP_LATER = ("tools", "tool_choice", "max_turns", "call", "with", "embed")
-STEP_EITHER = (("prompt", "messages"), ("schema", "fields"))
-# What a step with a loop may say itself.
-BESIDE_LOOP = (
-    *("description", "tags", "needs", "when", "for_each", "as", "on_error", "min_success", "max_parallel", "loop"),
-)
-_NOT_IN_LOOP = ("needs", "for_each", "as", "on_error", "min_success", "max_parallel", "samples", "save")
-# A loop asks nothing itself: what concerns a question belongs into its steps.
-_BESIDE_NO_LOOP = tuple(("loop", key.name) for key in STEP_KEYS if key.name not in BESIDE_LOOP)
-INNER_STEP = Record(
-    "a step of a loop",
-    tuple(key for key in STEP_KEYS if key.name not in _NOT_IN_LOOP),
-    later=STEP_LATER,
-    either=STEP_EITHER,
-    has_free_keys=True,
-    hints={
-        **dict.fromkeys(_NOT_IN_LOOP, "put it into the step that has the loop"),
-        "loop": "a loop inside a loop is not possible",
-    },
-)
-_STATE = Record(
-    "a state",
-    (
-        Key("schema", SCHEMA, "The JSON Schema of the state, an object: a path, or the schema itself."),
-        Key("fields", AnyMapping(is_schema=True, is_filled=True), "Its short form."),
-        Key(
-            "start",
-            Names("key", Value(), pattern=r"\S", says="a name that is not empty"),
-            "The state before the first turn: a value for each key.",
-            is_required=True,
-        ),
-    ),
-    exactly_one=("schema", "fields"),
-)
-_LOOP = Record(
-    "a loop",
-    (
-        Key(
-            "max",
-            Number(is_whole=True, minimum=1, maximum=10_000),
-            "The most turns: it bounds calls and cost.",
-            is_required=True,
-        ),
-        Key("state", _STATE, "What is carried from turn to turn.", is_required=True),
-        Key(
-            "steps",
-            Names("step", INNER_STEP, pattern=VARIABLE, says=VARIABLE_IN_WORDS, minimum=1),
-            "The steps of a turn, which see `state` and `turn`.",
-            is_required=True,
-        ),
-        Key(
-            "next",
-            Names("key", Expr(), pattern=r"\S", says="a name that is not empty"),
-            "The next state: expressions over the old one; other keys are kept.",
-        ),
-        Key("until", Expr(), "The loop ends after the turn for which this holds; it sees the new state."),
-        Key("over", Expr(), "A list: one turn for each of its elements."),
-        Key("as", _VARIABLE, "What the element is called."),
-    ),
-    either=(("until", "over"),),
-    needs={"as": ("over",), "over": ("as",)},
-)
-_LOOP_KEY = Key("loop", _LOOP, "Steps that are walked turn by turn, with a state.")
-STEP = Record(
-    "a step", (*STEP_KEYS, _LOOP_KEY), later=STEP_LATER, either=(*STEP_EITHER, *_BESIDE_NO_LOOP), has_free_keys=True
-)
-DEFAULTS = Record(
-    "defaults",
-    tuple(key for key in STEP_KEYS if key.name != "description"),
-    later=STEP_LATER,
-    either=STEP_EITHER,
-    has_free_keys=True,
-)
-
 # --- the file
 
 _SHARED_KEYS = (
@@ -397,7 +111,7 @@ WORKFLOW = Record(
     "a workflow",
     (
         *_SHARED_KEYS,
-        Key("name", _FILLED, "The name of the workflow; the file's name when left out."),
+        Key("name", FILLED, "The name of the workflow; the file's name when left out."),
         Key("include", ListOf(PATH), "Files whose models, inputs, data and steps are added."),
         Key("defaults", DEFAULTS, "Step keys for every step that does not set them."),
         Key("budget", BUDGET, "What one run may spend: a run that must cost more does not start, others stop there."),

@@ -7,8 +7,7 @@ from typing import TypeVar
 
 from runner.core.frozen import replace
 from runner.core.ports import ReadFile
-from runner.core.problem import Edit, Problem, listed, nearest
-from runner.core.slips import renaming
+from runner.core.problem import Problem
 from runner.core.span import Span
 from runner.core.workflow import (
     Expression,
@@ -27,6 +26,7 @@ from runner.core.workflow import (
 )
 from runner.link.leads import lead_of
 from runner.link.loops import link_loop, seen_from, with_inner
+from runner.link.needs import circle_problem, ordered_needs
 from runner.link.parts import (
     BESIDE,
     Lane,
@@ -78,7 +78,7 @@ def link(
     circle = find_circle(steps, lanes)
     stages: tuple[Stage, ...] = ()
     if circle:
-        problems.append(_circle_problem(circle, steps, lanes))
+        problems.append(circle_problem(circle, steps, lanes))
     elif not any(problem.is_error for problem in problems):
         stages = cut_stages(steps, lanes)
     return Linked(workflow, steps, lanes, stages, outputs, _without_echoes(problems), linker.typing(steps))
@@ -206,7 +206,7 @@ class _Linker:
             uses=uses,
             hard=hard,
             soft=soft,
-            ordered=self._ordered(step, hard | soft),
+            ordered=ordered_needs(step, hard | soft, self.workflow.steps, self.problems),
             inputs=frozenset(_fields_read(prompt_references, frozenset({"inputs"}))),
             item_fields=frozenset(_fields_read(prompt_references, names)),
             answers=frozenset(use.step for use in prompt_uses),
@@ -248,45 +248,6 @@ class _Linker:
         items, inside = self._repeated(entry, place)
         inner = tuple(self._file(file, inside, texts) for file in entry.files)
         return LinkedFile(items=items, name=entry.name, inner=inner)
-
-    def _ordered(self, step: Step, read: frozenset[str]) -> frozenset[str]:
-        """The steps named in `needs` beyond those that are read. A written `needs` must be complete."""
-        if step.needs is None:
-            return frozenset()
-        for index, name in enumerate(step.needs):
-            if name not in self.workflow.steps:
-                others = self.workflow.steps.keys() - {step.name}
-                near = nearest(name, others)
-                self.problems.append(
-                    Problem(
-                        "unknown-step",
-                        f"step '{step.name}' needs '{name}', but no step has that name",
-                        step.at(f"needs.{index}"),
-                        expected=f"a step of this workflow: {listed(others)}" if others else "",
-                        nearest=near,
-                        fix=f"needs: [{', '.join(near if other == name else other for other in step.needs)}]"
-                        if near
-                        else "",
-                        edits=renaming(step.at(f"needs.{index}"), name, others),
-                    )
-                )
-        known = [name for name in step.needs if name in self.workflow.steps]
-        # A misspelt name may be the very one that is missed: it is told, and mended first.
-        others = self.workflow.steps.keys() - {step.name}
-        meant = {nearest(name, others) for name in step.needs if name not in self.workflow.steps}
-        missing = sorted(read - set(known) - meant)
-        if missing:
-            quoted = listed(f"'{name}'" for name in missing)
-            self.problems.append(
-                Problem(
-                    "incomplete-needs",
-                    f"step '{step.name}' reads {quoted}, which its needs leave out",
-                    step.at("needs"),
-                    fix=f"needs: [{', '.join([*known, *missing])}], or leave needs out: it is read from the references",
-                    edits=_completion(step, missing) if len(known) == len(step.needs) else (),
-                )
-            )
-        return frozenset(known) - read
 
     def schema(self, source: SchemaSource | None) -> CompiledSchema | None:
         if source is None:
@@ -370,7 +331,7 @@ class _Linker:
         """A circle among the steps of a loop."""
         circle = find_circle(steps, {})
         if circle:
-            self.problems.append(_circle_problem(circle, steps, {}))
+            self.problems.append(circle_problem(circle, steps, {}))
 
     def _warn_of_index(self, reference: Reference, use: Use) -> None:
         is_index = use.path and use.path[0].isdigit() and not reference.is_echo(reference.spans[3])
@@ -397,34 +358,3 @@ def _fields_read(references: Iterable[Reference], roots: frozenset[str]) -> Iter
     return (
         reference.path[1] if len(reference.path) > 1 else "" for reference in references if reference.path[0] in roots
     )
-
-
-def _circle_problem(circle: tuple[str, ...], steps: Mapping[str, LinkedStep], lanes: Mapping[str, Lane]) -> Problem:
-    span = _place_of_need(steps[circle[0]], circle[1], lanes)
-    if len(circle) == 2:
-        fix = "leave it out; an ensure line sees the step's own answer as 'output' or 'text'"
-        return Problem("circle", f"step '{circle[0]}' needs itself", span, fix=fix)
-    message = f"steps need each other in a circle: {' → '.join(circle)}"
-    return Problem("circle", message, span, fix="let one of them read something else, or merge them into one step")
-
-
-def _completion(step: Step, missing: Sequence[str]) -> tuple[Edit, ...]:
-    """The steps that `needs` leaves out, written where they belong: behind the last one, or in lines before it."""
-    whole, count = step.at("needs"), len(step.needs or ())
-    if not count:
-        return (Edit(whole.file, whole.line, whole.column, "[]", f"[{', '.join(missing)}]"),)
-    last = step.at(f"needs.{count - 1}")
-    if whole.length > 1:  # brackets that close on their line
-        return (Edit(last.file, last.line, last.column + last.length, "", "".join(f", {name}" for name in missing)),)
-    dash = max(last.column - 2, 1)
-    lines = "".join(f"- {name}\n{' ' * (dash - 1)}" for name in missing)
-    return (Edit(last.file, last.line, dash, "- ", f"{lines}- "),)
-
-
-def _place_of_need(step: LinkedStep, need: str, lanes: Mapping[str, Lane]) -> Span:
-    """Where a need is written: in a text of the step, in its `for_each`, or under `needs`."""
-    lane = lanes.get(step.lane)
-    for use in (*step.uses, *(lane.uses if lane else ())):
-        if use.step == need:
-            return use.span
-    return step.step.at(f"needs.{(step.step.needs or (need,)).index(need)}")

@@ -14,7 +14,8 @@ from runner.link.linked import Lane
 from runner.link.stages import Stage
 from runner.plan.advance import Scope, hole_in_words, is_absorbed, is_hole, upstream_failure, view_of
 from runner.plan.items import ROOT_ITEM, Item, Row, identify
-from runner.plan.program import Program, listed
+from runner.plan.program import Program
+from runner.plan.rendering import listed
 from runner.templates.problems import RenderFailed
 
 MIN_CHUNK, MAX_CHUNK = 20, 500

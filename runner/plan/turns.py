@@ -15,7 +15,8 @@ from runner.core.outcome import UNASKED_KINDS, Attempt, Failure, FailureKind, Ou
 from runner.link.linked import LinkedLoop
 from runner.plan.chain import Answered, Ask
 from runner.plan.items import Item
-from runner.plan.program import Program, StepProgram, listed
+from runner.plan.program import Program, StepProgram
+from runner.plan.rendering import listed
 from runner.plan.states import ItemState, Move, OpenLoop, Scope
 from runner.templates.problems import RenderFailed
 

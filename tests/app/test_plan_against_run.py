@@ -25,7 +25,7 @@ from runner.core.events import AttemptMade
 from runner.core.outcome import Attempt
 from runner.core.span import Span
 from runner.output.schema import fields_schema
-from runner.plan.plan import Plan
+from runner.plan.planned import Plan
 
 SEEDS = range(200)
 CAP = 60

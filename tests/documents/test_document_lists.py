@@ -9,7 +9,7 @@ import pytest
 
 from runner.cli.exit_codes import MEANINGS
 from runner.cli.index import COMMANDS
-from runner.config import settings_file, workflow_grammar
+from runner.config import common_grammar, settings_file, step_grammar, workflow_grammar
 from runner.config.fields import Record
 from runner.core.outcome import FailureKind
 from runner.dialects import DIALECTS
@@ -90,10 +90,10 @@ def keys_of(record: Record) -> set[str]:
 
 
 def test_every_key_of_a_workflow_is_documented() -> None:
-    grammar = workflow_grammar
+    workflow, step, common = workflow_grammar, step_grammar, common_grammar
     records = (
-        *(grammar.WORKFLOW, grammar.STEP, grammar.INCLUDED, grammar._DATA, grammar._TABLE, grammar._MESSAGE),
-        *(grammar._REPEATED, grammar._CACHE, grammar._ALIAS, grammar.BUDGET),
+        *(workflow.WORKFLOW, workflow.INCLUDED, workflow._DATA, workflow._TABLE, common._ALIAS, common.BUDGET),
+        *(step.STEP, step._MESSAGE, step._REPEATED, step._CACHE),
     )
     known = set().union(*map(keys_of, records)) | {"default", "from_env", "from_file"}
     assert known - words_of("docs/workflows.md") == set()

@@ -28,8 +28,9 @@ from runner.execute.perform import Performer, Ports
 from runner.execute.replay import Walk
 from runner.link.linked import link
 from runner.plan.advance import Ask, begin
+from runner.plan.compiling import compile_step
 from runner.plan.items import Row, identify
-from runner.plan.program import Policy, Program, compile_step
+from runner.plan.program import Policy, Program
 from runner.plan.stages import Receipt, RunState
 from runner.templates.environment import make_environment
 from runner.transport.script import Rule

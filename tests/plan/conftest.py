@@ -19,8 +19,9 @@ from runner.core.response import Usage
 from runner.dialects import DIALECTS
 from runner.link.linked import link
 from runner.plan.advance import Answered, Ask, Move, advance, begin
+from runner.plan.compiling import Asked, compile_whole
 from runner.plan.items import Item, Row, identify
-from runner.plan.program import Asked, Policy, Program, compile_whole
+from runner.plan.program import Policy, Program
 from runner.plan.stages import Chunk, Receipt, RunState
 from runner.templates.environment import make_environment
 

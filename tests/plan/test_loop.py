@@ -10,7 +10,8 @@ import pytest
 from runner.core.outcome import FailureKind, Status
 from runner.plan.advance import Answered, Ask, view_of
 from runner.plan.bounds import ceiling_usd
-from runner.plan.plan import Plan, make_plan
+from runner.plan.plan import make_plan
+from runner.plan.planned import Plan
 from runner.plan.program import Policy
 from runner.plan.selection import select
 from runner.plan.stages import RunState

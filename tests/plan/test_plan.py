@@ -18,7 +18,8 @@ from runner.core.outcome import FailureKind
 from runner.dialects import DIALECTS
 from runner.plan.advance import Answered, Ask
 from runner.plan.estimate import REPAIR_TOKENS, History
-from runner.plan.plan import KEPT_CALLS, Fate, Plan, PlannedCall, StepPlan, make_plan
+from runner.plan.plan import KEPT_CALLS, make_plan
+from runner.plan.planned import Fate, Plan, PlannedCall, StepPlan
 from runner.plan.program import Policy
 
 if TYPE_CHECKING:

@@ -12,7 +12,10 @@ from runner.core.call import Message
 from runner.core.canonical import Json, digest
 from runner.core.ports import LoweredSchema
 from runner.output.judge import CannotEvaluate
-from runner.plan.program import Policy, StepProgram, brief, compile_step, listed
+from runner.plan.compiling import compile_step
+from runner.plan.ingredients import brief
+from runner.plan.program import Policy, StepProgram
+from runner.plan.rendering import listed
 from runner.templates.problems import RenderFailed
 
 if TYPE_CHECKING:

@@ -1,0 +1,133 @@
+"""What a question is made of, so that a later miss can be explained: small values as they are, texts as digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from runner.core.call import Call
+from runner.core.canonical import Json, canonical, digest
+from runner.core.model import Route
+from runner.core.ports import Dialect
+from runner.core.workflow import Template
+from runner.dialects.naming import identity_of
+from runner.link.parts import LinkedMessage, LinkedStep
+from runner.plan.media import digests_of
+from runner.templates.text import CompiledTemplate
+
+SMALL_VALUE_BYTES = 64
+SHORT_DIGEST = 12
+
+
+def fixed_ingredients(linked: LinkedStep, route: Route, dialect: Dialect, thinking: str | None) -> dict[str, Json]:
+    """What does not change from item to item."""
+    step = linked.step
+    sampling = {
+        "temperature": step.temperature,
+        "top_p": step.top_p,
+        "max_output_tokens": step.max_output_tokens,
+        "seed": step.seed,
+        "stop": list(step.stop) or None,
+        **step.options,
+    }
+    found: dict[str, Json] = {
+        "dialect": f"{dialect.name}/{dialect.key_version}",
+        "model": f"{route.provider.name}/{route.model}",
+        "template": {place: digest(text) for place, text in texts_of(linked)},
+    }
+    if not route.provider.is_builtin:
+        found["service"] = identity_of(route.provider)
+    version = next((value for name, value in sorted(route.provider.settings.items()) if name.endswith("sha256")), "")
+    if version:
+        found["model-version"] = version[:SHORT_DIGEST]
+    messages = _roles(linked)
+    if [role for role, _ in messages] != ["user"]:
+        found["messages"] = messages
+    if thinking is not None:
+        found["thinking"] = thinking
+    options = {name: value for name, value in sampling.items() if value is not None}
+    if options:
+        found["options"] = options
+    if linked.schema is not None:
+        found["schema"] = linked.schema.digest
+        if step.is_enforced_locally:
+            found["enforce"] = "local"
+    if step.cache.salt:
+        found["salt"] = brief(step.cache.salt)
+    return found
+
+
+def changing_ingredients(linked: LinkedStep, call: Call, values: Mapping[str, Json]) -> dict[str, Json]:
+    """What the question of one item adds."""
+    found: dict[str, Json] = {}
+    if call.system is not None:
+        found["system"] = digest(call.system)
+    inputs = {name: brief(_field(values["inputs"], name)) for name in sorted(linked.inputs)}
+    if inputs:
+        found["inputs"] = inputs
+    if linked.item_fields:
+        found["data"] = {name: brief(_field(values["item"], name)) for name in sorted(linked.item_fields)}
+    views, models = values["steps"], linked.models
+    upstream = {name: brief(_answer(views.get(name, {}), has_model=name in models)) for name in sorted(linked.answers)}
+    upstream |= {name: brief(values[name]) for name in sorted(linked.carried)}
+    if upstream:
+        found["upstream"] = upstream
+    if linked.files:
+        found["files"] = digests_of(call)
+    if call.sample:
+        found["sample"] = call.sample
+    return found
+
+
+def texts_of(linked: LinkedStep) -> list[tuple[str, str]]:
+    """The texts of the system and the messages, then those of the files that they bring in, each with its place."""
+    templates = [template for _, template in _templates(linked)]
+    own = [(place_of(template.template), template.template.text) for template in templates]
+    files = {name: text for template in templates for name, text in template.files.items()}
+    return own + [(f"{name}:1", text) for name, text in files.items()]
+
+
+def templates_of(linked: LinkedStep) -> list[Template]:
+    """The system text and the messages, as they are written."""
+    return [template.template for _, template in _templates(linked)]
+
+
+def place_of(template: Template) -> str:
+    return f"{template.origin.file}:{template.origin.line}"
+
+
+def _templates(linked: LinkedStep) -> Iterator[tuple[str, CompiledTemplate]]:
+    """Each with its role."""
+    if linked.system is not None:
+        yield "system", linked.system
+    yield from _inner_templates(linked.messages)
+
+
+def _inner_templates(messages: Iterable[LinkedMessage]) -> Iterator[tuple[str, CompiledTemplate]]:
+    for message in messages:
+        if message.text is not None:
+            yield message.role, message.text
+        yield from _inner_templates(message.inner)
+
+
+def _roles(linked: LinkedStep) -> list[list[str]]:
+    """The order of the messages, who speaks them, and for what they are repeated; texts by the start of their digest."""
+    lists = [["for_each", digest(one.items.canonical)[:SHORT_DIGEST]] for one in linked.messages if one.items]
+    spoken = [[role, digest(template.template.text)[:SHORT_DIGEST]] for role, template in _templates(linked)]
+    return spoken + lists
+
+
+def _field(value: Json, name: str) -> Json:
+    if not name or not isinstance(value, dict):
+        return value
+    return value.get(name)
+
+
+def _answer(view: Mapping[str, Json], *, has_model: bool) -> Json:
+    """A view of a step; without the part that is no answer, if it is not read."""
+    return {name: value for name, value in view.items() if has_model or name != "model"}
+
+
+def brief(value: Json) -> Json:
+    """A small value as it is, anything else as its digest."""
+    spelled = canonical(value)
+    return value if len(spelled) <= SMALL_VALUE_BYTES else {"sha256": digest(spelled)}
