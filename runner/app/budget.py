@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from runner.app.project import Project
 from runner.app.types import RunOptions
 from runner.core.budget import Allowance, Limit, allowance, dollars, in_words
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem
+from runner.plan.planned import Plan
 
 if TYPE_CHECKING:
     from runner.execute.spending import Purse
@@ -32,6 +34,42 @@ def limits_in_words(found: Allowance) -> str:
     kinds = (("usd", found.usd), ("calls", found.calls), ("tokens", found.tokens))
     words = [f"{in_words(limit, kind)} ({limit.said_by})" for kind, limit in kinds if limit is not None]
     return f"at most {', '.join(words)}" if words else ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLimit:
+    """A bound beside what a plan takes of it: for certain, and at most (None: not known).
+
+    `verdict` is what becomes of it: it `holds` whatever comes, it `may be reached` during the run, or it is `too small`:
+    the run does not start.
+    """
+
+    kind: str
+    limit: float
+    said_by: str
+    certain: float
+    worst: float | None
+    verdict: str
+
+
+def against_plan(plan: Plan, found: Allowance) -> tuple[PlannedLimit, ...]:
+    """Each bound beside what the plan takes."""
+    sizes = (
+        ("usd", found.usd, plan.least_usd, plan.worst_usd),
+        ("calls", found.calls, plan.calls, plan.worst_calls),
+        ("tokens", found.tokens, plan.least_tokens, 0 if plan.worst_calls == 0 else None),
+    )
+    return tuple(
+        PlannedLimit(kind, limit.amount, limit.said_by, certain, worst, _verdict(limit.amount, certain, worst))
+        for kind, limit, certain, worst in sizes
+        if limit is not None
+    )
+
+
+def _verdict(amount: float, certain: float, worst: float | None) -> str:
+    if certain > amount:
+        return "too small"
+    return "holds" if worst is not None and worst <= amount else "may be reached"
 
 
 def stopped_problem(purse: Purse) -> Iterator[Problem]:

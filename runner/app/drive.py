@@ -17,6 +17,7 @@ from runner.core.ports import Answers, EventSink
 from runner.core.problem import Problem
 from runner.execute.replay import NeedsCalls, Walk, replay_chunk
 from runner.plan.advance import Ask, is_absorbed
+from runner.plan.ending import has_bad_list, is_short
 from runner.plan.failures import reason_line
 from runner.plan.selection import selection_problems
 from runner.plan.stages import Chunk, Receipt, RunState
@@ -241,8 +242,7 @@ def exit_code(drive: Drive, *, has_bad_output: bool, has_storage_trouble: bool) 
         return StorageError.exit_code
     if drive.is_out_of_budget:
         return OverBudget.exit_code
-    is_short = any(_is_short(name, drive.state) for name in drive.state.tallies if _is_wanted(name, drive.state))
-    return 1 if kinds or has_bad_output or _has_bad_list(drive.state) or is_short else 0
+    return 1 if kinds or has_bad_output or has_bad_list(drive.state) or is_short(drive.state) else 0
 
 
 TROUBLE = frozenset(
@@ -257,25 +257,3 @@ TROUBLE = frozenset(
         FailureKind.STORAGE,
     }
 )
-
-
-def _is_wanted(name: str, state: RunState) -> bool:
-    """A step that no selected one needs cannot fail the run: it was not its business."""
-    return state.program.steps[name].is_wanted
-
-
-def _has_bad_list(state: RunState) -> bool:
-    lanes = {
-        is_wanted: {step.linked.lane for step in state.program.steps.values() if step.is_wanted is is_wanted}
-        for is_wanted in (True, False)
-    }
-    unwanted = lanes[False] - lanes[True]
-    return any(
-        lane not in unwanted and failure.kind is not FailureKind.NOT_SELECTED
-        for lane, failure in state.lane_failures.items()
-    )
-
-
-def _is_short(name: str, state: RunState) -> bool:
-    """Whether too few items of a step with `on_error: skip` are good."""
-    return bool(state.tallies[name].absorbed) and not state.is_enough(name)

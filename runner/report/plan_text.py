@@ -102,6 +102,21 @@ def total_line(totals: Mapping[str, Json]) -> str:
     return f"certain {certain} · worst case {most} · {totals['cached']:,} cached"
 
 
+def budget_line(limits: Sequence[Mapping[str, Json]]) -> list[str]:
+    """`budget $0.05 (flow.yaml:4:15) may be reached · 600 calls (flow.yaml:4:22) holds`; no line without a budget."""
+    words = [f"{_limit(one)} ({one['said_by']}) {_verdict(one['verdict'])}" for one in limits]
+    return [f"budget {' · '.join(words)}"] if words else []
+
+
+def _verdict(verdict: str) -> str:
+    return "is too small: a run does not start" if verdict == "too small" else verdict
+
+
+def _limit(limit: Mapping[str, Json]) -> str:
+    amount, kind = limit["limit"], limit["kind"]
+    return money(amount) if kind == "usd" else count(round(amount), kind.removesuffix("s"))
+
+
 def basis_line(steps: Sequence[Mapping[str, Json]], price_dates: Sequence[str]) -> str:
     """How the numbers were made."""
     counted = [step["step"] for step in steps if step.get("counted_by")]

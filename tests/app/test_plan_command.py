@@ -126,13 +126,96 @@ def test_why_of_a_step_that_was_never_asked(flow: Path, capsys: Any) -> None:
     assert out.endswith("first  new\n  nearest   nothing was ever stored for this step\n")
 
 
-def test_why_of_an_unknown_step_selects_nothing(flow: Path, capsys: Any) -> None:
-    assert main(["plan", "flow.yaml", "--why", "firts"]) == 5
+def test_why_of_an_unknown_step_is_a_mistake_as_it_is_for_a_selection(flow: Path, capsys: Any) -> None:
+    assert main(["plan", "flow.yaml", "-s", "firts"]) == 2
+    capsys.readouterr()
+    assert main(["plan", "flow.yaml", "--why", "firts"]) == 2
     assert capsys.readouterr().err == (
         "unknown-step: --why names step 'firts', but no step has that name\n"
         "  expected: a step: each, first, last, tag\n"
         "  nearest:  first\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("why", "message"),
+    [
+        (
+            "tag[yelow]",
+            (
+                "nothing-selected: --why names 'tag[yelow]', but no item of the step has that name\n"
+                "  nearest:  tag[yellow]\n"
+            ),
+        ),
+        ("first[x]", "nothing-selected: --why names 'first[x]', but the step has no items\n"),
+    ],
+)
+def test_why_of_an_item_that_there_is_not_selects_nothing(flow: Path, capsys: Any, why: str, message: str) -> None:
+    flow.with_name("rows.jsonl").write_text('{"id": "x"}\n{"id": "yellow"}\n')
+    assert main(["plan", "flow.yaml", "--why", why]) == 5
+    assert capsys.readouterr().err == message
+
+
+def test_why_of_an_item_of_a_list_that_is_not_known_yet_says_so(flow: Path, capsys: Any) -> None:
+    code, out = call(capsys, "plan", "flow.yaml", "--why", "each[a]")
+    assert code == 0
+    assert out.endswith("\neach[a]  no call that is certain: each is 'may call', known after first\n")
+
+
+def test_a_step_that_cannot_run_for_want_of_a_call_is_exit_6(flow: Path, capsys: Any) -> None:
+    code, out = call(capsys, "plan", "flow.yaml", "-s", "last", "--exit-code")
+    assert (code, "certain 0 calls" in out) == (6, True)
+    assert call(capsys, "run", "flow.yaml", "-s", "last")[0] == 6
+    assert call(capsys, "plan", "flow.yaml", "-s", "last")[0] == 0
+
+
+def test_a_failure_that_stored_answers_lead_to_is_exit_1(flow: Path, capsys: Any) -> None:
+    edit(flow, '    prompt: "last', '    ensure: [text == "never"]\n    prompt: "last')
+    edit(flow, "  last:\n", "  last:\n    on_error: skip\n    min_success: 1\n")
+    assert call(capsys, "run", "flow.yaml", "-q")[0] == 1
+    code, out = call(capsys, "plan", "flow.yaml", "--exit-code")
+    assert (code, "certain 0 calls $0.00 · worst case 0 calls" in out) == (1, True)
+    edit(flow, "    min_success: 1\n", "    min_success: 0\n")
+    assert call(capsys, "plan", "flow.yaml", "--exit-code")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ("{usd: 5}", "budget $5.00 (flow.yaml:2:15) may be reached"),
+        ("{usd: 0.000001}", "budget $0.000001 (flow.yaml:2:15) is too small: a run does not start"),
+        (
+            "{calls: 600, tokens: 2000000}",
+            "budget 600 calls (flow.yaml:2:17) may be reached · 2,000,000 tokens (flow.yaml:2:30) may be reached",
+        ),
+    ],
+)
+def test_the_budget_stands_beside_the_cost(flow: Path, capsys: Any, budget: str, said: str) -> None:
+    edit(flow, "\nformat: 1", f"\nbudget: {budget}\nformat: 1")
+    _, out = call(capsys, "plan", "flow.yaml", "--model", "m=gemini/gemini-3.1-flash-lite")
+    lines = out.splitlines()
+    assert [line for line in lines if line.startswith("budget")] == [said]
+    assert lines.index(said) == lines.index(next(line for line in lines if line.startswith("certain"))) + 1
+
+
+def test_a_budget_that_the_worst_case_fits_into_holds(flow: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("RUNNER_MAX_COST", "0.5")
+    call(capsys, "run", "flow.yaml", "-q")
+    edit(flow, "\nformat: 1", "\nbudget: {usd: 5, calls: 1, tokens: 1}\nformat: 1")
+    _, out = call(capsys, "plan", "flow.yaml")
+    assert (
+        "\nbudget $0.50 (RUNNER_MAX_COST) holds · 1 call (flow.yaml:2:25) holds · 1 token (flow.yaml:2:36) holds\n"
+        in out
+    )
+    _, out = call(capsys, "plan", "flow.yaml", "--json")
+    assert json.loads(out)["budget"][0] == {
+        "kind": "usd",
+        "limit": 0.5,
+        "said_by": "RUNNER_MAX_COST",
+        "certain": 0.0,
+        "worst": 0.0,
+        "verdict": "holds",
+    }
 
 
 def test_a_failure_that_is_not_settled_is_a_certain_call(flow: Path, capsys: Any) -> None:

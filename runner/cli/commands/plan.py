@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from runner.cli import exit_codes, files
 from runner.cli.console import Console, columns
 from runner.cli.flow_options import add_flow_arguments, flow_options, prepare
+from runner.cli.limits import max_cost
 from runner.cli.parser import CommandParser, one_of
 from runner.core.canonical import Json
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
 from runner.record.plan_file import writing_plan
-from runner.report.plan_text import PLAN_FORMAT, basis_line, list_rows, plan_rows, total_line, why_lines
+from runner.report.plan_text import PLAN_FORMAT, basis_line, budget_line, list_rows, plan_rows, total_line, why_lines
 
 if TYPE_CHECKING:
     from runner.app.explaining import Difference
@@ -36,7 +37,9 @@ def add_arguments(parser: CommandParser) -> None:
         help="only list the steps: model, tags, description")  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, metavar="FILE",
         help="save the plan, for run --plan; with --graph, the picture")  # fmt: skip
-    parser.add_argument("--exit-code", action="store_true", help="exit 6 when a call would be made")
+    parser.add_argument(
+        "--exit-code", action="store_true", help="exit 6 when a run would need a call, 1 when it would fail without one"
+    )
 
 
 GRAPHS = ("mermaid", "dot", "svg")
@@ -54,12 +57,11 @@ def execute(args: Namespace, console: Console) -> int:
     with writing_plan(args.output) if saves_plan else nullcontext() as writer:
         report = api.plan(
             Path(args.flow),
-            replace(flow_options(args, console), writes=args.output),
+            replace(flow_options(args, console), writes=args.output, max_cost=max_cost(None, console)),
             args.why,
             writer.add if writer else None,
         )
-        would_call = report.plan.worst_calls != 0
-        code = exit_codes.CALL_NEEDED if args.exit_code and would_call else exit_codes.DONE
+        code = report.run_ends if args.exit_code else exit_codes.DONE
         document = plan_document(report, code)
         if writer:
             writer.finish({**document, "depends_on": report.depends_on})
@@ -132,6 +134,7 @@ def plan_document(report: PlanReport, code: int) -> dict[str, Json]:
         "steps": [{**asdict(step), "fate": str(step.fate)} for step in plan.steps],
         "shape": [asdict(step) for step in report.shape],
         "totals": totals,
+        "budget": [asdict(limit) for limit in report.budget],
         "price_dates": list(report.price_dates),
         "calls": [
             {"step": call.ask.step, "item": call.ask.item, "key": call.ask.key, "reason": call.reason}
@@ -148,6 +151,7 @@ def _difference(difference: Difference) -> dict[str, Json]:
 def _show(document: dict[str, Json], console: Console, *, is_explained: bool) -> None:
     steps = document["steps"]
     console.report(columns(plan_rows(steps)))
-    console.report(f"\n{total_line(document['totals'])}\n{basis_line(steps, document['price_dates'])}")
+    budget = budget_line(document["budget"])
+    console.report("\n".join(("", total_line(document["totals"]), *budget, basis_line(steps, document["price_dates"]))))
     if is_explained:
         console.report("".join("\n" + "\n".join(why_lines(difference)) for difference in document["why"]))
