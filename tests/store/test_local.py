@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -365,6 +366,14 @@ def test_a_database_locked_by_another_program_is_said_in_words(open_store: Open,
     assert len(store.get_many(KEYS)) == 2
 
 
+def let_others_pass(path: Path) -> None:
+    """Opens the folders above a temporary folder, one more of them where tests run side by side."""
+    for folder in path.parents:
+        if folder == Path(tempfile.gettempdir()):
+            return
+        folder.chmod(0o755)
+
+
 def run_unprivileged(code: str, *arguments: str) -> str:
     """Runs Python as a user for whom file modes count."""
     said = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
@@ -398,8 +407,7 @@ def test_a_read_only_folder_is_read_and_the_first_write_is_refused_in_words(
     store.put_many({KEYS[0]: b"a"})
     if is_closed:
         store.close()
-    for path in (tmp_path.parent.parent, tmp_path.parent, tmp_path, folder.parent):
-        path.chmod(0o755)
+    let_others_pass(folder)
     for path in folder.iterdir():
         path.chmod(0o444)
     folder.chmod(0o555)
@@ -409,7 +417,8 @@ def test_a_read_only_folder_is_read_and_the_first_write_is_refused_in_words(
 
 def test_an_unwritable_folder_without_a_database_reads_as_empty(folder: Path, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
-    for path in (tmp_path.parent.parent, tmp_path.parent, tmp_path, folder.parent, folder):
+    let_others_pass(folder)
+    for path in (tmp_path, folder.parent, folder):
         path.chmod(0o555)
     said = run_unprivileged(READ_AND_WRITE, str(folder), KEYS[0])
     for path in (folder, folder.parent, tmp_path):
