@@ -39,7 +39,7 @@ DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 SHOWN = ("workflows", "schemas", "prompts", "data", "cache/recordings", "pyproject.toml")
 KINDS = ("sh", "console", "yaml", "json", "jsonl", "python", "text", "jinja")
 SET_UP = (
-    "uv run pytest",
+    "uv run pytest -n auto",
     "python3 -m venv .venv && .venv/bin/pip install '.[local]'",
     ".venv/bin/runner models pull local/smollm2-135m",
 )
