@@ -60,11 +60,6 @@ class Asking:
         if self._error is not None and not walk.is_done:
             raise self._error
 
-    def wait_for_all(self) -> None:
-        """Until every case is done, or will not be."""
-        for walk in self._pending if self._thread is not None else ():
-            walk.settled.wait()
-
     def stop(self) -> None:
         """Send nothing more; returns when what was under way has been kept."""
         self._is_stopped = True

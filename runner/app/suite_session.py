@@ -32,7 +32,6 @@ from runner.record.journal import Journal
 from runner.record.summary import RunSummary, Summariser, write_summary
 from runner.store.layers import LayeredAnswers
 from runner.store.local import LocalStore
-from runner.store.lock import one_at_a_time
 from runner.store.memory import MemoryStore
 from runner.suites.cases import Unit
 from runner.suites.comparing import Baseline, baseline_of_cell, baseline_of_document, compare
@@ -42,9 +41,6 @@ from runner.suites.verdict import Finding, Kind, StepAttempt, Verdict
 
 if TYPE_CHECKING:
     from runner.app.suite_asking import Asking
-
-ASKING = Path(".runner/asking")
-OTHERS_WAIT_S = 24 * 3600.0
 
 
 @dataclass(slots=True)
@@ -156,24 +152,14 @@ class SuiteSession:
 
     # Walking
 
-    def start(self, wanted: Iterable[str], *, is_one_of_many: bool = False) -> None:
+    def start(self, wanted: Iterable[str]) -> None:
         """Walk these cases as far as stored answers lead, and begin to ask for the rest. Raises RunnerError.
 
         Mistakes that keep calls from being made (a key that is missing, money) are raised before the first one.
-        With `is_one_of_many` other processes run this suite too: the first asks for all, the others find it stored.
         """
         if self.options.is_offline or self._asking is not None:
             return
         self._open()
-        if not is_one_of_many:
-            self._start(wanted)
-            return
-        folder = self.suite.project.files.root / ASKING
-        folder.mkdir(parents=True, exist_ok=True)
-        with one_at_a_time(folder, wait_s=OTHERS_WAIT_S):
-            self._start(wanted).wait_for_all()
-
-    def _start(self, wanted: Iterable[str]) -> Asking:
         from runner.app.suite_asking import Asking
 
         walks = [self._walk(self.units[name]) for name in wanted]
@@ -181,7 +167,6 @@ class SuiteSession:
         self._asking = Asking(self, pending)
         if pending:
             self._asking.start()
-        return self._asking
 
     def _walk(self, unit: Unit) -> Walk:
         walk = self._walks.get(unit.id)
@@ -230,6 +215,10 @@ class SuiteSession:
             found = self._verdicts[name] = self._judge(walk)
             self._walks.pop(name, None)
         return found
+
+    def hear(self, verdict: Verdict) -> None:
+        """Another process asked, and says what came of a case."""
+        self._verdicts[verdict.unit] = verdict
 
     def _judge(self, walk: Walk) -> Verdict:
         unit = walk.unit

@@ -14,6 +14,8 @@ from runner.app.types import RunOptions
 from runner.core.budget import Limit
 from runner.core.errors import RunnerError
 from runner.core.problem import render_all
+from runner.pytest_plugin import FOLDER
+from runner.pytest_plugin.sharing import hear
 from runner.suites.cases import THRESHOLDS, Unit
 from runner.suites.telling import brief, told, told_of_thresholds
 from runner.suites.totals import Totals, counts_together
@@ -96,7 +98,19 @@ class SuiteFile(pytest.File):
         """The file as its node is called."""
         return self.nodeid
 
-    def begin(self) -> None:
+    def verdict(self, name: str) -> tuple[Verdict, str]:
+        """What came of a case, and the run that holds it. A worker that does not ask hears it."""
+        folder = getattr(self.config, "workerinput", {}).get(FOLDER)
+        if folder is None:
+            self._begin()
+            return self.suite.verdict(name), self.suite.run
+        heard = hear(Path(folder), f"{self.nodeid}::{name}")
+        if heard.verdict is None:
+            raise NoVerdict(heard.refusal)
+        self.suite.hear(heard.verdict)
+        return heard.verdict, heard.run
+
+    def _begin(self) -> None:
         """Start asking, once. What keeps calls from being made is told of every case."""
         if self._refusal is not None:
             raise self._refusal
@@ -104,7 +118,7 @@ class SuiteFile(pytest.File):
             self._is_started = True
             wanted = [item.name for item in self.selected if isinstance(item, CaseItem)]
             try:
-                self.suite.start(wanted, is_one_of_many=hasattr(self.config, "workerinput"))
+                self.suite.start(wanted)
             except RunnerError as error:
                 self._refusal = error
                 raise
@@ -153,21 +167,21 @@ class CaseItem(SuiteItem):
 
     def runtest(self) -> None:
         file = self.parent
-        file.begin()
-        verdict = self.verdict = file.suite.verdict(self.name)
+        verdict, run = file.verdict(self.name)
+        self.verdict = verdict
         self._tell(verdict.taken)
         if verdict.is_good:
             return
         if verdict.kind is Kind.FAILED:
             if counts_together(file.suite.suite.suite) and not self.unit.case.xfail:
                 pytest.xfail(f"{COUNTS_TOGETHER}: {brief(verdict)}")
-            raise CaseFailed(self._told(verdict))
-        raise NoVerdict(self._told(verdict))
+            raise CaseFailed(self._told(verdict, run))
+        raise NoVerdict(self._told(verdict, run))
 
-    def _told(self, verdict: Verdict) -> str:
+    def _told(self, verdict: Verdict, run: str) -> str:
         suite = self.parent.suite.suite
         steps = {name: step.span for name, step in suite.variants[self.unit.cell.name].linked.workflow.steps.items()}
-        return told(verdict, self.unit, self.parent.shown, steps, self.parent.suite.run)
+        return told(verdict, self.unit, self.parent.shown, steps, run)
 
 
 class ThresholdsItem(SuiteItem):
@@ -180,8 +194,10 @@ class ThresholdsItem(SuiteItem):
 
     def runtest(self) -> None:
         file = self.parent
-        file.begin()
-        totals = self.totals = file.suite.totals(_names(file.selected))
+        names = _names(file.selected)
+        for name in names:
+            file.verdict(name)
+        totals = self.totals = file.suite.totals(names)
         for cell in totals.cells:
             prefix = f"{cell.cell}: " if cell.cell else ""
             self.user_properties.append((f"{prefix}pass_rate", str(cell.passed)))

@@ -139,7 +139,7 @@ def run_pytest(project: Project) -> Callable[..., Said]:
 
     def run(*words: str) -> Said:
         project.server.forget()
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "runner.pytest_plugin", *words]
+        command = [sys.executable, "-m", "pytest", "-p", "runner.pytest_plugin", *words]
         # The tests' own folder must be found first, wherever the package is installed from.
         environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTEST_ADDOPTS": ""}
         done = subprocess.run(command, cwd=project.root, env=environ, capture_output=True, text=True, check=False)

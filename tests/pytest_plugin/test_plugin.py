@@ -64,19 +64,6 @@ def test_a_mistake_in_a_suite_is_a_collection_error_in_our_words(run_pytest: Any
     assert "Traceback" not in said.out
 
 
-def test_two_workers_that_ask_pay_each_answer_once(project: Any) -> None:
-    """Workers of xdist are processes with `workerinput`; two sessions of that kind run side by side."""
-    project.write("conftest.py", "def pytest_configure(config):\n    config.workerinput = {}\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "runner.pytest_plugin", "--live"]
-    environ = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
-    workers = [
-        subprocess.Popen(command, cwd=project.root, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    said = [worker.communicate(timeout=100)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], said
-    assert len(project.asked) == 5
-
-
 def test_the_plugin_is_inert_until_a_suite_is_collected(tmp_path: Path) -> None:
     tmp_path.joinpath("test_nothing.py").write_text(
         "import sys\n"
