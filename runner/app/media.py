@@ -70,6 +70,12 @@ class MediaFiles:
         self._is_whole = is_whole
         self._looked: dict[tuple[str, int, int], _Looked] = {}
 
+    @property
+    def seen(self) -> frozenset[str]:
+        """The files below the root that were looked at, relative to it."""
+        root = os.path.realpath(self._files.root) + os.sep
+        return frozenset(Path(path[len(root) :]).as_posix() for path, _, _ in self._looked if path.startswith(root))
+
     def of_linked(self, linked: LinkedStep, lanes: Mapping[str, Lane]) -> FindMedium | None:
         """What looks at the files of a step, None for a step without files."""
         return self.of_step(linked.step, lanes[linked.lane].data if linked.lane else "") if linked.files else None

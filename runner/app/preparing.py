@@ -37,14 +37,15 @@ class Prepared:
     project: Project
     program: Program
     data: Mapping[str, Sequence[Item]]
+    media: MediaFiles
 
 
 def prepare_program(path: Path, options: RunOptions) -> Prepared:
     """Load, link, check, and read inputs and rows. Raises RunnerError with all that is wrong."""
     project = prepare_project(path, options)
     _check_files(project, options)
-    program, data = _program(project, options, _environ(options))
-    return Prepared(project, program, data)
+    program, data, media = _program(project, options, _environ(options))
+    return Prepared(project, program, data, media)
 
 
 def prepare_project(path: Path, options: RunOptions) -> Project:
@@ -120,7 +121,7 @@ def _unknown(option: str, kind: str, name: str, known: Iterable[str]) -> Problem
 
 def _program(
     project: Project, options: RunOptions, environ: Mapping[str, str]
-) -> tuple[Program, Mapping[str, Sequence[Item]]]:
+) -> tuple[Program, Mapping[str, Sequence[Item]], MediaFiles]:
     assert project.workflow is not None
     assert project.linked is not None
     files = project.files
@@ -145,7 +146,7 @@ def _program(
         name: compile_whole(linked, asked, policy, media.of_linked(linked, lanes))
         for name, linked in project.linked.steps.items()
     }
-    return Program(project.linked, steps, inputs), data
+    return Program(project.linked, steps, inputs), data, media
 
 
 def asked_of(route: Route, step: Step, *, is_batch: bool = False) -> Asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from runner.app.holding import ensure_plan_holds
 from runner.app.keeping import Recorder, recordings_of
 from runner.app.locking import VersionWatch, ensure_locked, update_lock
 from runner.app.looking import LOCAL_CACHE
+from runner.app.media import MediaFiles
 from runner.app.preparing import protected
 from runner.app.project import Project
 from runner.app.selecting import ensure_selected_can_run, prepare_selected
@@ -55,8 +57,10 @@ class Session:
     """A run from the checked workflow to its result. Made by `prepare`; closed by `finish` or `abandon`."""
 
     def __init__(self, project: Project, program: Program, data: Mapping[str, Sequence[Item]], options: RunOptions,
-                 sinks: Sequence[EventSink], locked: Mapping[str, LockedStep] | None = None) -> None:  # fmt: skip
+                 sinks: Sequence[EventSink], locked: Mapping[str, LockedStep] | None = None,
+                 media: MediaFiles | None = None) -> None:  # fmt: skip
         self.project = project
+        self._media = media
         self.program = program
         self.options = options
         self.started = time.monotonic()
@@ -252,11 +256,24 @@ class Session:
 
     def _write(self) -> Outputs:
         root = self.project.files.root
-        saved = write_saved(self.drive.state, root, protected(self.project))
+        saved = write_saved(self.drive.state, root, protected(self.project) | self._shown())
         made = write_outputs(self.drive.state, root)
         return Outputs(
             made.value, (*saved.problems, *made.problems), (*saved.unwritten, *made.unwritten), made.left_out
         )
+
+    def _shown(self) -> frozenset[str]:
+        """The files that rows named, and those that patterns found: what the workflow does not say itself."""
+        sources = self.workflow.data
+        found = (
+            posixpath.join(sources[name].base, str(item.value["path"]))
+            for name, items in self.drive.state.data.items()
+            if sources[name].glob and name not in self.options.data
+            for item in items
+            if isinstance(item.value, Mapping) and "path" in item.value
+        )
+        seen = self._media.seen if self._media is not None else frozenset()
+        return frozenset(posixpath.normpath(name).casefold() for name in (*found, *seen))
 
     def _update_lock(self, code: int) -> tuple[Problem, ...]:
         """Write `runner.lock`, if the run came to its end; what kept it from being written."""
@@ -331,4 +348,4 @@ def prepare(path: Path, options: RunOptions, sinks: Sequence[EventSink]) -> Sess
     locked = ensure_locked(prepared, options)
     ensure_selected_can_run(prepared, options)
     ensure_plan_holds(prepared, options)
-    return Session(prepared.project, prepared.program, prepared.data, options, sinks, locked)
+    return Session(prepared.project, prepared.program, prepared.data, options, sinks, locked, prepared.media)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from runner.checks.media import shown_files
 from runner.core.canonical import Json
 from runner.core.errors import StorageError
 from runner.core.frozen import dataclass
@@ -154,7 +155,9 @@ def protected_files(workflow: Workflow, read: Iterable[str]) -> frozenset[str]:
     """The files that no answer may replace, in lower case: a file system may not tell `Flow.yaml` from `flow.yaml`."""
     data = (source.file for source in workflow.data.values())
     inputs = (spec.from_file for spec in workflow.inputs.values())
-    return frozenset(posixpath.normpath(name).casefold() for name in (*read, *data, *inputs) if name)
+    return frozenset(
+        posixpath.normpath(name).casefold() for name in (*read, *data, *inputs, *shown_files(workflow)) if name
+    )
 
 
 def _texts(step: StepProgram, state: RunState) -> Iterator[tuple[Item, Outcome]]:

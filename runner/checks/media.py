@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from runner.checks.context import CheckContext
@@ -10,7 +11,7 @@ from runner.core.frozen import replace
 from runner.core.media import MEDIUM_KINDS, MediaRules, misfit, rules_for
 from runner.core.model import Route
 from runner.core.problem import Problem, listed
-from runner.core.workflow import FileTemplate, RepeatedFiles, Step
+from runner.core.workflow import FileTemplate, RepeatedFiles, Step, Workflow
 
 
 def check_media(context: CheckContext) -> Iterator[Problem]:
@@ -30,6 +31,15 @@ def files_of(step: Step) -> Iterator[FileTemplate]:
     """All entries of `files`, those that are repeated among them."""
     for entry in step.files:
         yield from entry.files if isinstance(entry, RepeatedFiles) else (entry,)
+
+
+def shown_files(workflow: Workflow) -> Iterator[str]:
+    """The files below the root that a workflow shows by a path that is known before anything is rendered."""
+    for step in workflow.asked.values():
+        for entry in files_of(step):
+            name = entry.path.text.strip()
+            if "{" not in name and not name.startswith("/"):
+                yield posixpath.normpath(posixpath.join(posixpath.dirname(entry.path.origin.file), name))
 
 
 def _clip(entry: FileTemplate) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterator
 
 from runner.checks.context import CheckContext
+from runner.checks.media import shown_files
 from runner.core.problem import Problem
 from runner.core.span import Span
 from runner.core.workflow import OutputTable, Template
@@ -45,6 +46,7 @@ def _targets(context: CheckContext) -> Iterator[Problem]:
     told: set[tuple[str, tuple[str, Span]]] = set()
     workflow = context.linked.workflow
     read = {source.file for source in workflow.data.values()} | {spec.from_file for spec in workflow.inputs.values()}
+    read |= set(shown_files(workflow))
     for title, name, span in _written(context):
         path = posixpath.normpath(name)
         if path.startswith("/") or path.split("/")[0] == "..":

@@ -66,15 +66,18 @@ class MediaRules:
     """What a protocol can carry: MIME types by kind, resolutions, and whether a part of a video can be named.
 
     A request may have `request_bytes`, files within it among them, a PDF within it `pdf_bytes`. Beyond that files of
-    the kinds in `uploads` can be uploaded first, of at most `file_bytes` each, where the service takes uploads.
+    the kinds in `uploads`, but for the types in `only_inline`, can be uploaded first, of at most `file_bytes` each,
+    where the service takes uploads. A request with more than `upload_over` has them uploaded although it has room.
     """
 
     types: Mapping[MediumKind, frozenset[str]] = field(default_factory=dict)
     resolutions: frozenset[Resolution] = frozenset()
     has_clips: bool = False
     request_bytes: int = MAX_FILE_BYTES
+    upload_over: int = MAX_FILE_BYTES
     pdf_bytes: int = MAX_FILE_BYTES
     uploads: frozenset[MediumKind] = frozenset()
+    only_inline: frozenset[str] = frozenset()
     file_bytes: int = MAX_FILE_BYTES
 
 
@@ -84,7 +87,7 @@ def rules_for(rules: MediaRules, provider: Provider) -> MediaRules:
     """
     over = provider.settings.get("upload_over")
     if over is not None:
-        return replace(rules, request_bytes=int(over))
+        return replace(rules, upload_over=int(over))
     has_uploads = provider.is_builtin and "server" not in provider.settings
     return rules if has_uploads else replace(rules, uploads=frozenset())
 
@@ -95,15 +98,15 @@ def inline_bytes(medium: Medium) -> int:
 
 
 def to_upload(media: Sequence[Medium], rest_bytes: int, rules: MediaRules) -> frozenset[int] | None:
-    """The positions of the files to upload so that the request is no larger than it may be, the largest first.
+    """The positions of the files to upload so that the request is no larger than it should be, the largest first.
 
-    `rest_bytes` is what the request takes without files. None when no uploads make it small enough.
+    `rest_bytes` is what the request takes without files. None when no uploads make it as small as it must be.
     """
     chosen = {n for n, one in enumerate(media) if one.mime == "application/pdf" and one.size > rules.pdf_bytes}
     total = rest_bytes + sum(inline_bytes(one) for n, one in enumerate(media) if n not in chosen)
     order = sorted((n for n in range(len(media)) if n not in chosen), key=lambda n: -media[n].size)
     for number in order:
-        if total <= rules.request_bytes:
+        if total <= min(rules.request_bytes, rules.upload_over):
             break
         if can_be_uploaded(media[number], rules):
             chosen.add(number)
@@ -113,7 +116,11 @@ def to_upload(media: Sequence[Medium], rest_bytes: int, rules: MediaRules) -> fr
 
 
 def can_be_uploaded(medium: Medium, rules: MediaRules) -> bool:
-    return medium.kind in rules.uploads and medium.size <= rules.file_bytes
+    return _is_taken_uploaded(medium, rules) and medium.size <= rules.file_bytes
+
+
+def _is_taken_uploaded(medium: Medium, rules: MediaRules) -> bool:
+    return medium.kind in rules.uploads and medium.mime not in rules.only_inline
 
 
 def misfit(medium: Medium, rules: MediaRules, model: str) -> Problem | None:
@@ -123,7 +130,7 @@ def misfit(medium: Medium, rules: MediaRules, model: str) -> Problem | None:
         message = f"{medium.shown} is {medium.mime}, which {model} does not take"
         return Problem("refused-file", message, expected=listed(types))
     if to_upload((medium,), 0, rules) is None:
-        most = rules.file_bytes if medium.kind in rules.uploads else _most_inline(medium, rules)
+        most = rules.file_bytes if _is_taken_uploaded(medium, rules) else _most_inline(medium, rules)
         message = f"{medium.shown} has {medium.size:,} bytes, more than {model} takes"
         return Problem("too-large", message, expected=f"at most {most:,} bytes")
     return None

@@ -50,6 +50,7 @@ CHAT_MEDIA = MediaRules(
     resolutions=frozenset(("low", "high")),
     request_bytes=50_000_000,
     uploads=frozenset(("document",)),
+    only_inline=frozenset((TEXT,)),
     file_bytes=512_000_000,
 )
 

@@ -309,3 +309,75 @@ def test_many_questions_about_one_file_upload_it_once(tmp_path: Path, project: P
     (tmp_path / "flow.yaml").write_text(flow, "utf-8")
     assert runner.run(tmp_path / "flow.yaml").exit_code == 0
     assert (server.count, server.files.started) == (4, 1)
+
+
+# What is shown is not written over
+
+
+def save_to(tmp_path: Path, name: str, *, more: str = "") -> None:
+    flow = (tmp_path / "flow.yaml").read_text("utf-8")
+    (tmp_path / "flow.yaml").write_text(f"{flow.rstrip()}\n    save: {name}\n{more}", "utf-8")
+
+
+@pytest.mark.parametrize("name", ["media/a.png", "./media/../media/A.png"])
+def test_a_saved_text_never_replaces_a_file_that_a_step_shows(tmp_path: Path, project: Project, name: str) -> None:
+    server = project("gemini", "      - image: media/a.png", data={"a.png": PNG})
+    save_to(tmp_path, name)
+    with pytest.raises(runner.RunnerError) as caught:
+        runner.run(tmp_path / "flow.yaml")
+    assert [(one.code, one.severity) for one in caught.value.problems] == [("overwrites", "error")]
+    assert (server.count, (tmp_path / "media" / "a.png").read_bytes()) == (0, PNG)
+
+
+def test_a_saved_text_never_replaces_a_file_that_a_row_names(tmp_path: Path, project: Project) -> None:
+    server = project(
+        "gemini", "      - image: '{{ item.photo }}'\n    for_each: data.rows",
+        more="data: {rows: {file: media/rows.jsonl, key: id}}",
+        data={"a.png": PNG, "rows.jsonl": b'{"id": "1", "photo": "a.png"}\n{"id": "2", "photo": "a.png"}\n'},
+    )  # fmt: skip
+    save_to(tmp_path, "'{% if item.id == \"1\" %}media/a.png{% else %}out/{{ item.id }}.txt{% endif %}'")
+    result = runner.run(tmp_path / "flow.yaml")
+    assert [one.message for one in result.problems] == [
+        "look[1] would write over 'media/a.png', which this project reads"
+    ]
+    assert (server.count, result.exit_code) == (1, 1)
+    assert (tmp_path / "media" / "a.png").read_bytes() == PNG
+    assert (tmp_path / "out" / "2.txt").read_text("utf-8") == "seen"
+
+
+def test_a_saved_text_never_replaces_a_file_that_a_pattern_found(tmp_path: Path, project: Project) -> None:
+    server = project(
+        "gemini", "      - image: '{{ item.path }}'\n    for_each: data.photos",
+        more="data: {photos: {glob: 'media/*', key: name}}",
+        data={"a.png": PNG, "notes.txt": b"mine"},
+    )  # fmt: skip
+    (tmp_path / "flow.yaml").write_text(
+        (tmp_path / "flow.yaml").read_text("utf-8").replace("for_each: data.photos", "for_each: data.photos\n    when: item.suffix == '.png'")
+        .rstrip() + "\n    save: media/notes.txt\n", "utf-8")  # fmt: skip
+    result = runner.run(tmp_path / "flow.yaml")
+    assert [one.message for one in result.problems if one.is_error] == [
+        "look[a.png] would write over 'media/notes.txt', which this project reads"
+    ]
+    assert (server.count, (tmp_path / "media" / "notes.txt").read_bytes()) == (1, b"mine")
+
+
+def test_a_text_that_no_request_has_room_for_is_told_before_any_call(tmp_path: Path, project: Project) -> None:
+    server = project("openai-chat", "      - document: media/long.txt", data={"long.txt": b""})
+    with (tmp_path / "media" / "long.txt").open("wb") as file:
+        for _ in range(51):
+            file.write(b"word " * 200_000)
+    with pytest.raises(runner.RunnerError) as caught:
+        runner.run(tmp_path / "flow.yaml")
+    assert [one.message for one in caught.value.problems] == [
+        "media/long.txt has 51,000,000 bytes, more than box/m takes"
+    ]
+    assert server.count == 0
+
+
+def test_a_text_goes_within_a_request_whose_other_files_are_uploaded(tmp_path: Path, project: Project) -> None:
+    files = "      - document: media/a.pdf\n      - document: media/notes.md"
+    data = {"a.pdf": PDF + bytes(2000), "notes.md": b"words " * 300}
+    server = project("openai-responses", files, extra=", upload_over_mb: 0.001", data=data)
+    assert runner.run(tmp_path / "flow.yaml").exit_code == 0
+    assert (server.refused, list(server.files.stored.values())) == ([], [data["a.pdf"]])
+    assert "words words" in json.dumps(server.bodies[0])

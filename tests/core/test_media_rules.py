@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.frozen import replace
 from runner.core.media import MediaRules, Medium, can_be_uploaded, inline_bytes, misfit, rules_for, to_upload
 from runner.core.model import Provider
 from runner.core.problem import Problem
@@ -131,4 +132,22 @@ def test_only_the_services_own_address_takes_uploads_unless_the_project_says_so(
     served = Provider("own", "openai-chat", "http://localhost", is_builtin=True, settings={"server": "vllm"})
     assert rules_for(RULES, served).uploads == frozenset()
     told = rules_for(RULES, Provider("box", "openai-chat", "http://localhost", settings={"upload_over": "1000"}))
-    assert (told.uploads, told.request_bytes) == (RULES.uploads, 1_000)
+    assert (told.uploads, told.upload_over, told.request_bytes) == (RULES.uploads, 1_000, RULES.request_bytes)
+
+
+def test_a_type_that_is_only_taken_within_the_request_is_never_uploaded() -> None:
+    rules = replace(RULES, only_inline=frozenset({"text/plain"}))
+    assert not can_be_uploaded(text(1), rules)
+    assert can_be_uploaded(pdf(1), rules)
+    assert to_upload((text(3_000), pdf(1_400)), 0, rules) == frozenset({1})
+    assert to_upload((text(4_001),), 0, rules) is None
+    assert misfit(text(4_001), rules, "box/m") == Problem(
+        "too-large", "a.bin has 4,001 bytes, more than box/m takes", expected="at most 4,000 bytes"
+    )
+
+
+def test_what_a_project_uploads_sooner_does_not_make_the_request_smaller_for_the_rest() -> None:
+    rules = replace(RULES, upload_over=1_000, only_inline=frozenset({"text/plain"}))
+    assert to_upload((pdf(800), text(1_500)), 0, rules) == frozenset({0})
+    assert to_upload((pdf(300), text(100)), 0, rules) == frozenset()
+    assert to_upload((text(4_001),), 0, rules) is None

@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from runner.core.call import Call, Message
+from runner.core.media import Clip, Medium
 from runner.core.model import ModelFacts, Price, Provider, Route
 from runner.core.request import Request
 from runner.dialects import DIALECTS
@@ -31,6 +32,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "scripted": {},
 }
 NAMES = sorted(DIALECTS)
+PNG = Medium("image", "image/png", "01" * 32, 70, resolution="low", path="/a/p.png", shown="p.png")
+WAV = Medium("audio", "audio/wav", "02" * 32, 80)
+MP4 = Medium("video", "video/mp4", "03" * 32, 90, clip=Clip(0.5, 20, 2))
+PDF = Medium("document", "application/pdf", "04" * 32, 100)
+TEXT = Medium("document", "text/plain", "05" * 32, 110)
+SHOWN = {
+    "gemini": (PNG, WAV, MP4, PDF, TEXT),
+    "vertex": (PNG, WAV, MP4, PDF, TEXT),
+    "openai-chat": (PNG, WAV, PDF, TEXT),
+    "openai-responses": (PNG, PDF, TEXT),
+    "anthropic": (replace(PNG, resolution=None), PDF, TEXT),
+    "scripted": (PNG, WAV, MP4, PDF, TEXT),
+}
 
 
 @pytest.fixture(params=NAMES)
@@ -223,6 +237,44 @@ def test_the_order_of_properties_is_the_authors_and_is_in_the_key(name: str, rou
     assert key("a", "b") != key("b", "a")
 
 
+def asking(*media: Medium) -> Call:
+    return Call(model="m", messages=(Message("user", "What is this?", media),))
+
+
+@pytest.mark.parametrize("name", sorted(SHOWN))
+def test_what_a_file_holds_and_how_it_is_looked_at_is_in_the_key_and_where_it_lies_is_not(
+    name: str, route_to: RouteTo
+) -> None:
+    def key(*media: Medium) -> str:
+        return encode(name, asking(*media), route_to(name)).key
+
+    base = key(*SHOWN[name])
+    for number, medium in enumerate(SHOWN[name]):
+        rest = list(SHOWN[name])
+
+        def with_one(changed: Medium, number: int = number, rest: list[Medium] = rest) -> str:
+            return key(*rest[:number], changed, *rest[number + 1 :])
+
+        assert with_one(replace(medium, sha256="ff" * 32)) != base
+        assert with_one(replace(medium, path="/elsewhere", shown="other", size=medium.size + 1)) == base
+        if DIALECTS[name].media.resolutions and medium.kind == "image":
+            assert with_one(replace(medium, resolution="high")) != base
+        if medium.clip is not None:
+            assert with_one(replace(medium, clip=Clip(0.5, 21, 2))) != base
+    assert key(*reversed(SHOWN[name])) != base
+    assert key(*SHOWN[name][1:]) != base
+
+
+@pytest.mark.parametrize("name", sorted(SHOWN))
+def test_a_file_has_one_key_whichever_way_it_travels(name: str, route_to: RouteTo) -> None:
+    route = route_to(name)
+    told = replace(route, provider=replace(route.provider, settings={**route.provider.settings, "upload_over": "1"}))
+    within, by_upload = (encode(name, asking(*SHOWN[name]), each) for each in (route, told))
+    assert not any(one.by_upload for one in within.attachments)
+    assert any(one.by_upload for one in by_upload.attachments) is bool(DIALECTS[name].media.uploads)
+    assert within.key == by_upload.key
+
+
 def golden_requests(route_to: RouteTo, ask: Ask, full_call: Call) -> dict[str, Request]:
     own = Provider("box", "openai-chat", "http://127.0.0.1:8080/v1", identity="box-qwen3")
     requests = {
@@ -230,6 +282,8 @@ def golden_requests(route_to: RouteTo, ask: Ask, full_call: Call) -> dict[str, R
             "openai-chat", full_call, route_to("openai-chat", provider=own, model="qwen3")
         ),
     }
+    for name, media in SHOWN.items():
+        requests[f"{name} files"] = encode(name, asking(*media), route_to(name))
     for server in ("llama.cpp", "vllm", "ollama"):
         known = replace(own, settings={"server": server})
         route = route_to("openai-chat", provider=known, model="qwen3")
