@@ -36,7 +36,10 @@ TOLD_LEFT_OUT = 3
 
 @dataclass(frozen=True, slots=True)
 class DriveSettings:
-    """`refuse` turns a miss into a failure (offline); `check_asks` raises RunnerError before the first call."""
+    """`refuse` turns a miss into a failure (offline); `check_asks` raises RunnerError before the first call.
+
+    With `hear`, answers are streamed.
+    """
 
     max_parallel: int
     is_fail_fast: bool
@@ -44,6 +47,7 @@ class DriveSettings:
     check_asks: Callable[[tuple[Ask, ...]], None]
     refuse: Callable[[Ask], Failure] | None = None
     allowance: Allowance = field(default_factory=Allowance)
+    hear: Callable[[Ask, str], None] | None = None
 
 
 @dataclass(slots=True)
@@ -159,7 +163,7 @@ class Drive:
         self.answers.commit([])  # a store that cannot keep answers is found before one is paid
         gate = Gate(self.answers)
         try:
-            ports = Ports(transport, clock, self.sink, self.settings.explain, random, ahead)
+            ports = Ports(transport, clock, self.sink, self.settings.explain, random, ahead, self.settings.hear)
             limit, purse = InFlight(self.settings.max_parallel), purse or Purse(self.settings.allowance)
             await self.walk(Performer(self.state.program, gate, ports, limit, purse))
         finally:

@@ -16,7 +16,7 @@ from runner.core.events import Event, Noted, Retrying
 from runner.core.frozen import replace
 from runner.core.model import Route
 from runner.core.outcome import Failure
-from runner.core.ports import Clock, Transport
+from runner.core.ports import Clock, Hear, Transport
 from runner.core.request import Request
 from runner.dialects import DIALECTS
 from runner.execute.ahead import Ahead
@@ -89,6 +89,9 @@ class _KeptOpen:
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
         return await self._inner.send(route, request, timeout_s=timeout_s)
+
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Hear) -> bytes:
+        return await self._inner.stream(route, request, timeout_s=timeout_s, hear=hear)
 
     async def aclose(self) -> None:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from runner.app.selecting import ensure_selected_can_run, prepare_selected
 from runner.app.types import RunOptions, RunResult
 from runner.app.writing import Outputs, write_outputs, write_saved
 from runner.core.errors import CallNeeded, RunnerError, StorageError, UsageError
-from runner.core.events import Event, Noted, RunFinished, RunStarted
+from runner.core.events import Event, Heard, Noted, RunFinished, RunStarted
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import EventSink, Store
@@ -99,6 +99,7 @@ class Session:
                 check_asks=self._check_asks,
                 refuse=self._refuse if options.is_offline else None,
                 allowance=allowance_of(project, options),
+                hear=_ear(options),
             ),
         )
         routes = {name: step.models for name, step in program.steps.items()}
@@ -336,6 +337,18 @@ class Session:
                 self.journal.close()
         finally:
             self.store.close()
+
+
+def _ear(options: RunOptions) -> Callable[[Ask, str], None] | None:
+    """Who hears the answers while they come, told whose they are."""
+    hear = options.hear
+    if hear is None:
+        return None
+
+    def tell(ask: Ask, text: str) -> None:
+        hear(Heard(ask.step, ask.item, text, ask.part, ask.turn, ask.sample, ask.repair))
+
+    return tell
 
 
 def _open_store(root: Path, options: RunOptions) -> Store:

@@ -13,10 +13,11 @@ from runner.app.types import RunOptions
 from runner.config.load import ProjectFiles
 from runner.core.model import Route
 from runner.core.outcome import Failure
-from runner.core.ports import Transport
+from runner.core.ports import Hear, Streaming, Transport
 from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.dialects import DIALECTS
+from runner.dialects.streams import STREAMS
 from runner.transport.routing import RoutingTransport
 from runner.transport.secrets import Secrets, read_trust
 
@@ -81,7 +82,9 @@ def make_transport(secrets: Secrets, options: RunOptions, files: ProjectFiles) -
         from runner.transport.uploads import Uploads
 
         uploads = Uploads(files.root / UPLOADS, sleep=SystemClock().sleep)
-        return HttpTransport(secrets, failure_of, tokens=Tokens(environ_of(options)), uploads=uploads)
+        return HttpTransport(
+            secrets, failure_of, streaming_of=streaming_of, tokens=Tokens(environ_of(options)), uploads=uploads
+        )
 
     def llama() -> Transport:
         from runner.transport.llama_process import LlamaTransport
@@ -103,13 +106,19 @@ class _Scripts:
         self._files = files
         self._by_file: dict[str, Transport] = {}
 
-    async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
+    def _script(self, route: Route) -> Transport:
         from runner.transport.scripted import ScriptedTransport
 
         name = route.provider.settings["file"]
         if name not in self._by_file:
             self._by_file[name] = ScriptedTransport.from_file(self._files.read(name), name)
-        return await self._by_file[name].send(route, request, timeout_s=timeout_s)
+        return self._by_file[name]
+
+    async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
+        return await self._script(route).send(route, request, timeout_s=timeout_s)
+
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Hear) -> bytes:
+        return await self._script(route).stream(route, request, timeout_s=timeout_s, hear=hear)
 
     async def aclose(self) -> None:
         for transport in self._by_file.values():
@@ -118,3 +127,7 @@ class _Scripts:
 
 def failure_of(request: Request, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     return DIALECTS[request.dialect].failure(status, headers, body)
+
+
+def streaming_of(request: Request) -> Streaming | None:
+    return STREAMS.get(request.dialect)

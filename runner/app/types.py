@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from runner.core.budget import Limit
 from runner.core.canonical import Json
+from runner.core.events import Heard
 from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome
 from runner.core.problem import Problem
@@ -40,6 +41,7 @@ class RunOptions:
     `writes` is a file that the caller will write: one that the workflow reads is refused.
 
     `is_batch` asks all steps in batches whose provider has them; `is_detached` hands batch jobs over and waits for none.
+    With `hear`, answers are streamed, and their text is told as it comes.
     `words` are those of the command line, for a run that is taken up again by its id.
     """
 
@@ -71,6 +73,7 @@ class RunOptions:
     is_batch: bool = False
     is_detached: bool = False
     words: tuple[str, ...] = ()
+    hear: Callable[[Heard], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class Console:
         self._secrets = secret_values(self.environ)
         self._has_color = wants_color(look.color, self.environ, is_terminal=_is_terminal(self._stderr))
         self._above: Callable[[str], None] | None = None
+        self.has_open_line = False
 
     @property
     def is_ci(self) -> bool:
@@ -112,6 +113,25 @@ class Console:
         if not self.look.quiet:
             self._tell(text, style)
 
+    def piece(self, text: str, style: Style = "") -> None:
+        """Part of a line of what happens; the next whole line begins on its own."""
+        if not self.look.quiet:
+            shown = self._painted(fit(self.safe(text), _encoding(self._stderr)), style)
+            with self.lock:
+                self._say(self._stderr, shown)
+                self.has_open_line = not text.endswith("\n")
+
+    def end_line(self) -> None:
+        """What follows begins on a line of its own."""
+        with self.lock:
+            if self.has_open_line:
+                self.has_open_line = False
+                self._say(self._stderr, "\n")
+
+    def unsafe_ends(self) -> tuple[str, ...]:
+        """What must be seen whole to be made harmless: text that comes in pieces may not be cut inside of it."""
+        return (*self._secrets, *(("##[",) if self._is_ci else ()))
+
     def detail(self, text: str, *, level: int = 1) -> None:
         """A line for those who asked for more."""
         if self.look.verbosity >= level:
@@ -145,14 +165,18 @@ class Console:
         self._above = above
 
     def _tell(self, text: str, style: Style) -> None:
-        shown = fit(self.safe(text), _encoding(self._stderr))
-        if style and self._has_color:
-            shown = "\n".join(f"\x1b[{_SGR[style]}m{line}\x1b[0m" if line else line for line in shown.split("\n"))
+        shown = self._painted(fit(self.safe(text), _encoding(self._stderr)), style)
         with self.lock:
+            self.end_line()
             if self._above is not None:
                 self._above(shown)
             else:
                 self._say(self._stderr, shown + "\n")
+
+    def _painted(self, text: str, style: Style) -> str:
+        if not style or not self._has_color:
+            return text
+        return "\n".join(f"\x1b[{_SGR[style]}m{line}\x1b[0m" if line else line for line in text.split("\n"))
 
     def _say(self, stream: TextIO | None, text: str) -> None:
         """Write and flush. A closed pipe ends the stream quietly; the command goes on to its own exit code."""

@@ -71,6 +71,16 @@ def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda value: (-len(value), value)))
 
 
+def held_back(text: str, marks: Iterable[str]) -> int:
+    """How many characters at the end may be the beginning of a mark, so that they wait for what follows."""
+    return max((_overlap(text, mark) for mark in marks), default=0)
+
+
+def _overlap(text: str, mark: str) -> int:
+    longest = min(len(text), len(mark) - 1)
+    return next((size for size in range(longest, 0, -1) if text.endswith(mark[:size])), 0)
+
+
 def redact(text: str, secrets: Iterable[str]) -> str:
     """The text with every secret value as stars."""
     for secret in secrets:

@@ -11,7 +11,18 @@ from typing import Self
 from runner.cli.console import Console
 from runner.cli.exit_codes import INTERRUPTED
 from runner.cli.live import LiveBlock
-from runner.core.events import AttemptMade, Event, Noted, Retrying, RunFinished, RunStarted, Settled, StepExpected
+from runner.cli.streaming import StreamedText
+from runner.core.events import (
+    AttemptMade,
+    Event,
+    Heard,
+    Noted,
+    Retrying,
+    RunFinished,
+    RunStarted,
+    Settled,
+    StepExpected,
+)
 from runner.core.outcome import UNASKED_KINDS, Outcome, Source, Status
 from runner.record.summary import RunSummary, Summariser
 from runner.report.format import duration
@@ -49,6 +60,7 @@ class Story:
         self._told: set[str] = set()
         self._said_at = now()
         self._started_at = now()
+        self._streamed = StreamedText(console)
         self._block = LiveBlock(console, self.block_lines) if may_be_live and console.has_live_story else None
 
     def __enter__(self) -> Self:
@@ -71,8 +83,13 @@ class Story:
         if self._block:
             self._block.stop()
 
+    def hear(self, heard: Heard) -> None:
+        """Text of an answer while it comes."""
+        self._streamed.hear(heard)
+
     def __call__(self, event: Event) -> None:
         self._summariser(event)
+        self._streamed.note(event)
         match event:
             case Settled(outcome):
                 self._settle(outcome)

@@ -79,4 +79,17 @@ class RunFinished:
     outputs: Json = None
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Text of an answer while it comes; told to who listens, and no part of the record: it is provisional."""
+
+    step: str
+    item: str
+    text: str
+    part: str = ""
+    turn: int = 0
+    sample: int = 0
+    repair: int = 0
+
+
 Event: TypeAlias = RunStarted | StepExpected | AttemptMade | Retrying | Settled | Noted | RunFinished

@@ -73,7 +73,7 @@ class Attempt:
     """One question on the way to an outcome; a repair is the next. `requests` counts HTTP tries, retries included.
 
     `part` is the part of the step that asked, by its full name (`STEP.escalate.1`), "" for the step itself; `turn` counts
-    those of a loop from 1, 0 outside of one.
+    those of a loop from 1, 0 outside of one. `first_token_s` says when the text of a streamed answer began.
     """
 
     key: str
@@ -91,6 +91,7 @@ class Attempt:
     maybe_paid_twice: int = 0
     part: str = ""
     turn: int = 0
+    first_token_s: float | None = None
 
 
 def in_turn(item: str, turn: int) -> str:

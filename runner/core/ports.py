@@ -78,11 +78,43 @@ class Dialect(Protocol):
         ...
 
 
+class Fold(Protocol):
+    """Puts the pieces of a streamed answer together, pure. `is_over` once nothing more is to be read."""
+
+    is_over: bool
+
+    def take(self, data: bytes) -> str:
+        """Take a piece of any size; the text of the answer that it brings. Raises CallFailed for an error in it."""
+        ...
+
+    def payload(self) -> bytes | None:
+        """The payload that the same question brings without streaming; None for a stream that was cut."""
+        ...
+
+
+class Streaming(Protocol):
+    """How a protocol streams."""
+
+    def open(self, request: Request) -> Request:
+        """The request for a stream. It is never keyed: the key is that of the request it was made from."""
+        ...
+
+    def fold(self) -> Fold: ...
+
+
+Hear = Callable[[str], None]
+"""Takes text of an answer as it comes: provisional, since the answer may still fail."""
+
+
 class Transport(Protocol):
     """Sends a request and gives the payload of a complete 200 answer. Closing is `aclose`."""
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
         """Raises CallFailed for everything else. Never retries: there is one retry layer, in `execute/`."""
+        ...
+
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Hear) -> bytes:
+        """As `send`, telling the text while it comes."""
         ...
 
     async def aclose(self) -> None: ...

@@ -36,7 +36,7 @@ FINAL_BY_FINISH = {
 class Ports:
     """What performing needs from outside. `explain` gives the reason of a miss, `random` numbers in [0, 1).
 
-    `ahead` has what was asked before its turn.
+    `ahead` has what was asked before its turn. With `hear`, answers are streamed, and their text is told as it comes.
     """
 
     transport: Transport
@@ -45,6 +45,22 @@ class Ports:
     explain: Callable[[Ask], str]
     random: Callable[[], float]
     ahead: Ahead | None = None
+    hear: Callable[[Ask, str], None] | None = None
+
+
+class _Ear:
+    """Hears one answer, and when it began."""
+
+    def __init__(self, ports: Ports, ask: Ask) -> None:
+        self._ports = ports
+        self._ask = ask
+        self.first_at: float | None = None
+
+    def __call__(self, text: str) -> None:
+        assert self._ports.hear is not None
+        if self.first_at is None:
+            self.first_at = self._ports.clock.monotonic()
+        self._ports.hear(self._ask, text)
 
 
 class Shared:
@@ -198,8 +214,9 @@ class Performer:
             requests += 1
             sent_at = clock.monotonic()
             paid, sent, is_unclear = None, 1, False
+            ear = _Ear(self._ports, ask) if self._ports.hear is not None else None
             try:
-                payload = await self._payload(step, ask, settings.timeout_s or DEFAULT_TIMEOUT_S)
+                payload = await self._payload(step, ask, settings.timeout_s or DEFAULT_TIMEOUT_S, ear)
                 response = step.dialect.decode(payload)
                 paid = amount_of(response.usage, step.cost, ask, payload)
             except CallFailed as error:
@@ -216,6 +233,7 @@ class Performer:
                     seconds=seconds,
                     maybe_paid_twice=maybe_paid,
                     response=response,
+                    first_token_s=ear.first_at - sent_at if ear is not None and ear.first_at is not None else None,
                 )
             finally:
                 self.purse.settle(held, paid, requests=sent, is_unclear=is_unclear)
@@ -236,9 +254,13 @@ class Performer:
             seconds = clock.monotonic() - started
             return Answered(failure=failure, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
 
-    async def _payload(self, step: StepProgram, ask: Ask, timeout_s: float) -> bytes:
+    async def _payload(self, step: StepProgram, ask: Ask, timeout_s: float, ear: _Ear | None) -> bytes:
         """One request. Raises CallFailed. A stop waits for what may be paid, and drops what runs in this process."""
-        send = self._ports.transport.send(step.route, ask.request, timeout_s=timeout_s)
+        transport = self._ports.transport
+        if ear is None:
+            send = transport.send(step.route, ask.request, timeout_s=timeout_s)
+        else:
+            send = transport.stream(step.route, ask.request, timeout_s=timeout_s, hear=ear)
         if not step.route.provider.is_in_process:
             return await send
         sending = asyncio.ensure_future(send)

@@ -59,7 +59,7 @@ class Answered:
 
     `is_todays` holds for an answer that was received in this run, by this ask or by an equal one: it is judged as it
     is and not asked again. `requests`, `seconds` and `maybe_paid_twice` are what it took,
-    `response` is the answer as it was decoded when it came.
+    `response` is the answer as it was decoded when it came, `first_token_s` when its text began (streamed ones only).
     """
 
     answer: StoredAnswer | None = None
@@ -70,6 +70,7 @@ class Answered:
     seconds: float = 0.0
     maybe_paid_twice: int = 0
     response: Response | None = field(default=None, compare=False)
+    first_token_s: float | None = None
 
 
 # Why a stored answer is not looked for, by the step's use of the cache.
@@ -241,4 +242,5 @@ def _attempt(
         maybe_paid_twice=answered.maybe_paid_twice,
         part=ask.part,
         cost_usd=step.cost(usage),
+        first_token_s=answered.first_token_s,
     )

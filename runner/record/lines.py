@@ -39,6 +39,8 @@ def to_record(event: Event, *, at: float | None = None) -> dict[str, Json]:
             record |= {"event": "attempt", "step": event.step, "item": event.item, **_attempt(event.attempt)}
             record["ingredients"] = dict(event.ingredients)
             meta["seconds"] = event.attempt.seconds
+            if event.attempt.first_token_s is not None:
+                meta["first_token_s"] = event.attempt.first_token_s
         case Retrying():
             record |= {"event": "retry", "step": event.step, "item": event.item, "tries": event.tries}
             record |= {"message": event.message}

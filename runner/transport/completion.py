@@ -30,6 +30,11 @@ def assemble(chunks: Sequence[Json], model: str) -> bytes:
     return ordered({"object": "chat.completion", "model": model, "choices": choices, "usage": usage})
 
 
+def text_in(chunk: Json) -> str:
+    """The text that a chunk adds to the answer."""
+    return "".join((choice.get("delta") or {}).get("content") or "" for choice in chunk.get("choices", ()))
+
+
 def find_error(chunks: Sequence[Json], provider: str) -> Failure | None:
     """What the engine says is wrong with the request, in our words."""
     error = next((chunk["error"] for chunk in chunks if chunk.get("error")), None)

@@ -26,10 +26,10 @@ from runner.core.errors import RunnerError
 from runner.core.frozen import dataclass
 from runner.core.model import Provider, Route
 from runner.core.outcome import Failure, FailureKind
-from runner.core.ports import CallFailed
+from runner.core.ports import CallFailed, Hear
 from runner.core.problem import Problem
 from runner.core.request import Request
-from runner.transport.completion import assemble, find_error, refuse
+from runner.transport.completion import assemble, find_error, refuse, text_in
 
 PARALLEL: Final = 4
 SLOT_TOKENS: Final = 2048
@@ -66,12 +66,21 @@ class LlamaTransport:
         self._turns = _Turns(parallel)
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
+        return await self.stream(route, request, timeout_s=timeout_s, hear=_nobody)
+
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Hear) -> bytes:
+        """The engine streams in any case; what it says is told in the loop's own thread."""
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> None:
+            loop.call_soon_threadsafe(hear, text)
+
         body: Json = json.loads(request.body)
         places = self._parallel if is_pinned(body) else 1
         try:
             # The clock starts with the turn: waiting for one's own other calls is no fault of the model.
             async with self._turns.take(places), asyncio.timeout(timeout_s):
-                return await self._answer(route, body)
+                return await self._answer(route, body, tell)
         except TimeoutError:
             text = f"the model of '{route.provider.name}' did not answer in full within {timeout_s:g} s"
             # Nothing is paid here and asking again would take as long: not a kind that is retried.
@@ -85,9 +94,10 @@ class LlamaTransport:
         self._engines.clear()
         self._threads = ThreadPoolExecutor(self._parallel, thread_name_prefix="runner-llama")
 
-    async def _answer(self, route: Route, body: Json) -> bytes:
+    async def _answer(self, route: Route, body: Json, tell: Hear) -> bytes:
         stop = threading.Event()
-        answer = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, route.provider, body, stop)
+        loop = asyncio.get_running_loop()
+        answer = loop.run_in_executor(self._threads, self._ask, route.provider, body, tell, stop)
         try:
             return await asyncio.shield(answer)
         except asyncio.CancelledError:
@@ -97,10 +107,10 @@ class LlamaTransport:
             _ = answer.cancelled() or answer.exception()  # seen, so that nobody complains that it never was
             raise
 
-    def _ask(self, provider: Provider, body: Json, stop: threading.Event) -> bytes:
+    def _ask(self, provider: Provider, body: Json, tell: Hear, stop: threading.Event) -> bytes:
         """In a thread of the pool."""
         engine = self._engine(provider)
-        return engine.ask({**body, "stream": True, **_STREAMED}, stop)
+        return engine.ask({**body, "stream": True, **_STREAMED}, tell, stop)
 
     def _engine(self, provider: Provider) -> _Engine:
         with self._loading:
@@ -124,6 +134,10 @@ class LlamaTransport:
         return _Engine(server, provider.name, path.stem)
 
 
+def _nobody(_text: str) -> None:
+    """Hears nothing."""
+
+
 # Streaming is how a call can be cancelled between two tokens; it changes no byte of the answer.
 _STREAMED: Final[Json] = {"stream_options": {"include_usage": True}, "return_progress": True}
 
@@ -137,11 +151,14 @@ class _Engine:
     model: str
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def ask(self, body: Json, stop: threading.Event) -> bytes:
+    def ask(self, body: Json, tell: Hear, stop: threading.Event) -> bytes:
         chunks: list[Json] = []
 
         def hear(line: str) -> bool:
             chunks.append(json.loads(line))
+            text = text_in(chunks[-1])
+            if text:
+                tell(text)
             return stop.is_set() or self.stop.is_set()
 
         try:

@@ -17,26 +17,38 @@ from runner.core.frozen import dataclass, replace
 from runner.core.media import Medium
 from runner.core.model import Provider, Route
 from runner.core.outcome import Failure, FailureKind
-from runner.core.ports import CallFailed
+from runner.core.ports import CallFailed, Hear, Streaming
 from runner.core.request import Request
+from runner.transport.hearing import Hearing
 from runner.transport.secrets import Secret, Secrets, check_address, host_of, is_loopback, redact
 from runner.transport.sending import Streamed, body_of
 from runner.transport.tokens import Tokens
 from runner.transport.uploads import Ask, Headers, Uploads
 from runner.transport.vertex import place, takes_tokens
-from runner.transport.wire import CONNECT_S, WRITE_S, Bounds, Delivery, Reply, Wire, WireFailed
+from runner.transport.wire import CONNECT_S, WRITE_S, Bounds, Delivery, Reply, Take, Wire, WireFailed
 
 if TYPE_CHECKING:
     import httpx
 
     from runner.transport.wire_httpx import HttpxWire
 
-__all__ = ["CONNECT_S", "IDLE_S", "MAX_BYTES", "MAX_ERROR_BYTES", "WRITE_S", "FailureOf", "HttpTransport"]
+__all__ = [
+    "CONNECT_S",
+    "IDLE_S",
+    "MAX_BYTES",
+    "MAX_ERROR_BYTES",
+    "STREAM_IDLE_S",
+    "WRITE_S",
+    "FailureOf",
+    "HttpTransport",
+]
 
 IDLE_S: Final = 60.0
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
 UPLOAD_S: Final = 600.0
+# A stream begins at once, and then says nothing while the model thinks.
+STREAM_IDLE_S: Final = 300.0
 _BOUNDS: Final = Bounds(MAX_BYTES, MAX_ERROR_BYTES, IDLE_S)
 
 # How providers say that they do not know an uploaded file (any more).
@@ -51,11 +63,15 @@ _HEADERS: Final = (
     ("accept-encoding", "gzip"),
     ("user-agent", "runner"),
 )
+_STREAM_HEADERS: Final = tuple((name, "text/event-stream" if name == "accept" else value) for name, value in _HEADERS)
 _UNWRITABLE: Final = re.compile(r"[\x00-\x20\x7f]")
 
 FailureOf = Callable[[Request, int, Mapping[str, str], bytes], Failure]
+StreamingOf = Callable[[Request], "Streaming | None"]
 WireOf = Callable[[bool], Wire]
 """Makes a client for this machine (True) or for others."""
+Listen = Callable[[], Hearing]
+"""Begins to hear an answer; anew for each that is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +87,7 @@ class _Access:
 class HttpTransport:
     """Fills `Transport` for every provider that is reached over HTTP; one connection pool for all of them.
 
-    `failure_of` is the dialect's reading of a status other than 200. `inner` replaces the network (tests, and
+    `failure_of` is the dialect's reading of a status other than 200, `streaming_of` how it streams. `inner` replaces the network (tests, and
     users who bring their own httpx transport), `wire_of` the client, `tokens` gives access tokens to the providers that
     take them, `uploads` remembers the files that were uploaded. The bound on requests at once is not here but in `execute`.
     """
@@ -81,6 +97,7 @@ class HttpTransport:
         secrets: Secrets,
         failure_of: FailureOf,
         *,
+        streaming_of: StreamingOf = lambda _request: None,
         inner: httpx.AsyncBaseTransport | None = None,
         wire_of: WireOf | None = None,
         tokens: Tokens | None = None,
@@ -90,6 +107,7 @@ class HttpTransport:
         self._tokens = tokens
         self._uploads = uploads or Uploads()
         self._failure_of = failure_of
+        self._streaming_of = streaming_of
         self._file_wire_of = _brought(inner)
         self._file_wires: dict[bool, HttpxWire] = {}
         self._wire_of = wire_of or (_aiohttp if inner is None else _brought(inner))
@@ -98,19 +116,29 @@ class HttpTransport:
         self._known: dict[str, _Access] = {}
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
+        return await self._deliver(route, request, timeout_s, None)
+
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Hear) -> bytes:
+        """What does not stream is sent, and tells nothing before it is there."""
+        streaming = self._streaming_of(request)
+        if streaming is None:
+            return await self._deliver(route, request, timeout_s, None)
+        return await self._deliver(route, streaming.open(request), timeout_s, lambda: Hearing(streaming.fold(), hear))
+
+    async def _deliver(self, route: Route, request: Request, timeout_s: float, listen: Listen | None) -> bytes:
         """A request that names a file which the provider has forgotten is sent once more, with the file sent anew."""
         if not request.attachments:
-            return await self._send(route, request, request.body, timeout_s)
+            return await self._send(route, request, request.body, timeout_s, listen)
         names, reused = await self._names(route, request)
         try:
-            return await self._send(route, request, await body_of(request, names), timeout_s)
+            return await self._send(route, request, await body_of(request, names), timeout_s, listen)
         except CallFailed as error:
             if not reused or error.failure.status not in FORGOTTEN:
                 raise
         for medium in reused:
             self._uploads.forget(route, medium)
         names, _ = await self._names(route, request)
-        return await self._send(route, request, await body_of(request, names), timeout_s)
+        return await self._send(route, request, await body_of(request, names), timeout_s, listen)
 
     async def _names(self, route: Route, request: Request) -> tuple[dict[int, str], list[Medium]]:
         """What the provider calls the files that are uploaded, and those of them that it was sent before."""
@@ -150,30 +178,43 @@ class HttpTransport:
         message = redact(failure.message, self._secrets.known(provider))
         return replace(failure, message=message, status=failure.status or reply.status)
 
-    async def _send(self, route: Route, request: Request, body: bytes | Streamed, timeout_s: float) -> bytes:
+    async def _send(
+        self, route: Route, request: Request, body: bytes | Streamed, timeout_s: float, listen: Listen | None
+    ) -> bytes:
         provider = route.provider
         access = self._access(provider)
         url = _address(provider, request)
         secret = access.secret
         delivery = Delivery(provider.name, timeout_s)
+        heard = listen() if listen is not None else None
+        take = heard.take if heard is not None else None
         try:
             async with asyncio.timeout(timeout_s):
                 if takes_tokens(provider):
-                    reply, secret = await self._post_with_token(url, request, body, access, delivery)
+                    reply, secret = await self._post_with_token(url, request, body, access, delivery, take)
                 else:
-                    reply = await self._post(url, request, body, _credentials(request, secret), access, delivery)
+                    credentials = _credentials(request, secret)
+                    reply = await self._post(url, request, body, credentials, access, delivery, take)
         except TimeoutError:
             raise CallFailed(delivery.late()) from None
         except WireFailed as error:
             # `from None`: a chained exception could show a header, and with it the key.
             raise CallFailed(error.failure) from None
+        except CallFailed as error:  # in the middle of a stream
+            raise CallFailed(self._masked(error.failure, provider, secret), requests=error.requests) from None
         if reply.status == 200:
-            return _without_key(reply.body, secret, provider)
+            payload = reply.body if heard is None else heard.payload(reply, delivery)
+            return _without_key(payload, secret, provider)
         failure = _moved(provider, reply) or self._failure_of(request, reply.status, reply.headers, reply.body)
         if failure.kind is FailureKind.NOT_FOUND:
             failure = replace(failure, message=f"{failure.message} ({_asked(route, url)})")
-        message = redact(failure.message, [*self._secrets.known(provider), *([secret] if secret else [])])
-        raise CallFailed(replace(failure, message=message, status=failure.status or reply.status))
+        failure = self._masked(failure, provider, secret)
+        raise CallFailed(replace(failure, status=failure.status or reply.status))
+
+    def _masked(self, failure: Failure, provider: Provider, secret: Secret | None) -> Failure:
+        """A failure without a key in its words."""
+        secrets = [*self._secrets.known(provider), *([secret] if secret else [])]
+        return replace(failure, message=redact(failure.message, secrets))
 
     async def aclose(self) -> None:
         wires = [*self._wires.values(), *self._file_wires.values()]
@@ -183,17 +224,23 @@ class HttpTransport:
                 await wire.aclose()
 
     async def _post_with_token(
-        self, url: str, request: Request, body: bytes | Streamed, access: _Access, delivery: Delivery
+        self,
+        url: str,
+        request: Request,
+        body: bytes | Streamed,
+        access: _Access,
+        delivery: Delivery,
+        take: Take | None,
     ) -> tuple[Reply, Secret]:
         """A token may run out before its time: once, another one is fetched. What is refused so was never answered."""
         tokens = self._tokens
         assert tokens is not None, "a provider that takes tokens needs a source of them"
         bearer = await tokens.bearer()
-        reply = await self._post(url, request, body, bearer.headers(), access, delivery)
+        reply = await self._post(url, request, body, bearer.headers(), access, delivery, take)
         if reply.status == 401:
             tokens.forget(bearer)
             bearer = await tokens.bearer()
-            reply = await self._post(url, request, body, bearer.headers(), access, delivery)
+            reply = await self._post(url, request, body, bearer.headers(), access, delivery, take)
         return reply, bearer.secret
 
     async def _post(
@@ -204,14 +251,16 @@ class HttpTransport:
         credentials: list[tuple[str, str]],
         access: _Access,
         delivery: Delivery,
+        take: Take | None,
     ) -> Reply:
-        headers = [*_HEADERS, *request.headers, *credentials, *access.headers]
-        bounds = Bounds(MAX_BYTES, MAX_ERROR_BYTES, IDLE_S)
+        ours = _HEADERS if take is None else _STREAM_HEADERS
+        headers = [*ours, *request.headers, *credentials, *access.headers]
+        bounds = Bounds(MAX_BYTES, MAX_ERROR_BYTES, IDLE_S if take is None else STREAM_IDLE_S)
         if isinstance(body, bytes):
-            return await self._wire_for(access.is_local).post(url, headers, body, delivery, bounds)
+            return await self._wire_for(access.is_local).post(url, headers, body, delivery, bounds, take)
         headers.append(("content-length", str(body.length)))
         wire = self._file_wire_for(access.is_local)
-        return await wire.ask("POST", url, headers, body.read(), delivery, bounds)
+        return await wire.ask("POST", url, headers, body.read(), delivery, bounds, take)
 
     def _file_wire_for(self, is_local: bool) -> HttpxWire:
         """The client for bodies that are read from the disk while they are sent; it is made when the first one is."""

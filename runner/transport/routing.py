@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
-from runner.core.ports import CallFailed, Transport
+from runner.core.ports import CallFailed, Hear, Transport
 from runner.core.request import Request
 
 
@@ -22,6 +22,9 @@ class RoutingTransport:
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
         return await self._transport(route).send(route, request, timeout_s=timeout_s)
+
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Hear) -> bytes:
+        return await self._transport(route).stream(route, request, timeout_s=timeout_s, hear=hear)
 
     async def aclose(self) -> None:
         """Closes all that were made, also when one of them fails to close; the first error is raised."""

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from runner.core.canonical import Json, ordered
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
-from runner.core.ports import CallFailed
+from runner.core.ports import CallFailed, Hear
 from runner.core.request import Request
 from runner.transport.script import Rule, read_script
 
@@ -43,6 +43,14 @@ class ScriptedTransport:
             raise CallFailed(reply)
         return reply
 
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Hear) -> bytes:
+        """Tells the whole text at once."""
+        answer = await self.send(route, request, timeout_s=timeout_s)
+        text = _said(answer)
+        if text:
+            hear(text)
+        return answer
+
     async def aclose(self) -> None:
         """Nothing is held."""
 
@@ -59,6 +67,16 @@ def payload(text: str, request: Request, *, model: str = "scripted", finish: str
     """An answer in the scripted dialect's form, with tokens counted as a quarter of the bytes."""
     usage = {"input_tokens": _tokens(request.body), "output_tokens": _tokens(text.encode())}
     return ordered({"text": text, "finish": finish, "usage": usage, "model": model})
+
+
+def _said(answer: bytes) -> str:
+    """The text of an answer; "" for what is none, which the dialect says when it reads it."""
+    try:
+        value: Json = json.loads(answer)
+    except ValueError:
+        return ""
+    text = value.get("text") if isinstance(value, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 def _tokens(data: bytes) -> int:

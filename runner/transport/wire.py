@@ -34,13 +34,26 @@ class Reply:
     body: bytes
 
 
+Take = Callable[[bytes], bool]
+"""Takes a piece of a streamed answer, inflated; whether more is wanted. What it raises ends the answer."""
+
+
 class Wire(Protocol):
     """One HTTP client with its pool of connections."""
 
     async def post(
-        self, url: str, headers: list[tuple[str, str]], body: bytes, delivery: Delivery, bounds: Bounds
+        self,
+        url: str,
+        headers: list[tuple[str, str]],
+        body: bytes,
+        delivery: Delivery,
+        bounds: Bounds,
+        take: Take | None = None,
     ) -> Reply:
-        """Raises WireFailed. Follows no redirect, keeps no cookie, never sends twice."""
+        """Raises WireFailed. Follows no redirect, keeps no cookie, never sends twice.
+
+        A stream of events is handed to `take` as it comes, until it wants no more; then the reply has no body.
+        """
         ...
 
     async def aclose(self) -> None: ...
@@ -128,24 +141,35 @@ class UnknownEncoding(Exception):
     """A body in a coding that was not asked for, or damaged in the one that was."""
 
 
-class Body:
-    """Takes a body piece by piece and inflates it, at most `limit` bytes of it on the wire and in memory."""
+def is_stream(headers: Mapping[str, str]) -> bool:
+    """Whether an answer is a stream of events."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
 
-    def __init__(self, encoding: str, limit: int) -> None:
+
+class Body:
+    """Takes a body piece by piece and inflates it, at most `limit` bytes of it on the wire and in memory.
+
+    With `hand_on` nothing is kept: what comes is handed on.
+    """
+
+    def __init__(self, encoding: str, limit: int, hand_on: Take | None = None) -> None:
         """Raises UnknownEncoding."""
+        self._hand_on = hand_on
         self._inflate = _inflater(encoding)
         self._limit = self._room = limit
         self._received = 0
         self._parts: list[bytes] = []
 
-    def take(self, chunk: bytes) -> None:
-        """Raises TooLarge beyond the limit, UnknownEncoding for what cannot be inflated."""
+    def take(self, chunk: bytes) -> bool:
+        """Whether more is wanted. Raises TooLarge beyond the limit, UnknownEncoding for what cannot be inflated."""
         self._received += len(chunk)
         data = self._inflate(chunk, self._room + 1)
-        self._parts.append(data[: self._room])
+        if self._hand_on is None:
+            self._parts.append(data[: self._room])
         if self._received > self._limit or len(data) > self._room:
             raise TooLarge
         self._room -= len(data)
+        return self._hand_on is None or self._hand_on(data)
 
     def read(self) -> bytes:
         """What has been taken so far."""

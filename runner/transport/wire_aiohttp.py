@@ -25,9 +25,11 @@ from runner.transport.wire import (
     Bounds,
     Delivery,
     Reply,
+    Take,
     TooLarge,
     UnknownEncoding,
     WireFailed,
+    is_stream,
 )
 
 MANY_FILES: Final = 10_240
@@ -56,7 +58,13 @@ class AiohttpWire:
         )
 
     async def post(
-        self, url: str, headers: list[tuple[str, str]], body: bytes, delivery: Delivery, bounds: Bounds
+        self,
+        url: str,
+        headers: list[tuple[str, str]],
+        body: bytes,
+        delivery: Delivery,
+        bounds: Bounds,
+        take: Take | None = None,
     ) -> Reply:
         try:
             place, proxy, context = self._places.get(url) or self._place(url, delivery)
@@ -64,7 +72,7 @@ class AiohttpWire:
                 place, data=_Sent(body, delivery), headers=headers, allow_redirects=False, proxy=proxy, ssl=context
             )
             async with request as response:
-                return await _read(response, bounds)
+                return await _read(response, bounds, take)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, TooLarge, UnknownEncoding) as error:
             raise WireFailed(translate(error, delivery)) from None
 
@@ -105,11 +113,11 @@ class _Sent(BytesPayload):
         await self.write(writer)
 
 
-async def _read(response: aiohttp.ClientResponse, bounds: Bounds) -> Reply:
+async def _read(response: aiohttp.ClientResponse, bounds: Bounds, take: Take | None) -> Reply:
     headers = {name.lower(): value for name, value in response.headers.items()}
     encoding = headers.get("content-encoding", "")
     if response.status == 200:
-        body = Body(encoding, bounds.max_bytes)
+        body = Body(encoding, bounds.max_bytes, take if is_stream(headers) else None)
         await _fill(body, response.content, bounds.idle_s)
         return Reply(200, headers, body.read())
     # The status of an error says enough, so neither length nor coding is a failure.
@@ -132,9 +140,8 @@ async def _fill(body: Body, content: aiohttp.StreamReader, idle_s: float) -> Non
                 chunk = await content.readany()
         except TimeoutError:
             raise _Idle from None
-        if not chunk:
+        if not chunk or not body.take(chunk):
             return
-        body.take(chunk)
 
 
 class _Idle(OSError):

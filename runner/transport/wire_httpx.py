@@ -6,7 +6,7 @@ Its own pool looks at every connection for every request, which is why the hot p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -21,9 +21,11 @@ from runner.transport.wire import (
     Bounds,
     Delivery,
     Reply,
+    Take,
     TooLarge,
     UnknownEncoding,
     WireFailed,
+    is_stream,
 )
 
 
@@ -35,9 +37,15 @@ class HttpxWire:
         self._client = open_client(inner, is_local)
 
     async def post(
-        self, url: str, headers: list[tuple[str, str]], body: bytes, delivery: Delivery, bounds: Bounds
+        self,
+        url: str,
+        headers: list[tuple[str, str]],
+        body: bytes,
+        delivery: Delivery,
+        bounds: Bounds,
+        take: Take | None = None,
     ) -> Reply:
-        return await self.ask("POST", url, headers, body, delivery, bounds)
+        return await self.ask("POST", url, headers, body, delivery, bounds, take)
 
     async def ask(
         self,
@@ -47,6 +55,7 @@ class HttpxWire:
         content: bytes | AsyncIterator[bytes],
         delivery: Delivery,
         bounds: Bounds,
+        take: Take | None = None,
     ) -> Reply:
         """A request of any method, whose body may be made while it is sent. Raises WireFailed, and what the body does."""
         delivery.is_sent = self._is_double  # a double tells no progress
@@ -63,7 +72,7 @@ class HttpxWire:
             response = await self._client.send(message, stream=True)
             delivery.is_sent = True
             async with aclosing(response):
-                return await read_reply(response, bounds)
+                return await read_reply(response, bounds, take)
         except (httpx.HTTPError, httpx.InvalidURL, TooLarge, UnknownEncoding) as error:
             raise WireFailed(translate(error, delivery)) from None
 
@@ -90,16 +99,17 @@ def open_client(inner: httpx.AsyncBaseTransport | None, is_local: bool) -> httpx
     )
 
 
-async def read_reply(response: httpx.Response, bounds: Bounds) -> Reply:
+async def read_reply(response: httpx.Response, bounds: Bounds, take: Take | None = None) -> Reply:
     headers = {name.lower(): value for name, value in response.headers.items()}
     is_good = response.status_code == 200
     if response.is_stream_consumed:  # a double that was given its content at once
-        body = Body("", bounds.max_bytes if is_good else bounds.max_error_bytes)
+        hand_on = take if is_good and is_stream(headers) else None
+        body = Body("", bounds.max_bytes if is_good else bounds.max_error_bytes, hand_on)
         body.take(response.content)
         return Reply(response.status_code, headers, body.read())
     encoding = headers.get("content-encoding", "")
     if is_good:
-        body = Body(encoding, bounds.max_bytes)
+        body = Body(encoding, bounds.max_bytes, take if is_stream(headers) else None)
         await _fill(body, response, bounds.idle_s)
         return Reply(200, headers, body.read())
     # The status of an error says enough, so neither length nor coding is a failure.
@@ -113,11 +123,13 @@ async def read_reply(response: httpx.Response, bounds: Bounds) -> Reply:
 
 
 async def _fill(body: Body, response: httpx.Response, idle_s: float) -> None:
-    async for chunk in _chunks(response, idle_s):
-        body.take(chunk)
+    async with aclosing(_chunks(response, idle_s)) as chunks:
+        async for chunk in chunks:
+            if not body.take(chunk):
+                return
 
 
-async def _chunks(response: httpx.Response, idle_s: float) -> AsyncIterator[bytes]:
+async def _chunks(response: httpx.Response, idle_s: float) -> AsyncGenerator[bytes, None]:
     stream = response.aiter_raw()
     while True:
         try:

@@ -101,6 +101,7 @@ class Bench:
         self.events: list[Event] = []
         self.sent: list[str] = []
         self.emit: Callable[[Event], None] = self.events.append
+        self.hear: Callable[[Ask, str], None] | None = None
         self.limit = 8
         self.random = 0.0
         self.provider = Provider("scripted", "scripted", identity="scripted", settings={"script_sha256": "0" * 64})
@@ -135,11 +136,19 @@ class Bench:
         scripted = ScriptedTransport(lambda _: reply, sleep=self.clock.sleep)
         return await scripted.send(route, request, timeout_s=timeout_s)
 
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Callable[[str], None]) -> bytes:
+        """The clock moves on before the text comes, and once more before it is whole."""
+        payload = await self.send(route, request, timeout_s=timeout_s)
+        await self.clock.sleep(2)
+        hear("some text")
+        await self.clock.sleep(3)
+        return payload
+
     async def aclose(self) -> None:
         """Nothing is held."""
 
     def performer(self, gate: Gate) -> Performer:
-        ports = Ports(self, self.clock, self.emit, lambda _: "new", lambda: self.random)
+        ports = Ports(self, self.clock, self.emit, lambda _: "new", lambda: self.random, hear=self.hear)
         return Performer(self.program, gate, ports, InFlight(self.limit))
 
     def ask(self, step: str = "ask", **changes: Any) -> Ask:

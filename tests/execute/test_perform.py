@@ -368,3 +368,26 @@ def test_a_step_s_own_bound_holds(bench: Any) -> None:
 
     bench.run(use)
     assert running[1] == 2
+
+
+def test_a_streamed_answer_says_when_its_text_began(one: Any) -> None:
+    heard: list[tuple[str, str]] = []
+    one.hear = lambda ask, text: heard.append((ask.step, text))
+    (answered,) = answer(one, one.ask())
+    assert (answered.first_token_s, answered.seconds, heard) == (2.0, 5.0, [("ask", "some text")])
+
+
+def test_without_a_listener_nothing_is_streamed(one: Any) -> None:
+    (answered,) = answer(one, one.ask())
+    assert (answered.first_token_s, answered.seconds) == (None, 0.0)
+
+
+def test_an_answer_without_text_has_no_beginning(one: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(route: Any, request: Any, *, timeout_s: float, hear: Any) -> bytes:
+        payload: bytes = await one.send(route, request, timeout_s=timeout_s)
+        return payload
+
+    monkeypatch.setattr(one, "stream", silent)
+    one.hear = lambda _ask, _text: None
+    (answered,) = answer(one, one.ask())
+    assert answered.first_token_s is None

@@ -156,6 +156,9 @@ class CountingServer:
             writer.write(answer.wire)
             await writer.drain()
             return False
+        if isinstance(body, list):
+            await self._write_events(writer, dict(answer.headers), body)
+            return True
         self._write(writer, answer.status, dict(answer.headers), body)
         await writer.drain()
         return headers.get("connection", "").lower() != "close"
@@ -165,7 +168,18 @@ class CountingServer:
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         writer.write(f"HTTP/1.1 {status} Said\r\n{text}\r\n".encode("latin-1") + body)
 
-    async def _answer(self, method: str, path: str, headers: dict[str, str], data: bytes) -> tuple[Answer, bytes]:
+    async def _write_events(self, writer: asyncio.StreamWriter, headers: dict[str, str], events: list[bytes]) -> None:
+        lines = {"content-type": "text/event-stream", "transfer-encoding": "chunked", **headers}
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        writer.write(f"HTTP/1.1 200 Said\r\n{text}\r\n".encode("latin-1"))
+        for event in [*events, b""]:
+            writer.write(b"%x\r\n%s\r\n" % (len(event), event))
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async def _answer(
+        self, method: str, path: str, headers: dict[str, str], data: bytes
+    ) -> tuple[Answer, bytes | list[bytes]]:
         wire = next((wire for wire in WIRES if wire.paths.fullmatch(path)), None)
         said = wire or (wire_gemini.GEMINI if "/models/" in path else wire_chat.WIRE)
         try:
@@ -184,6 +198,11 @@ class CountingServer:
             await asyncio.sleep(answer.delay_s)
         if answer.raw is not None:
             return answer, answer.raw
+        if wire is not None and wire.stream is not None and answer.status == 200:
+            if answer.events is not None:
+                return answer, list(answer.events)
+            if wire.is_streamed(path, received.body):
+                return answer, wire.stream(answer, received)
         return answer, dump(said.answer(answer, received) if answer.status == 200 else said.error(answer))
 
     def _understand(self, wire: Wire | None, method: str, path: str, headers: dict[str, str], data: bytes) -> Received:

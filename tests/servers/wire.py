@@ -16,7 +16,7 @@ class Answer:
     """What one request gets.
 
     `finish` is stop, length or refused. With `raw` the body is these bytes, with `wire` everything that is written
-    is, and the connection is closed. Other than 200, `text` is the error's message and `code` its code.
+    is, and the connection is closed. A stream of these `events` replaces the usual one. Other than 200, `text` is the error's message and `code` its code.
     """
 
     text: str = "ok"
@@ -30,6 +30,8 @@ class Answer:
     model: str = ""
     input_tokens: int = 10
     output_tokens: int = 5
+    thoughts: str = ""
+    events: tuple[bytes, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Wire:
     answer: Callable[[Answer, Received], Json]
     error: Callable[[Answer], Json]
     read: Callable[[Json], Json] = lambda body: body
+    stream: Callable[[Answer, Received], list[bytes]] | None = None
+    is_streamed: Callable[[str, Json], bool] = lambda _path, body: body.get("stream") is True
 
 
 def bearer(headers: Mapping[str, str]) -> str:
@@ -109,6 +113,18 @@ def check_strict(schema: Json, place: str) -> None:
     check_strict(schema.get("items"), f"{place} items")
     for inner in schema.get("anyOf", ()):
         check_strict(inner, f"{place} anyOf")
+
+
+def sse(value: Json, name: str = "") -> bytes:
+    """One event."""
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {json.dumps(value)}\n\n".encode()
+
+
+def pieces(text: str) -> list[str]:
+    """A text in three pieces, as a model would say it."""
+    third = max(1, -(-len(text) // 3))
+    return [text[at : at + third] for at in range(0, len(text), third)]
 
 
 def dump(value: Json) -> bytes:

@@ -7,10 +7,22 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.servers.wire import Answer, Json, Received, Refused, Wire, check_model, content_text, only, words
+    from tests.servers.wire import (
+        Answer,
+        Json,
+        Received,
+        Refused,
+        Wire,
+        check_model,
+        content_text,
+        only,
+        pieces,
+        sse,
+        words,
+    )
     from tests.servers.wire_media import check_anthropic_content
 else:
-    from wire import Answer, Json, Received, Refused, Wire, check_model, content_text, only, words
+    from wire import Answer, Json, Received, Refused, Wire, check_model, content_text, only, pieces, sse, words
     from wire_media import check_anthropic_content
 
 FIELDS = words(
@@ -88,6 +100,22 @@ def _answer(answer: Answer, received: Received) -> Json:
     }
 
 
+def _stream(answer: Answer, received: Received) -> list[bytes]:
+    whole = _answer(answer, received)
+    opened = {**whole, "content": [], "stop_reason": None, "usage": {**whole["usage"], "output_tokens": 1}}
+    events: list[Json] = [{"type": "message_start", "message": opened}, {"type": "ping"}]
+    for number, block in enumerate(whole["content"]):
+        events.append({"type": "content_block_start", "index": number, "content_block": {**block, "text": ""}})
+        for piece in pieces(block["text"]):
+            delta = {"type": "text_delta", "text": piece}
+            events.append({"type": "content_block_delta", "index": number, "delta": delta})
+        events.append({"type": "content_block_stop", "index": number})
+    stopped = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+    usage = {"output_tokens": whole["usage"]["output_tokens"]}
+    events += [{"type": "message_delta", "delta": stopped, "usage": usage}, {"type": "message_stop"}]
+    return [sse(event, event["type"]) for event in events]
+
+
 def error(answer: Answer) -> Json:
     kind = "invalid_request_error" if answer.status < 500 else "api_error"
     if answer.status == 529:
@@ -100,4 +128,4 @@ def _key(headers: Mapping[str, str]) -> str:
     return headers.get("x-api-key", "")
 
 
-WIRE = Wire("anthropic", re.compile(r"/v1/messages"), _key, _check, prompt_of, _answer, error)
+WIRE = Wire("anthropic", re.compile(r"/v1/messages"), _key, _check, prompt_of, _answer, error, stream=_stream)

@@ -18,11 +18,27 @@ if TYPE_CHECKING:
         check_strict,
         content_text,
         only,
+        pieces,
+        sse,
         words,
     )
     from tests.servers.wire_media import check_chat_content
 else:
-    from wire import Answer, Json, Received, Refused, Wire, bearer, check_model, check_strict, content_text, only, words
+    from wire import (
+        Answer,
+        Json,
+        Received,
+        Refused,
+        Wire,
+        bearer,
+        check_model,
+        check_strict,
+        content_text,
+        only,
+        pieces,
+        sse,
+        words,
+    )
     from wire_media import check_chat_content
 
 FIELDS = words(
@@ -35,6 +51,9 @@ FIELDS = words(
 def _check(body: Json, _headers: Mapping[str, str]) -> None:
     only(body, FIELDS, "")
     check_model(body)
+    if "stream_options" in body and not body.get("stream"):
+        raise Refused(400, "the 'stream_options' parameter is only allowed when 'stream' is enabled")
+    only(body.get("stream_options", {}), frozenset({"include_usage", "include_obfuscation"}), "stream_options.")
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise Refused(400, "'messages' must be a list that is not empty")
@@ -84,9 +103,28 @@ def _answer(answer: Answer, received: Received) -> Json:
     }
 
 
+def _stream(answer: Answer, received: Received) -> list[bytes]:
+    whole = _answer(answer, received)
+    usage, choice = whole.pop("usage"), whole.pop("choices")[0]
+    head = {**whole, "object": "chat.completion.chunk"}
+    wants_usage = received.body.get("stream_options", {}).get("include_usage")
+    unknown = {"usage": None} if wants_usage else {}
+
+    def chunk(delta: Json, finish: str | None = None) -> bytes:
+        return sse({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **unknown})
+
+    name = "refusal" if choice["message"]["refusal"] else "content"
+    events = [chunk({"role": "assistant", "content": "", "refusal": None})]
+    events += [chunk({name: piece}) for piece in pieces(choice["message"][name])]
+    events.append(chunk({}, choice["finish_reason"]))
+    return [*events, *([sse({**head, "choices": [], "usage": usage})] if wants_usage else []), b"data: [DONE]\n\n"]
+
+
 def error(answer: Answer) -> Json:
     kind = "invalid_request_error" if answer.status < 429 else "server_error"
     return {"error": {"message": answer.text, "type": kind, "param": None, "code": answer.code or None}}
 
 
-WIRE = Wire("openai-chat", re.compile(r"(/v1)?/chat/completions"), bearer, _check, prompt_of, _answer, error)
+WIRE = Wire(
+    "openai-chat", re.compile(r"(/v1)?/chat/completions"), bearer, _check, prompt_of, _answer, error, stream=_stream
+)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.servers.wire import Answer, Json, Received, Refused, Wire, bearer, only, words
+    from tests.servers.wire import Answer, Json, Received, Refused, Wire, bearer, only, pieces, sse, words
     from tests.servers.wire_media import check_gemini_part
 else:
-    from wire import Answer, Json, Received, Refused, Wire, bearer, only, words
+    from wire import Answer, Json, Received, Refused, Wire, bearer, only, pieces, sse, words
     from wire_media import check_gemini_part
 
 _SHARED = "contents systemInstruction generationConfig safetySettings tools toolConfig cachedContent"
@@ -29,7 +29,8 @@ LEVELS = frozenset({"MINIMAL", "LOW", "MEDIUM", "HIGH"})
 # What the author chose: not a field of the protocol, so its spelling stays.
 _FREE = frozenset({"responseJsonSchema", "responseSchema", "parametersJsonSchema", "args", "labels"})
 _UNDERSCORE = re.compile(r"_([a-z])")
-_MODEL = re.compile(r"/models/([^/:?]+):generateContent")
+_MODEL = re.compile(r"/models/([^/:?]+):(?:generateContent|streamGenerateContent)")
+_METHOD = r":(generateContent|streamGenerateContent\?alt=sse)"
 
 
 def read(value: Json) -> Json:
@@ -100,6 +101,23 @@ def _answer(answer: Answer, received: Received) -> Json:
     }
 
 
+def _stream(answer: Answer, received: Received) -> list[bytes]:
+    """Each event is an answer with the part that is new; only the last says why it ended."""
+    whole = _answer(answer, received)
+    candidate = whole["candidates"][0]
+    text = answer.text if "content" in candidate else ""
+    events = []
+    for piece in pieces(text):
+        content = {"role": "model", "parts": [{"text": piece}]}
+        events.append({**whole, "candidates": [{"content": content, "index": 0}]})
+    last = {name: value for name, value in candidate.items() if name != "content"}
+    return [sse(event) for event in [*events, {**whole, "candidates": [last]}]]
+
+
+def _is_streamed(path: str, _body: Json) -> bool:
+    return ":streamGenerateContent" in path
+
+
 def error(answer: Answer) -> Json:
     status = answer.code or {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND"}.get(
         answer.status, "RESOURCE_EXHAUSTED" if answer.status == 429 else "UNAVAILABLE"
@@ -117,21 +135,25 @@ def _key_or_token(headers: Mapping[str, str]) -> str:
 
 GEMINI = Wire(
     "gemini",
-    re.compile(r"/(v1|v1beta)/models/[^/:?]+:generateContent"),
+    re.compile(r"/(v1|v1beta)/models/[^/:?]+" + _METHOD),
     _key,
     _check,
     prompt_of,
     _answer,
     error,
     read,
+    _stream,
+    _is_streamed,
 )
 VERTEX = Wire(
     "vertex",
-    re.compile(r"/(v1|v1beta1)/(projects/[^/]+/locations/[^/]+/)?publishers/google/models/[^/:?]+:generateContent"),
+    re.compile(r"/(v1|v1beta1)/(projects/[^/]+/locations/[^/]+/)?publishers/google/models/[^/:?]+" + _METHOD),
     _key_or_token,
     _check_vertex,
     prompt_of,
     _answer,
     error,
     read,
+    _stream,
+    _is_streamed,
 )

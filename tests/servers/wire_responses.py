@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         check_strict,
         content_text,
         only,
+        pieces,
+        sse,
         words,
     )
     from tests.servers.wire_media import check_responses_content
@@ -35,6 +37,8 @@ else:
         check_strict,
         content_text,
         only,
+        pieces,
+        sse,
         words,
     )
     from wire_media import check_responses_content
@@ -112,4 +116,33 @@ def _answer(answer: Answer, received: Received) -> Json:
     }
 
 
-WIRE = Wire("openai-responses", re.compile(r"(/v1)?/responses"), bearer, _check, prompt_of, _answer, wire_chat.error)
+def _stream(answer: Answer, received: Received) -> list[bytes]:
+    whole = _answer(answer, received)
+    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    item = whole["output"][0]
+    part = item["content"][0]
+    place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    kind, name = ("refusal", "refusal") if part["type"] == "refusal" else ("output_text", "text")
+    last = {"completed": "completed", "incomplete": "incomplete"}.get(whole["status"], "failed")
+    events: list[Json] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+        {"type": "response.content_part.added", **place, "part": {**part, name: ""}},
+        *({"type": f"response.{kind}.delta", **place, "delta": piece} for piece in pieces(part[name])),
+        {"type": f"response.{kind}.done", **place, name: part[name]},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": f"response.{last}", "response": whole},
+    ]
+    return [sse({**event, "sequence_number": number}, event["type"]) for number, event in enumerate(events)]
+
+
+WIRE = Wire(
+    "openai-responses",
+    re.compile(r"(/v1)?/responses"),
+    bearer,
+    _check,
+    prompt_of,
+    _answer,
+    wire_chat.error,
+    stream=_stream,
+)

@@ -298,3 +298,18 @@ def test_one_core_is_left_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("os.sched_getaffinity")
     monkeypatch.setattr("os.cpu_count", lambda: None)
     assert llama_process.threads() == 1
+
+
+def test_the_text_is_told_as_the_engine_says_it(engine: FakeEngine, route: Route, ask: Callable[..., Request]) -> None:
+    said = [text("Hel"), {"choices": [{"delta": {"content": None}}]}, text("lo")]
+    engine.answer = lambda _body: said
+    told: list[str] = []
+
+    async def stream() -> bytes:
+        transport = LlamaTransport(find)
+        try:
+            return await transport.stream(route, ask(), timeout_s=30, hear=told.append)
+        finally:
+            await transport.aclose()
+
+    assert (contents(asyncio.run(stream())), told) == (["Hello"], ["Hel", "lo"])

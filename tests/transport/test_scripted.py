@@ -191,3 +191,16 @@ def test_a_wrong_rule_is_refused(rule: Any, message: str) -> None:
 def test_a_file_that_is_no_script_is_refused(script: bytes, message: str) -> None:
     with pytest.raises(FileError, match=message):
         read_script(script, "s.json")
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"), [(Rule(answer="hello"), ["hello"]), (Rule(answer=""), []), (b"<oops>", []), (b"[]", [])]
+)
+def test_a_written_answer_is_told_at_once(
+    make_route: MakeRoute, make_request: MakeRequest, reply: Any, told: list[str]
+) -> None:
+    heard: list[str] = []
+    transport = ScriptedTransport(lambda _: reply)
+    route, request = make_route(dialect="scripted"), make_request(dialect="scripted")
+    asyncio.run(transport.stream(route, request, timeout_s=5, hear=heard.append))
+    assert heard == told

@@ -29,6 +29,7 @@ def add_arguments(parser: CommandParser) -> None:
     add_flow_arguments(parser)
     add, rare = parser.add_argument, parser.add_rare
     add("--offline", action="store_true", help="no network and no model: stored answers only, a miss is exit 6")
+    add("--stream", action="store_true", help="show the answers' text while it comes, on standard error")
     rare("--record", action="store_true")
     add("--plan", type=Path, metavar="FILE", help="exit 6, before any call, when this saved plan does not hold")
     rare("--update-lock", action="store_true")
@@ -55,9 +56,11 @@ def execute(args: Namespace, console: Console) -> int:
     from runner.app import api
     from runner.cli.story import Story
 
-    may_be_live = not (args.jsonl and console.is_result_shown_to_a_person)
+    may_be_live = not args.stream and not (args.jsonl and console.is_result_shown_to_a_person)
     with Story(console, may_be_live=may_be_live) as story:
         options = replace(options, ask=story.ask if console.may_ask else None, tell=console.detail)
+        if args.stream:
+            options = replace(options, hear=story.hear)
         sinks: list[EventSink] = [story]
         if args.jsonl:
             sinks.append(_event_printer(console))

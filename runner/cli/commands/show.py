@@ -134,8 +134,16 @@ def _exchanges(shown: Mapping[str, Json]) -> Iterator[str]:
             yield ""
         yield f"{_place(attempt)}   {_kind(attempt)}"
         yield f"  key       {attempt.get('key', '')}"
+        yield from _timing(attempt.get("meta"))
         yield from _block("request", attempt.get("request"))
         yield from _block("answer", attempt.get("answer"))
+
+
+def _timing(meta: Json) -> Iterator[str]:
+    """When the text of a streamed answer began, and when it was whole."""
+    match meta:
+        case {"first_token_s": float() | int() as first, "seconds": float() | int() as whole}:
+            yield f"  streamed  first text after {duration(first)}, whole after {duration(whole)}"
 
 
 def _block(label: str, value: Json) -> Iterator[str]:
