@@ -14,7 +14,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,11 @@ class Player:
         found = self._answers.get_many([request.key])
         return found[request.key].payload if found else chat_answer(json.loads(request.body))
 
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Callable[[str], None]) -> bytes:
+        answer = await self.send(route, request, timeout_s=timeout_s)
+        hear(json.loads(answer)["choices"][0]["message"]["content"])
+        return answer
+
     async def aclose(self) -> None:
         """Nothing is held."""
 
@@ -207,6 +212,11 @@ class Played:
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
         chosen = self._player if request.dialect == "llama" else self._real
         answer: bytes = await chosen.send(route, request, timeout_s=timeout_s)
+        return answer
+
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Callable[[str], None]) -> bytes:
+        chosen = self._player if request.dialect == "llama" else self._real
+        answer: bytes = await chosen.stream(route, request, timeout_s=timeout_s, hear=hear)
         return answer
 
     async def aclose(self) -> None:

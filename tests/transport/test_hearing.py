@@ -191,16 +191,13 @@ def test_a_stream_without_end_is_stopped_by_its_size(
     )
 
 
-@pytest.mark.parametrize(("idle_s", "timeout_s"), [(0.05, 5.0), (5.0, 0.2)], ids=["silence", "the deadline"])
 def test_a_stream_that_stops_is_not_waited_for(
     make: MakeTransport,
     make_route: MakeRoute,
     make_request: MakeRequest,
     monkeypatch: pytest.MonkeyPatch,
-    idle_s: float,
-    timeout_s: float,
 ) -> None:
-    monkeypatch.setattr(port, "STREAM_IDLE_S", idle_s)
+    monkeypatch.setattr(port, "STREAM_IDLE_S", 0.3)
     told: list[str] = []
 
     async def run() -> Failure:
@@ -216,15 +213,14 @@ def test_a_stream_that_stops_is_not_waited_for(
             route = make_route(base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
             http = make()
             with pytest.raises(CallFailed) as caught:
-                await http.stream(route, make_request(), timeout_s=timeout_s, hear=told.append)
+                await http.stream(route, make_request(), timeout_s=60, hear=told.append)
             await http.aclose()
             release.set()
         return caught.value.failure
 
     failure = asyncio.run(run())
-    said = "stopped in the middle of its answer" if idle_s < timeout_s else "did not answer in full within 0.2 s"
     assert (failure.kind, told) == (FailureKind.UNKNOWN_DELIVERY, ["ab"])
-    assert failure.message == f"'box' {said}; it may have been paid"
+    assert failure.message == "'box' stopped in the middle of its answer; it may have been paid"
 
 
 def test_text_is_told_before_the_rest_is_sent(
