@@ -79,16 +79,53 @@ def test_the_plugin_is_inert_until_a_suite_is_collected(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_examples_pass_from_their_recordings_and_ask_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
     import shutil
 
     for name in ("workflows", "schemas", "prompts", "data", "cache/recordings"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    command = [sys.executable, "-m", "runner", "test", "--offline"]
+    return tmp_path
+
+
+def test_every_example_has_a_suite() -> None:
+    flows = [path for path in (ROOT / "workflows").rglob("*.yaml") if not path.name.endswith(".suite.yaml")]
+    assert flows
+    assert [path.name for path in flows if not path.with_suffix(".suite.yaml").is_file()] == []
+
+
+@pytest.mark.slow
+def test_the_examples_come_to_the_same_verdicts_by_every_way_and_ask_nothing(examples: Path) -> None:
+    ways = {
+        "runner": ["runner", "test", "--offline", "-o", "runner.xml"],
+        "alone": ["pytest", "workflows", "-q", "-p", "runner.pytest_plugin", "--junitxml=alone.xml"],
+        "shared": ["pytest", "workflows", "-q", "-p", "runner.pytest_plugin", "-n", "2", "--junitxml=shared.xml"],
+    }
     environ = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert "3 passed, 2 known to fail · 0 calls, 11 cached, $0.00" in done.stderr
+    told: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {}
+    for name, words in ways.items():
+        command = [sys.executable, "-m", *words]
+        done = subprocess.run(command, cwd=examples, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        told[name] = {
+            (case.get("classname", ""), case.get("name", "")): (
+                *(one.tag for one in case if one.tag in ("failure", "error", "skipped")),
+                *(f"{one.get('value')} calls" for one in case.iter("property") if one.get("name") == "calls"),
+            )
+            for case in ET.parse(examples / f"{name}.xml").getroot().iter("testcase")
+        }
+    assert told["runner"] == told["alone"] == told["shared"]
+    assert len(told["runner"]) > 25
+    assert {ends[-1] for (_, name), ends in told["runner"].items() if name != "thresholds"} == {"0 calls"}
+
+
+def test_answers_that_no_real_model_gave_say_so() -> None:
+    """Whatever is recorded is of the embedded model, or its file names the server that played one."""
+    others = [
+        path.name
+        for path in (ROOT / "cache/recordings").glob("??/*.json")
+        if '"dialect":"llama' not in (text := path.read_text(encoding="utf-8").replace(" ", "")[:400000])
+        and "alocaltestserver,norealmodel" not in text
+    ]
+    assert others == []
