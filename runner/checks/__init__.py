@@ -12,6 +12,7 @@ from runner.checks.files import check_files
 from runner.checks.inputs import check_inputs
 from runner.checks.letters import check_letters
 from runner.checks.lists import check_lists
+from runner.checks.loops import check_loops
 from runner.checks.media import check_media
 from runner.checks.models import check_models
 from runner.checks.outputs import check_outputs
@@ -32,6 +33,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_inputs,
     check_references,
     check_conditions,
+    check_loops,
     check_unused,
     check_effects,
     check_budget,

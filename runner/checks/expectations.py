@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from runner.checks.fitting import OF_LISTS, OF_SCALARS, as_far_as
 from runner.checks.spelling import say_path
 from runner.checks.suite_texts import expectations_of
 from runner.core.canonical import Json
@@ -18,10 +19,6 @@ from runner.link.paths import Alternative, type_at
 from runner.output.validate import Validator
 
 _MANY = ("outputs", "texts", "samples")
-# Keywords that speak of a value by itself. What they do not say is left open.
-_OF_SCALARS = ("type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-               "minLength", "maxLength", "pattern", "format")  # fmt: skip
-_OF_LISTS = ("type", "minItems", "maxItems")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +132,10 @@ def _impossible(value: Value, answer: _Answer) -> Iterator[Problem]:
         return
     match value:
         case Plain(json=None | bool() | str() | int() | float() as json):
-            yield from _misfit(json, _OF_SCALARS, value.span, answer, typed.alternatives)
+            yield from _misfit(json, OF_SCALARS, value.span, answer, typed.alternatives)
         case ListOfValues():
             size: Json = [None] * len(value.items)
-            told = list(_misfit(size, _OF_LISTS, value.span, answer, typed.alternatives))
+            told = list(_misfit(size, OF_LISTS, value.span, answer, typed.alternatives))
             yield from told
             for index, item in enumerate(value.items) if not told else ():
                 yield from _impossible(item, answer.at(str(index)))
@@ -175,12 +172,7 @@ def _misfit(
     json: Json, keywords: tuple[str, ...], span: Span, answer: _Answer, alternatives: tuple[Alternative, ...]
 ) -> Iterator[Problem]:
     """Nothing, where one of the alternatives allows the value as far as these keywords say."""
-    kept = [
-        {"allOf": [{word: schema[word] for word in keywords if word in schema} for schema in alternative]}
-        for alternative in alternatives
-    ]
-    fitting = kept[0] if len(kept) == 1 else {"anyOf": kept}
-    violations = Validator(fitting).violations(json)
+    violations = Validator(as_far_as(keywords, alternatives)).violations(json)
     if violations:
         first = violations[0]
         yield Problem(

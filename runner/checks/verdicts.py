@@ -10,12 +10,17 @@ from math import inf
 from runner.checks.satisfiable import kinds_of, value_kind
 from runner.core.canonical import Json
 from runner.core.condition import (
+    Calculated,
     Compared,
     Condition,
     Defined,
+    Either,
+    Entries,
     Every,
     Known,
     Length,
+    Listed,
+    Made,
     Not,
     Read,
     Some,
@@ -65,9 +70,9 @@ def truths(condition: Condition, type_of: TypeOf) -> Truths:
         case Compared():
             return _compared(condition, type_of)
         case Defined():
-            return frozenset((True,)) if _values(condition.of, type_of) is not None else BOTH
+            return frozenset((True,)) if values_of(condition.of, type_of) is not None else BOTH
         case _:
-            return _as_truth(_values(condition, type_of))
+            return _as_truth(values_of(condition, type_of))
 
 
 def _joined(parts: Iterable[Truths], *, ends: bool) -> Truths:
@@ -105,7 +110,8 @@ def _truth_of(kind: str, found: Range) -> Truths:
 # --- values
 
 
-def _values(condition: Condition, type_of: TypeOf) -> Values:
+def values_of(condition: Condition, type_of: TypeOf) -> Values:
+    """The values that an expression can come to."""
     match condition:
         case Known():
             return (condition.value,)
@@ -116,9 +122,64 @@ def _values(condition: Condition, type_of: TypeOf) -> Values:
             words = words_at(typed)
             return words or [_range(alternative) for alternative in typed.alternatives]
         case Length():
-            return _lengths(_values(condition.of, type_of))
+            return _lengths(values_of(condition.of, type_of))
+        case Made():
+            return [Range(condition.kinds)]
+        case Entries():
+            return [Range(frozenset(("object",)))]
+        case Listed():
+            size = len(condition.items)
+            return [Range(frozenset(("array",)), shortest=size, longest=size)]
+        case Calculated():
+            return _calculated(condition, type_of)
+        case Either():
+            return _either([values_of(part, type_of) for part in condition.parts])
+        case Compared() | Not() | Defined():
+            return [Range(frozenset(("boolean",)))]
         case _:
             return None
+
+
+def kinds_in(values: Values) -> frozenset[str] | None:
+    """The JSON types that there are among some values, None where nothing is known."""
+    if values is None:
+        return None
+    if isinstance(values, tuple):
+        return frozenset(map(value_kind, values))
+    return frozenset[str]().union(*(found.kinds for found in values))
+
+
+def _calculated(condition: Calculated, type_of: TypeOf) -> Values:
+    """What does not go together gives nothing: that is another failure."""
+    left, right = (kinds_in(values_of(side, type_of)) for side in (condition.left, condition.right))
+    numbers = frozenset(("number", "boolean"))
+    if condition.sign == "+":
+        kinds = _added(left) & _added(right)
+    elif condition.sign in ("*", "%") and not (left is not None and right is not None and left | right <= numbers):
+        return None
+    else:
+        kinds = frozenset(("number",))
+    return [Range(kinds)] if kinds else None
+
+
+def _added(kinds: frozenset[str] | None) -> frozenset[str]:
+    addable = frozenset(("array", "number", "string"))
+    if kinds is None:
+        return addable
+    return kinds & addable | frozenset(("number",) if "boolean" in kinds else ())
+
+
+def _either(parts: list[Values]) -> Values:
+    """All values of the parts: what is listed there, as ranges where one of them is a range."""
+    if None in parts:
+        return None
+    if all(isinstance(part, tuple) for part in parts):
+        return tuple(value for part in parts for value in part or ())
+    return [one for part in parts for one in _as_ranges(part)]
+
+
+def _as_ranges(values: Values) -> list[Range]:
+    return [Range(frozenset((value_kind(value),))) for value in values] if isinstance(values, tuple) else values or []
 
 
 def _lengths(values: Values) -> Values:
@@ -157,7 +218,7 @@ def _limits(alternative: Alternative, keyword: str, *, is_open: bool = False) ->
 
 
 def _compared(condition: Compared, type_of: TypeOf) -> Truths:
-    left, right = _values(condition.left, type_of), _values(condition.right, type_of)
+    left, right = values_of(condition.left, type_of), values_of(condition.right, type_of)
     if left is None or right is None:
         return BOTH
     if condition.by in ("in", "notin"):

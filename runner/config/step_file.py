@@ -160,6 +160,8 @@ class StepReader:
             spans={
                 **dotted_spans(inner.node),
                 **{f"name of {entry.key}": entry.key_span for entry in inner.node.entries},
+                **_key_places("next", inner),
+                **_key_places("start", state),
             },
             max=most,
             schema=self._schema(name, state) or _any_schema(state.node.span),
@@ -341,6 +343,10 @@ def _cache(keys: Keys) -> CachePolicy:
     if cache is None:
         return CachePolicy()
     return CachePolicy(cast(CacheUse, cache.text("use") or "auto"), cache.text("salt") or "")
+
+
+def _key_places(name: str, keys: Keys) -> dict[str, Span]:
+    return {f"name of {name}.{entry.key}": entry.key_span for entry in keys.entries(name)}
 
 
 def _option_names(keys: Keys) -> dict[str, Span]:

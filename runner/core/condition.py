@@ -8,6 +8,7 @@ from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 
 Comparing = Literal["eq", "ne", "gt", "gteq", "lt", "lteq", "in", "notin"]
+Sign = Literal["+", "-", "*", "/", "//", "%", "**"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,48 @@ class Defined:
 
 
 @dataclass(frozen=True, slots=True)
+class Calculated:
+    """Two values and the sign between them."""
+
+    sign: Sign
+    left: Condition
+    right: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list that is written out, of values that are not."""
+
+    items: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A mapping that is written out, of values that are not; its keys are."""
+
+    entries: tuple[tuple[str, Condition], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of these values, whichever."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A value that something makes; `kinds` are the JSON types that it can be of, integers being numbers."""
+
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     pass
 
 
-Condition: TypeAlias = Known | Read | Length | Compared | Every | Some | Not | Defined | Unknown
+Condition: TypeAlias = (
+    Known | Read | Length | Compared | Every | Some | Not | Defined
+    | Calculated | Listed | Entries | Either | Made | Unknown
+)  # fmt: skip

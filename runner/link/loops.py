@@ -48,9 +48,14 @@ def link_loop(linking: Linking, step: Step, loop: Loop, place: Place) -> LinkedS
         return linking.compile(compile_expression, source)
 
     when = linked(step.when, place, "when")
-    start = {
-        name: _value(value, lambda text: linked(text, place, "loop.state.start")) for name, value in loop.start.items()
-    }
+    computed: list[CompiledExpression] = []
+
+    def at_start(source: Expression) -> CompiledExpression | None:
+        found = linked(source, place, "loop.state.start")
+        computed.extend([found] if found else [])
+        return found
+
+    start = {name: _value(value, at_start) for name, value in loop.start.items()}
     over = linked(loop.over.items, place, "loop.over") if loop.over else None
     inside = _inside(step, loop, place, over)
     steps = {}
@@ -82,6 +87,7 @@ def link_loop(linking: Linking, step: Step, loop: Loop, place: Place) -> LinkedS
             next={name: text for name, text in following.items() if text is not None},
             until=until,
             over=over,
+            computed=tuple(computed),
         ),
     )
 

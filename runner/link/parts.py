@@ -49,7 +49,10 @@ ValueOf = Callable[[Mapping[str, Json]], Json]
 
 @dataclass(frozen=True, slots=True)
 class LinkedLoop:
-    """A loop, compiled. The steps are known by their short names, and read one another by these."""
+    """A loop, compiled. The steps are known by their short names, and read one another by these.
+
+    `computed` are the expressions inside `start`.
+    """
 
     loop: Loop
     steps: Mapping[str, LinkedStep]
@@ -58,6 +61,7 @@ class LinkedLoop:
     next: Mapping[str, CompiledExpression]
     until: CompiledExpression | None = None
     over: CompiledExpression | None = None
+    computed: tuple[CompiledExpression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,9 @@ class Subjects:
             case ("state", *_) if place.loop:
                 return self._state(self._workflow.steps[place.loop], 1)
             case ("turn", *_) if place.loop:
-                return Subject("the number of the turn", 1, {"type": "integer"})
+                loop = self._workflow.steps[place.loop].loop
+                most = {"maximum": loop.max} if loop else {}
+                return Subject("the number of the turn", 1, {"type": "integer", "minimum": 1, **most})
             case ("item", *_) if place.lane in self._lists and place.item_names:
                 return self._row(self._lists[place.lane][0])
         return None
