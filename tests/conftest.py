@@ -76,7 +76,9 @@ class Servers:
         self._started: list[CountingServer] = []
 
     def __call__(self, respond: Respond | None = None, *, key: str | None = None) -> CountingServer:
-        server = self._make(respond, key=key).start()
+        server = self._make(respond, key=key)
+        server.problems_of = importlib.import_module("descriptions").problems_of
+        server.start()
         self._started.append(server)
         return server
 

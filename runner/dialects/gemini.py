@@ -181,12 +181,17 @@ def _file(medium: Medium) -> dict[str, Json]:
     found: dict[str, Json] = dict(_part(medium).fields)
     if clip is not None:
         offsets = {"startOffset": clip.start, "endOffset": clip.end}
-        found["videoMetadata"] = {name: f"{second:g}s" for name, second in offsets.items() if second is not None}
+        found["videoMetadata"] = {name: _duration(second) for name, second in offsets.items() if second is not None}
         if clip.fps is not None:
             found["videoMetadata"]["fps"] = clip.fps
     if medium.resolution is not None:
         found["mediaResolution"] = {"level": f"MEDIA_RESOLUTION_{medium.resolution.upper()}"}
     return found
+
+
+def _duration(seconds: float) -> str:
+    """Seconds with at most nine digits after the point, as the services read them."""
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
 
 
 def _part(medium: Medium) -> Part:

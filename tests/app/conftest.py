@@ -191,6 +191,7 @@ def batch_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server.respond = lambda _body: module.Answer(text='{"said": "yes"}')
     yield server
     server.stop()
+    assert not server.wrong
 
 
 @pytest.fixture

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
+import orjson
 import pytest
 
 from runner.core.call import Call, Message
 from runner.core.model import ModelFacts, Provider, Route
+from runner.core.request import Request
+from runner.dialects import DIALECTS
 
 BUILTIN = {
     "gemini": Provider(
@@ -34,6 +39,39 @@ MODELS = {
     "llama": "smollm2-135m",
     "scripted": "answers.json",
 }
+
+
+@pytest.fixture(autouse=True)
+def described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every body that any test here encodes is held against the vendors' descriptions."""
+    problems_of = importlib.import_module("descriptions").problems_of
+
+    def held(real: Callable[..., Request]) -> Callable[..., Request]:
+        @wraps(real)
+        def encode(dialect: Any, call: Call, route: Route) -> Request:
+            request = real(dialect, call, route)
+            is_own = not route.provider.is_builtin or "server" in route.provider.settings
+            for body in bodies_of(request):
+                found = problems_of(dialect.name, orjson.loads(body), is_own_server=is_own)
+                assert not found, f"{dialect.name}: the description does not allow {found}"
+            return request
+
+        return encode
+
+    for kind in {type(dialect) for dialect in DIALECTS.values()}:
+        if "encode" in vars(kind):
+            monkeypatch.setattr(kind, "encode", held(kind.encode))
+
+
+def bodies_of(request: Request) -> list[bytes]:
+    """A request's body with its files within it, and with those uploaded that can be."""
+    within = by_upload = request.body
+    for one in request.attachments:
+        before, after = one.inline
+        named = one.uploaded or one.inline
+        within = within.replace(one.mark, before + b"AAAA" + after, 1)
+        by_upload = by_upload.replace(one.mark, named[0] + b"AAAA" + named[1], 1)
+    return [within] if within == by_upload else [within, by_upload]
 
 
 @pytest.fixture

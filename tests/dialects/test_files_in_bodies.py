@@ -239,3 +239,12 @@ def test_a_scripted_model_is_told_what_the_files_hold(route_to: RouteTo) -> None
 def test_the_embedded_model_takes_no_files() -> None:
     assert LlamaDialect.media.types == {}
     assert VertexDialect.media.uploads == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [(0.5, "0.5s"), (20, "20s"), (12345.67, "12345.67s"), (0.000000001, "0.000000001s"), (100000.25, "100000.25s")],
+)
+def test_a_clip_is_named_with_all_its_digits(second: float, said: str, route_to: RouteTo) -> None:
+    (turn,) = sent("gemini", route_to("gemini"), replace(MP4, clip=Clip(start=second)))["contents"]
+    assert turn["parts"][0]["videoMetadata"] == {"startOffset": said}

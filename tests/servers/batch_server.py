@@ -21,11 +21,13 @@ from urllib.parse import parse_qs, urlsplit
 # Plain modules beside this one.
 if TYPE_CHECKING:
     from tests.servers import wire_chat, wire_gemini, wire_responses
+    from tests.servers.descriptions import form_problems, line_problems, problems_of
     from tests.servers.wire import Answer, Json, Received, Refused, Wire
 else:
     import wire_chat
     import wire_gemini
     import wire_responses
+    from descriptions import form_problems, line_problems, problems_of
     from wire import Answer, Json, Received, Refused, Wire
 
 Respond: TypeAlias = Callable[[Json], "Answer | str"]
@@ -49,7 +51,7 @@ class Job:
 class BatchServer:
     """`looks` is how often a job is looked at before it ends as `end` (completed, expired, cancelled, failed).
 
-    `extra` is appended to every file of answers. `refuse(action)` gives an HTTP status for an action that fails.
+    `wrong` is what the vendors' descriptions do not allow. `extra` is appended to every file of answers. `refuse(action)` gives an HTTP status for an action that fails.
     """
 
     def __init__(self, respond: Respond | None = None) -> None:
@@ -61,6 +63,7 @@ class BatchServer:
         self.refuse: Callable[[str], int] = lambda _action: 0
         self.actions: Counter[str] = Counter()
         self.refused: list[str] = []
+        self.wrong: list[str] = []
         self.files: dict[str, bytes] = {}
         self.jobs: dict[str, Job] = {}
         self._uploads: dict[str, bytes] = {}
@@ -120,6 +123,9 @@ class BatchServer:
             except Refused as refused:
                 self.refused.append(refused.message)
                 status, said = refused.status, {"error": {"message": refused.message, "code": refused.code or None}}
+            except Exception as error:
+                self.wrong.append(repr(error))
+                status, said = 400, {"error": {"message": repr(error)}}
         body = said if isinstance(said, bytes) else json.dumps(said).encode()
         exchange.send_response(status)
         for name, value in {**headers, "content-length": str(len(body))}.items():
@@ -153,13 +159,16 @@ class BatchServer:
         is_gemini = "/v1beta/" in path or action == "piece"
         match action:
             case "upload" if is_gemini:
+                self._hold(problems_of("gemini-file", json.loads(data)))
                 assert json.loads(data)["file"]["mimeType"] == "application/jsonl"
                 name = f"u{len(self._uploads)}"
                 self._uploads[name] = b""
                 headers["x-goog-upload-url"] = f"{self.base_url}/uploads/{name}"
                 return {}
             case "upload":
-                return {"id": self._store(_part(exchange.headers["content-type"], data))}
+                fields, content = _form(exchange.headers["content-type"], data)
+                self._hold(form_problems(fields))
+                return {"id": self._store(content)}
             case "piece":
                 name = path.rpartition("/")[2]
                 assert int(exchange.headers["x-goog-upload-offset"]) == len(self._uploads[name])
@@ -183,9 +192,16 @@ class BatchServer:
         self.files[name] = data
         return name
 
+    def _hold(self, problems: list[str]) -> None:
+        """What the vendors' descriptions do not allow is a mistake of ours, whatever the test is about."""
+        self.wrong += problems
+        if problems:
+            raise Refused(400, f"the description does not allow {problems}")
+
     # Jobs
 
     def _create(self, body: Json, path: str, is_gemini: bool) -> Json:
+        self._hold(problems_of("gemini-batch" if is_gemini else "openai-batch", body))
         if is_gemini:
             file, name = body["batch"]["inputConfig"]["fileName"].removeprefix("files/"), body["batch"]["displayName"]
         else:
@@ -198,6 +214,7 @@ class BatchServer:
         if len(set(keys)) != len(keys):
             raise Refused(400, "keys must be unique")
         for line in lines:
+            self._hold(line_problems(line))
             if not is_gemini and line["url"] != body["endpoint"]:
                 raise Refused(400, "one endpoint a file")
             wire = _wire(line)
@@ -260,8 +277,8 @@ class BatchServer:
         return {"name": f"batches/{job.id}", "metadata": batch, "done": job.status != "running", **failed}
 
 
-def _part(content_type: str, data: bytes) -> bytes:
-    """The file of a form."""
+def _form(content_type: str, data: bytes) -> tuple[dict[str, str], bytes]:
+    """The fields of a form, and its file."""
     form = email.message_from_bytes(f"content-type: {content_type}\r\n\r\n".encode() + data)
     parts = {
         part.get_param("name", header="content-disposition"): part for part in form.walk() if not part.is_multipart()
@@ -269,7 +286,7 @@ def _part(content_type: str, data: bytes) -> bytes:
     assert parts["purpose"].get_payload(decode=True) == b"batch"
     found = parts["file"].get_payload(decode=True)
     assert isinstance(found, bytes)
-    return found
+    return {str(name): str(part.get_payload()) for name, part in parts.items() if name != "file"}, found
 
 
 def _key(line: Json) -> str:

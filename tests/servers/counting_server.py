@@ -32,13 +32,17 @@ __all__ = ["Answer", "CountingServer", "Received", "Refused", "Respond"]
 
 Respond: TypeAlias = Callable[[str, Json, int], Answer]
 
+# Bodies after these are of the same shapes.
+DESCRIBED = 200
+
 WIRES = (wire_chat.WIRE, wire_gemini.GEMINI, wire_gemini.VERTEX, wire_responses.WIRE, wire_anthropic.WIRE)
 
 
 class CountingServer:
     """Runs in its own thread between `start` and `stop`; speaks HTTP/1.1 with connections kept open.
 
-    `key` is the one that is accepted; None accepts any, "" asks for none.
+    `key` is the one that is accepted; None accepts any, "" asks for none. `problems_of` holds the first bodies against
+    the vendors' descriptions; what it finds is in `errors`, as the mistakes of `respond` are.
     """
 
     def __init__(self, respond: Respond | None = None, *, key: str | None = None) -> None:
@@ -46,6 +50,7 @@ class CountingServer:
         self.requests: list[Received] = []
         self.refused: list[tuple[int, str]] = []
         self.errors: list[Exception] = []
+        self.problems_of: Callable[..., list[str]] | None = None
         self.files = FileService()
         self.highest_in_flight = 0
         self.connections = 0
@@ -220,5 +225,9 @@ class CountingServer:
         except ValueError:
             raise Refused(400, "the body is not JSON") from None
         wire.check(body, headers)
+        if self.problems_of is not None and len(self.requests) < DESCRIBED:
+            found = self.problems_of(wire.dialect, body, is_own_server=True)
+            if found:
+                raise AssertionError(f"{wire.dialect}: the description does not allow {found}")
         self.files.check_named(body)
         return Received(wire.dialect, path, wire.prompt(body), body, headers)
