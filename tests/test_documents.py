@@ -198,8 +198,8 @@ def transports_of() -> Any:
     return transports.make_transport
 
 
-def not_ready_without_weights(route: Route, secrets: Any, _options: Any) -> Any:
-    return None if route.provider.dialect == "llama" else secrets.check(route.provider)
+def not_ready_without_weights(route: Route, secrets: Any, _options: Any, _project: Any) -> Any:
+    return None if route.provider.dialect in ("llama", "tool") else secrets.check(route.provider)
 
 
 class Played:

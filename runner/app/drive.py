@@ -258,6 +258,7 @@ TROUBLE = frozenset(
         FailureKind.NOT_FOUND,
         FailureKind.BAD_REQUEST,
         FailureKind.BAD_ANSWER,
+        FailureKind.TOOL,
         FailureKind.STORAGE,
     }
 )

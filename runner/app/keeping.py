@@ -9,7 +9,7 @@ from runner.app.changed_texts import kept_texts
 from runner.core.events import AttemptMade, Event
 from runner.core.outcome import Source, in_turn
 from runner.core.ports import Answers
-from runner.dialects import DIALECTS
+from runner.dialects import ASKED
 from runner.plan.program import Program
 from runner.store.recordings import PlaceLine, Recordings
 
@@ -22,7 +22,7 @@ def recordings_of(root: Path) -> Recordings:
 
 def scrub(dialect: str, payload: bytes) -> bytes:
     """The payload as it is recorded; one of a dialect that is not known stays as it is."""
-    return DIALECTS[dialect].scrub(payload) if dialect in DIALECTS else payload
+    return ASKED[dialect].scrub(payload) if dialect in ASKED else payload
 
 
 # Reasons for which a call is asked although its key may be recorded.

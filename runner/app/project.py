@@ -25,8 +25,9 @@ from runner.core.ports import Dialect
 from runner.core.problem import Problem, in_order
 from runner.core.span import Span
 from runner.core.workflow import ModelAlias, Settings, Step, Workflow
-from runner.dialects import DIALECTS
+from runner.dialects import ASKED
 from runner.link.linked import Linked, link
+from runner.link.tools import bind_tools
 from runner.templates.environment import make_environment
 
 
@@ -82,14 +83,15 @@ def open_project(
     settings = load_settings(loaded.root, changed)
     problems = [*loaded.problems, *settings.problems]
     sources = {**settings.sources, **loaded.sources}
-    linked, context = None, None
+    linked, context, workflow = None, None, None
     routes: dict[str, Route] = {}
     if loaded.workflow is not None:
         reader = Recorder(files, sources)
         environment = make_environment(reader.read)
-        linked = link(loaded.workflow, environment, reader.read)
-        problems += linked.problems
-        routes, wrong = routes_of(loaded.workflow, settings.settings, models, files, complete)
+        workflow, unbound = bind_tools(loaded.workflow, settings.settings)
+        linked = link(workflow, environment, reader.read)
+        problems += [*unbound, *linked.problems]
+        routes, wrong = routes_of(workflow, settings.settings, models, files, complete)
         problems += wrong
         context = CheckContext(
             linked,
@@ -101,14 +103,14 @@ def open_project(
             read=reader.read,
             is_whole=not any(problem.is_error for problem in loaded.problems),
             settings_budget=settings.settings.budget,
-            look=MediaFiles(files, loaded.workflow, is_whole=False).of_step,
+            look=MediaFiles(files, workflow, is_whole=False).of_step,
             is_named_elsewhere=Surroundings(loaded.root).is_in_suite,
         )
         problems += run_checks(context)
     return Project(
         files=files,
         path=path,
-        workflow=loaded.workflow,
+        workflow=workflow,
         settings=settings.settings,
         linked=linked,
         routes=routes,
@@ -141,7 +143,7 @@ class Recorder:
 
 
 def dialect_of(route: Route) -> Dialect:
-    return DIALECTS[route.provider.dialect]
+    return ASKED[route.provider.dialect]
 
 
 def routes_of(
@@ -158,6 +160,8 @@ def routes_of(
     problems: list[Problem] = []
     completed: dict[str, Route | Problem] = {}
     for asked, step in workflow.asked.items():
+        if step.call is not None and step.call.tool in step.toolbox:
+            routes[asked] = step.toolbox[step.call.tool].route
         if not step.model:
             continue
         found = resolve(

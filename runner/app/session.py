@@ -137,7 +137,7 @@ class Session:
         routes = {part.route.name: part.route for part in parts}
         problems = [problem for route in routes.values() if (problem := self._not_ready(route)) is not None]
         if problems:
-            raise UsageError(problems)
+            raise UsageError(problems, self.project.sources)
         self._check_money()
 
     def _check_money(self) -> None:
@@ -165,7 +165,7 @@ class Session:
         from runner.app.transports import not_ready, secrets_of
 
         self.secrets = self.secrets or secrets_of(self.options)
-        return not_ready(route, self.secrets, self.options)
+        return not_ready(route, self.secrets, self.options, self.project)
 
     def _refuse(self, ask: Ask) -> Failure:
         return Failure(

@@ -15,7 +15,7 @@ from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json
 from runner.core.errors import NothingSelected
 from runner.core.problem import Problem, nearest
-from runner.dialects import DIALECTS
+from runner.dialects import ASKED
 from runner.record.folders import JOURNAL, run_folder
 from runner.record.folders import list_runs as run_ids
 from runner.record.journal import read_journal
@@ -113,10 +113,10 @@ def _document(data: bytes) -> Json:
 def _text(answer: StoredAnswer) -> Json:
     from runner.core.ports import CallFailed
 
-    if answer.dialect not in DIALECTS:
+    if answer.dialect not in ASKED:
         return None
     try:
-        return DIALECTS[answer.dialect].decode(answer.payload).text
+        return ASKED[answer.dialect].decode(answer.payload).text
     except CallFailed as error:
         return error.failure.message
 

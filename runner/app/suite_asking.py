@@ -84,9 +84,10 @@ class Asking:
         return allowance((budget, settings.budget), self._session.options.max_cost)
 
     def _check_ready(self) -> None:
-        options = self._session.options
+        options, project = self._session.options, self._session.suite.project
         secrets = secrets_of(options)
-        found = [problem for route in self._routes() if (problem := not_ready(route, secrets, options)) is not None]
+        ready = (not_ready(route, secrets, options, project) for route in self._routes())
+        found = [problem for problem in ready if problem is not None]
         if found:
             raise UsageError(list(dict.fromkeys(found)))
 

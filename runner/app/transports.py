@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from runner.app.project import Project
 from runner.app.types import RunOptions
 from runner.config.load import ProjectFiles
 from runner.core.model import Route
@@ -16,6 +17,7 @@ from runner.core.outcome import Failure
 from runner.core.ports import Hear, Streaming, Transport
 from runner.core.problem import Problem
 from runner.core.request import Request
+from runner.core.tool import TOOL_DIALECT
 from runner.dialects import DIALECTS
 from runner.dialects.streams import STREAMS
 from runner.transport.routing import RoutingTransport
@@ -48,8 +50,10 @@ def secrets_of(options: RunOptions) -> Secrets:
     return Secrets(environ, read_trust(environ), options.trust)
 
 
-def not_ready(route: Route, secrets: Secrets, options: RunOptions) -> Problem | None:
-    """Why a route cannot be asked: no key, no consent, no weights, no engine."""
+def not_ready(route: Route, secrets: Secrets, options: RunOptions, project: Project) -> Problem | None:
+    """Why a route cannot be asked: no key, no consent, no weights, no engine, no function."""
+    if route.provider.dialect == TOOL_DIALECT:
+        return _function_not_ready(route, project)
     if route.provider.dialect != "llama":
         problem = secrets.check(route.provider)
         return problem if route.provider.dialect != "vertex" else _vertex_not_ready(route, problem, options)
@@ -61,6 +65,13 @@ def not_ready(route: Route, secrets: Secrets, options: RunOptions) -> Problem | 
         return missing
     found = find_weights(route.provider, environ_of(options))
     return found if isinstance(found, Problem) else None
+
+
+def _function_not_ready(route: Route, project: Project) -> Problem | None:
+    from runner.transport.functions import find_function
+
+    found = find_function(route.provider, project.files.root)
+    return replace(found, span=project.settings.tools[route.model].at("python")) if isinstance(found, Problem) else None
 
 
 def _vertex_not_ready(route: Route, problem: Problem | None, options: RunOptions) -> Problem | None:
@@ -95,8 +106,13 @@ def make_transport(secrets: Secrets, options: RunOptions, files: ProjectFiles) -
             lambda provider: ready_weights(provider, environ), verbosity=options.verbosity, parallel=LLAMA_SLOTS
         )
 
+    def functions() -> Transport:
+        from runner.transport.functions import FunctionTransport
+
+        return FunctionTransport(files.root)
+
     wires = dict.fromkeys(("gemini", "vertex", "openai-chat", "openai-responses", "anthropic"), http)
-    return RoutingTransport({**wires, "llama": llama, "scripted": lambda: _Scripts(files)})
+    return RoutingTransport({**wires, "llama": llama, "scripted": lambda: _Scripts(files), TOOL_DIALECT: functions})
 
 
 class _Scripts:

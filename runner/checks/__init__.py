@@ -19,6 +19,7 @@ from runner.checks.outputs import check_outputs
 from runner.checks.references import check_references
 from runner.checks.schemas import check_schemas
 from runner.checks.sizes import check_sizes
+from runner.checks.tools import check_tools
 from runner.checks.unused import check_unused
 from runner.checks.writes import check_writes
 from runner.core.problem import Problem
@@ -40,6 +41,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_letters,
     check_lists,
     check_outputs,
+    check_tools,
 )
 
 

@@ -26,7 +26,12 @@ def unread_fields(context: CheckContext) -> Iterator[Problem]:
         readings.setdefault(reading.subject.owner, []).append(reading)
     for name, linked_step in linked.steps.items():
         schema, source = linked_step.schema, linked_step.step.schema
-        if schema is None or source is None or not isinstance(schema.bundled, dict):
+        if (
+            linked_step.step.call is not None
+            or schema is None
+            or source is None
+            or not isinstance(schema.bundled, dict)
+        ):
             continue
         read = _fields_read(linked, name, readings.get(name, ()))
         for field in schema.bundled.get("properties", ()) if read else ():

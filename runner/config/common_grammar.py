@@ -59,3 +59,6 @@ DURATION = Shapes(
     number=Number(above=0),
     text=Text(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$", says="a number with ms, s, m or h, such as 30s"),
 )
+# What every provider takes for the name of a function.
+TOOL_NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
+TOOL_NAME_IN_WORDS = "the name of a tool: a letter or _, then letters, digits, _ and -, at most 64"

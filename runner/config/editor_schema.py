@@ -13,6 +13,7 @@ from runner.config.fields import (
     AnyMapping,
     AnyValue,
     Expr,
+    Flag,
     Kind,
     ListOf,
     Names,
@@ -87,6 +88,8 @@ def _schema_of(kind: Kind) -> Json:
             return _text(kind)
         case Number():
             return _number(kind)
+        case Flag():
+            return {"type": "boolean"}
         case Expr():
             return {"type": ["string", "number", "boolean"], "pattern": r"\S", **_NO_TEMPLATE}
         case Prompt():

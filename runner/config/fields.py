@@ -47,6 +47,11 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false."""
+
+
+@dataclass(frozen=True, slots=True)
 class Expr:
     """A Jinja expression without braces."""
 
@@ -162,7 +167,7 @@ class Variants:
 
 
 Kind: TypeAlias = (
-    Text | Number | Expr | Prompt | AnyValue | AnyMapping | Value | ListOf | Names | Record | Shapes | Variants
+    Text | Number | Flag | Expr | Prompt | AnyValue | AnyMapping | Value | ListOf | Names | Record | Shapes | Variants
 )
 
 PATH = Text(pattern=r"\S", says="a path")
@@ -185,6 +190,8 @@ def kind_in_words(kind: Kind) -> str:
             return f"one of {', '.join(kind.choices)}" + (f"; {kind.says}" if kind.says else "")
         case Number():
             return _number_in_words(kind)
+        case Flag():
+            return "true or false"
         case Expr():
             return "an expression without braces"
         case Prompt():

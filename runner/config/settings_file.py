@@ -13,6 +13,7 @@ from runner.config.keys import Keys
 from runner.config.model_facts import DATE, MODELS_HERE, PRICED, aliases_of, facts_of, read_facts
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode
 from runner.config.reading import Reading
+from runner.config.tools_file import TOOLS, read_tools
 from runner.config.verify import Findings, verify
 from runner.config.wording import Place
 from runner.config.workflow_file import read_budget, read_models
@@ -116,8 +117,9 @@ SETTINGS = Record(
             "What models cost here, by provider/model; goes before the built-in list.",
         ),
         Key("budget", BUDGET, "What one run of any workflow of the project may spend."),
+        Key("tools", TOOLS, "What workflows may name as tools: functions in Python, and those of the providers."),
     ),
-    later=("limits", "tools", "cache"),
+    later=("limits", "cache"),
     has_free_keys=True,
 )
 
@@ -144,16 +146,18 @@ def read_settings(node: Node, file: str, reading: Reading) -> Settings | None:
         facts=_facts(keys, findings, reading),
         prices=_prices(keys, findings, reading),
         budget=read_budget(keys),
+        tools=read_tools(keys, findings, reading),
     )
 
 
 def _spans(keys: Keys) -> dict[str, Span]:
-    """`providers.box` is the place of the name, `providers.box.base_url` that of the value."""
+    """`providers.box` is the place of the name, `providers.box.base_url` that of the value; of tools only the names."""
     spans = {entry.key: entry.value.span for entry in keys.node.entries}
     for entry in keys.entries("providers"):
         spans[f"providers.{entry.key}"] = entry.key_span
         inner = entry.value.entries if isinstance(entry.value, MappingNode) else ()
         spans.update((f"providers.{entry.key}.{key.key}", key.value.span) for key in inner)
+    spans |= {f"tools.{entry.key}": entry.key_span for entry in keys.entries("tools")}
     return spans
 
 

@@ -21,13 +21,14 @@ from runner.config.nodes import (
     to_value,
 )
 from runner.config.reading import Reading, base_of
-from runner.config.step_grammar import BESIDE_LOOP, INNER_STEP, STEP
+from runner.config.step_grammar import BESIDE_CALL, BESIDE_LOOP, INNER_STEP, STEP
 from runner.config.values import PlainValueReader
 from runner.config.verify import is_misspelt
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem
 from runner.core.span import Span
+from runner.core.tool import ToolUse
 from runner.core.workflow import (
     CachePolicy,
     CacheUse,
@@ -80,7 +81,7 @@ class StepReader:
         temperature, top_p = keys.number("temperature"), keys.number("top_p")
         return Step(
             span=name_span,
-            spans={**dotted_spans(keys.node, leave_out=_SCHEMA_KEYS), **_option_names(keys)},
+            spans={**dotted_spans(keys.node, leave_out=_SCHEMA_KEYS), **_names_of(keys, "options", "with")},
             name=name,
             description=keys.text("description") or "",
             tags=keys.texts("tags"),
@@ -113,6 +114,7 @@ class StepReader:
             cache=_cache(keys),
             options=keys.value("options") or {},
             save=self._template(keys.get("save")),
+            call=self._call(keys) if "call" in own else None,
             own=own,
         )
 
@@ -120,11 +122,11 @@ class StepReader:
         if self.defaults is None:
             return node
         taken = {*node.index, *(_CANCELS[key] for key in node.index if key in _CANCELS)}
-        is_loop = "loop" in node.index
+        beside = BESIDE_LOOP if "loop" in node.index else BESIDE_CALL if "call" in node.index else None
         filled = tuple(
             entry
             for entry in self.defaults.entries
-            if entry.key not in taken and (not is_loop or entry.key in BESIDE_LOOP)
+            if entry.key not in taken and (beside is None or entry.key in beside)
         )
         return mapping_of(node.span, (*node.entries, *filled))
 
@@ -135,17 +137,31 @@ class StepReader:
             return  # what is missing may come in by the merge, which is told
         if own.has("loop"):
             return  # its steps ask
+        if own.has("call"):
+            self._require_list(name, own, keys)
+            return  # a tool is asked
         is_asked = keys.has("prompt") or keys.has("messages")
         if not is_asked and not is_misspelt("prompt", node, STEP) and not is_misspelt("messages", node, STEP):
             fix = "prompt: What the model is asked"
             self._report("missing-key", f"step '{name}' asks nothing", span, "the key 'prompt' or 'messages'", fix)
         if not keys.has("model") and not is_misspelt("model", node, STEP):
             self.without_model[name] = span
+        self._require_list(name, own, keys)
+
+    def _require_list(self, name: str, own: Keys, keys: Keys) -> None:
+        node = keys.node
         if own.has("as") and not keys.has("for_each") and not is_misspelt("for_each", node, STEP):
             message = f"step '{name}' has the key 'as', but no 'for_each'"
             self._report(
                 "missing-key", message, own.place("as"), "for_each: the list that 'as' names an element of", ""
             )
+
+    def _call(self, keys: Keys) -> ToolUse | None:
+        tool = keys.text("call")
+        if tool is None:
+            return None
+        reader = PlainValueReader(self.reading, self.rejected, reads_files=True)
+        return ToolUse(tool, reader.values(keys.entries("with")), keys.place("call"))
 
     def _loop(self, name: str, keys: Keys) -> Loop | None:
         inner = keys.below("loop")
@@ -160,8 +176,8 @@ class StepReader:
             spans={
                 **dotted_spans(inner.node),
                 **{f"name of {entry.key}": entry.key_span for entry in inner.node.entries},
-                **_key_places("next", inner),
-                **_key_places("start", state),
+                **_names_of(inner, "next"),
+                **_names_of(state, "start"),
             },
             max=most,
             schema=self._schema(name, state) or _any_schema(state.node.span),
@@ -258,6 +274,8 @@ class StepReader:
             )
         if keys.get("schema") is not None:
             return read_schema(keys, self.reading, f"step '{name}'") or _any_schema(keys.place("schema"))
+        if keys.has("call"):
+            return _any_schema(keys.place("call"))  # until it is known what the tool returns
         is_meant = any(keys.has(key) or is_misspelt(key, keys.node, STEP) for key in _SCHEMA_KEYS)
         return _any_schema(keys.node.span) if is_meant else None
 
@@ -327,7 +345,7 @@ def _target(node: Node, rejected: Collection[int]) -> Target | None:
         return None
     return Target(
         span=node.span,
-        spans={**dotted_spans(keys.node), **_option_names(keys)},
+        spans={**dotted_spans(keys.node), **_names_of(keys, "options")},
         model=model,
         thinking=thinking_of(keys),
         temperature=keys.number("temperature"),
@@ -345,10 +363,6 @@ def _cache(keys: Keys) -> CachePolicy:
     return CachePolicy(cast(CacheUse, cache.text("use") or "auto"), cache.text("salt") or "")
 
 
-def _key_places(name: str, keys: Keys) -> dict[str, Span]:
-    return {f"name of {name}.{entry.key}": entry.key_span for entry in keys.entries(name)}
-
-
-def _option_names(keys: Keys) -> dict[str, Span]:
-    """The places of the names themselves: what may be wrong with an option is its name."""
-    return {f"name of options.{entry.key}": entry.key_span for entry in keys.entries("options")}
+def _names_of(keys: Keys, *owners: str) -> dict[str, Span]:
+    """The places of the names themselves: what may be wrong with an option or an argument is its name."""
+    return {f"name of {owner}.{entry.key}": entry.key_span for owner in owners for entry in keys.entries(owner)}

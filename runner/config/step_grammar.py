@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from runner.config.common_grammar import DURATION, FILLED, MODEL, RESERVED, SCHEMA, TEXT, THINKING
+from runner.config.common_grammar import (
+    DURATION,
+    FILLED,
+    MODEL,
+    RESERVED,
+    SCHEMA,
+    TEXT,
+    THINKING,
+    TOOL_NAME,
+    TOOL_NAME_IN_WORDS,
+)
 from runner.config.fields import (
     VARIABLE,
     VARIABLE_IN_WORDS,
@@ -177,7 +187,21 @@ STEP_KEYS = (
     Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),
     Key("save", Prompt(), "Where the answer is written, relative to the project root: a template."),
 )
-STEP_LATER = ("tools", "tool_choice", "max_turns", "call", "with", "embed")
+STEP_LATER = ("tools", "tool_choice", "max_turns", "embed")
+# A step that runs a tool in place of asking a model, and what it may say besides.
+_CALL_KEYS = (
+    Key("call", Text(pattern=TOOL_NAME, says=TOOL_NAME_IN_WORDS), "The tool of runner.yaml that the step runs."),
+    Key(
+        "with",
+        Names("argument", Value(), pattern=r"\S", says="a name that is not empty"),
+        "What the tool is given: a value for each of its parameters.",
+    ),
+)
+BESIDE_CALL = (
+    *("description", "tags", "needs", "when", "for_each", "as", "on_error", "min_success", "max_parallel", "timeout"),
+    *("cache", "ensure", "call", "with"),
+)
+_BESIDE_NO_CALL = tuple(("call", key.name) for key in STEP_KEYS if key.name not in BESIDE_CALL)
 STEP_EITHER = (("prompt", "messages"), ("schema", "fields"))
 # What a step with a loop may say itself.
 BESIDE_LOOP = (
@@ -185,12 +209,15 @@ BESIDE_LOOP = (
 )
 _NOT_IN_LOOP = ("needs", "for_each", "as", "on_error", "min_success", "max_parallel", "samples", "save")
 # A loop asks nothing itself: what concerns a question belongs into its steps.
-_BESIDE_NO_LOOP = tuple(("loop", key.name) for key in STEP_KEYS if key.name not in BESIDE_LOOP)
+_BESIDE_NO_LOOP = tuple(
+    ("loop", key.name) for key in (*STEP_KEYS, *_CALL_KEYS) if key.name not in (*BESIDE_LOOP, "with")
+)
 INNER_STEP = Record(
     "a step of a loop",
-    tuple(key for key in STEP_KEYS if key.name not in _NOT_IN_LOOP),
+    (*(key for key in STEP_KEYS if key.name not in _NOT_IN_LOOP), *_CALL_KEYS),
     later=STEP_LATER,
-    either=STEP_EITHER,
+    either=(*STEP_EITHER, *(pair for pair in _BESIDE_NO_CALL if pair[1] not in _NOT_IN_LOOP)),
+    needs={"with": ("call",)},
     has_free_keys=True,
     hints={
         **dict.fromkeys(_NOT_IN_LOOP, "put it into the step that has the loop"),
@@ -241,7 +268,12 @@ _LOOP = Record(
 )
 _LOOP_KEY = Key("loop", _LOOP, "Steps that are walked turn by turn, with a state.")
 STEP = Record(
-    "a step", (*STEP_KEYS, _LOOP_KEY), later=STEP_LATER, either=(*STEP_EITHER, *_BESIDE_NO_LOOP), has_free_keys=True
+    "a step",
+    (*STEP_KEYS, *_CALL_KEYS, _LOOP_KEY),
+    later=STEP_LATER,
+    either=(*STEP_EITHER, *_BESIDE_NO_LOOP, *_BESIDE_NO_CALL),
+    needs={"with": ("call",)},
+    has_free_keys=True,
 )
 DEFAULTS = Record(
     "defaults",
@@ -249,4 +281,5 @@ DEFAULTS = Record(
     later=STEP_LATER,
     either=STEP_EITHER,
     has_free_keys=True,
+    hints=dict.fromkeys(("call", "with"), "put it into the step that runs the tool"),
 )

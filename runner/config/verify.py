@@ -14,6 +14,7 @@ from runner.config.fields import (
     AnyMapping,
     AnyValue,
     Expr,
+    Flag,
     Kind,
     ListOf,
     Names,
@@ -69,7 +70,7 @@ def verify(node: Node, kind: Kind, place: Place, findings: Findings) -> None:
     match kind:
         case Text():
             _verify_text(node, kind, place, findings)
-        case Number():
+        case Number() | Flag():
             _verify_number(node, kind, place, findings)
         case Expr():
             _verify_expression(node, place, findings)
@@ -124,8 +125,12 @@ def _verify_text(node: Node, kind: Text, place: Place, findings: Findings) -> No
         findings.reject(node, Problem("bad-value", message, node.span, kind.says))
 
 
-def _verify_number(node: Node, kind: Number, place: Place, findings: Findings) -> None:
+def _verify_number(node: Node, kind: Number | Flag, place: Place, findings: Findings) -> None:
     value = node.value if isinstance(node, ScalarNode) else None
+    if isinstance(kind, Flag):
+        if not isinstance(value, bool):
+            findings.reject(node, wrong_type(node, kind, place))
+        return
     if isinstance(value, bool) or not isinstance(value, int | float):
         findings.reject(node, wrong_type(node, kind, place))
         return

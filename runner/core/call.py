@@ -29,7 +29,8 @@ class Call:
     `schema` is the bundled JSON Schema to be sent, in the author's order of properties (None: text, or a schema
     that is only checked here). `thinking` is the level to send, None when the model has no such control.
     `schema_name` is a constant on the wire, since a step's
-    name must not enter the key. `sample` numbers repeats of one question from 0; `salt` is the author's, to ask anew.
+    name must not enter the key. `arguments` are what a tool is given, where one is run in place of asking a model.
+    `sample` numbers repeats of one question from 0; `salt` is the author's, to ask anew.
     """
 
     model: str
@@ -46,3 +47,4 @@ class Call:
     options: Mapping[str, Json] = field(default_factory=dict)
     sample: int = 0
     salt: str = ""
+    arguments: Json = None

@@ -23,6 +23,7 @@ class FailureKind(StrEnum):
     NOT_FOUND = "not-found"  # no such model
     BAD_REQUEST = "bad-request"  # the provider does not take the request
     BAD_ANSWER = "bad-answer"  # a 200 that is no answer (HTML, an empty body, an unknown shape)
+    TOOL = "tool"  # a tool of the project failed
     RENDER = "render"  # a template or expression failed on this item's values
     ROW = "row"  # the data row itself is bad
     UPSTREAM = "upstream"  # a step that this one reads failed

@@ -14,9 +14,13 @@ from typing import Literal
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
+from runner.core.located import Located as Located  # noqa: PLC0414  # known from here
+from runner.core.located import SchemaSource as SchemaSource  # noqa: PLC0414  # known from here
+from runner.core.located import Template as Template  # noqa: PLC0414  # known from here
 from runner.core.media import Clip, MediumKind, Resolution
 from runner.core.model import FactsGiven, Price, Provider
-from runner.core.span import Origin, Span
+from runner.core.span import Span
+from runner.core.tool import Tool, ToolUse
 from runner.core.values import Expression as Expression  # noqa: PLC0414  # known from here
 from runner.core.values import Value
 
@@ -25,49 +29,6 @@ CacheUse = Literal["auto", "refresh", "off"]
 EscalatedKind = Literal["invalid", "cut", "refused", "transport"]
 Way = Literal["", "online", "batch"]
 DataFormat = Literal["jsonl", "csv", "json", "yaml"]
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A thing from a file: its place, and the places of its keys."""
-
-    span: Span
-    spans: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
-
-    def at(self, path: str) -> Span:
-        return self.spans.get(path, self.span)
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """Jinja text and where its first line stands. `file` is the prompt file (relative to the root) or ""."""
-
-    text: str
-    origin: Origin
-    file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaSource:
-    """A JSON Schema (2020-12) or, with `is_fields`, the short form, as the author wrote it.
-
-    `file` is the schema file relative to the root, "" for an inline one; relative `$ref`s start at `base`, the
-    folder (relative to the root, "" for the root itself) of the file that holds the schema. `spans` maps the JSON
-    pointer of a value inside to its place, where the text is YAML or JSON that was read with places.
-    """
-
-    value: Json
-    span: Span
-    file: str = ""
-    base: str = ""
-    is_fields: bool = False
-    spans: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
-
-    def at(self, pointer: str) -> Span:
-        """The place of the value at a JSON pointer, or of the nearest value around it."""
-        while pointer and pointer not in self.spans:
-            pointer = pointer.rpartition("/")[0]
-        return self.spans.get(pointer, self.span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +134,8 @@ class Loop(Located):
 class Step(Located):
     """One named use of a model, with the defaults filled in. `prompt` is `messages` with one user entry.
 
-    `own` are the keys that the step itself sets; `transport` is "" where the command decides.
+    `own` are the keys that the step itself sets; `transport` is "" where the command decides. A step with a `call`
+    runs a tool instead of asking a model. `toolbox` has what `runner.yaml` says of the tools that the step names.
     """
 
     name: str
@@ -208,6 +170,8 @@ class Step(Located):
     cache: CachePolicy = CachePolicy()
     options: Mapping[str, Json] = field(default_factory=dict)
     save: Template | None = None
+    call: ToolUse | None = None
+    toolbox: Mapping[str, Tool] = field(default_factory=dict)
     own: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     @property
@@ -350,7 +314,7 @@ class Workflow(Located):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(Located):
-    """`runner.yaml`: providers, model aliases and the budget of the project. Empty when there is no such file.
+    """`runner.yaml`: providers, model aliases, tools and the budget of the project. Empty when there is no such file.
 
     `facts` maps `provider/model` to what the project says of a model, `prices` maps `provider/model` to what it costs there, whatever the catalogue says.
     """
@@ -361,3 +325,4 @@ class Settings(Located):
     facts: Mapping[str, FactsGiven] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
     budget: Budget | None = None
+    tools: Mapping[str, Tool] = field(default_factory=dict)

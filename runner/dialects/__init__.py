@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from runner.core.ports import Dialect
+from runner.core.tool import TOOL_DIALECT
 from runner.dialects.anthropic import AnthropicDialect
 from runner.dialects.gemini import GeminiDialect, VertexDialect
 from runner.dialects.llama import LlamaDialect
 from runner.dialects.openai_chat import OpenAIChatDialect
 from runner.dialects.openai_responses import OpenAIResponsesDialect
 from runner.dialects.scripted import ScriptedDialect
+from runner.dialects.tool import ToolDialect
 
 DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
@@ -25,3 +27,6 @@ DIALECTS: Mapping[str, Dialect] = {
     )
 }
 """Dialect name → dialect."""
+
+ASKED: Mapping[str, Dialect] = {**DIALECTS, TOOL_DIALECT: ToolDialect()}
+"""The same with what tools of the project are spoken to in."""

@@ -37,11 +37,14 @@ from runner.link.parts import (
     LinkedOutput,
     LinkedStep,
     TextBeside,
+    ValueOf,
 )
 from runner.link.readings import ReadText, Typing, type_readings
 from runner.link.scope import Place, Use, name_problem, use_of
 from runner.link.stages import Stage, cut_stages, find_circle
 from runner.link.subjects import Subjects
+from runner.link.tools import link_tools
+from runner.link.values import value_of
 from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
 from runner.templates.environment import Environment
 from runner.templates.expression import CompiledExpression, compile_expression
@@ -103,6 +106,7 @@ class _Linker:
         self.lanes: dict[str, Lane] = {}
         self.lane_of: dict[str, str] = {}
         self.unknown_lanes: set[str] = set()
+        self._schemas: dict[int, tuple[SchemaSource, CompiledSchema | None]] = {}
         for step in workflow.steps.values():
             self.lane_of[step.name] = self._lane_name(step)
         for step in workflow.steps.values():
@@ -180,6 +184,7 @@ class _Linker:
             texts.append((step.system, place, "system"))
         messages = tuple(self._message(entry, place, texts) for entry in step.messages)
         files = tuple(self._file(entry, place, texts) for entry in step.files)
+        arguments = self._arguments(step, place, texts)
         prompt_count = len(texts)
         texts += [(line, own, "ensure") for line in step.ensure]
         goes_on = step.escalate.when if step.escalate else None
@@ -212,10 +217,24 @@ class _Linker:
             answers=frozenset(use.step for use in prompt_uses),
             models=frozenset(use.step for use in prompt_uses if use.field == "model"),
             carried=frozenset(one.path[0] for one in prompt_references) & carried,
+            tools=link_tools(step.toolbox.values(), self.schema, self.problems),
+            arguments=arguments,
         )
         crossing = {use.step for use in uses if use.is_barrier}
         crossing |= {name for name in linked.ordered if self.lane_of[name] not in ("", lane)}
         return replace(linked, barriers=frozenset(crossing))
+
+    def _arguments(
+        self, step: Step, place: Place, texts: list[tuple[Template | Expression, Place, str]]
+    ) -> dict[str, ValueOf]:
+        """What a tool is given."""
+
+        def compiled(text: Expression) -> CompiledExpression | None:
+            texts.append((text, place, "with"))
+            return self.compile(compile_expression, text)
+
+        given = step.call.arguments if step.call else {}
+        return {name: value_of(value, compiled) for name, value in given.items()}
 
     def _message(
         self, entry: MessageEntry, place: Place, texts: list[tuple[Template | Expression, Place, str]]
@@ -252,6 +271,11 @@ class _Linker:
     def schema(self, source: SchemaSource | None) -> CompiledSchema | None:
         if source is None:
             return None
+        if id(source) not in self._schemas:  # what a tool of several steps returns is told once
+            self._schemas[id(source)] = (source, self._compiled(source))
+        return self._schemas[id(source)][1]
+
+    def _compiled(self, source: SchemaSource) -> CompiledSchema | None:
         try:
             return compile_schema(source, self.read)
         except SchemaProblems as error:

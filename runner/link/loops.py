@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
-from runner.core.canonical import Json
 from runner.core.frozen import replace
 from runner.core.span import Span
-from runner.core.values import Computed, Fields, ListOfValues, Plain, Value
 from runner.core.workflow import Expression, Loop, SchemaSource, Step, Template, Workflow
-from runner.link.parts import LinkedLoop, LinkedStep, ValueOf
+from runner.link.parts import LinkedLoop, LinkedStep
 from runner.link.scope import Place, Use
+from runner.link.values import value_of
 from runner.output.schema import CompiledSchema
 from runner.templates.environment import Environment
 from runner.templates.expression import CompiledExpression, compile_expression
@@ -55,7 +54,7 @@ def link_loop(linking: Linking, step: Step, loop: Loop, place: Place) -> LinkedS
         computed.extend([found] if found else [])
         return found
 
-    start = {name: _value(value, at_start) for name, value in loop.start.items()}
+    start = {name: value_of(value, at_start) for name, value in loop.start.items()}
     over = linked(loop.over.items, place, "loop.over") if loop.over else None
     inside = _inside(step, loop, place, over)
     steps = {}
@@ -118,22 +117,6 @@ def _within(step: LinkedStep, short: Mapping[str, str]) -> LinkedStep:
         answers=frozenset(short.get(name, name) for name in step.answers),
         models=frozenset(short.get(name, name) for name in step.models),
     )
-
-
-def _value(value: Value, compiled: Callable[[Expression], CompiledExpression | None]) -> ValueOf:
-    match value:
-        case Computed():
-            expression = compiled(value.expression)
-            return expression.evaluate if expression else lambda _: None
-        case ListOfValues():
-            items = [_value(item, compiled) for item in value.items]
-            return lambda seen: [item(seen) for item in items]
-        case Fields():
-            entries = {name: _value(inner, compiled) for name, inner in value.entries.items()}
-            return lambda seen: {name: inner(seen) for name, inner in entries.items()}
-        case _:
-            json: Json = value.json if isinstance(value, Plain) else None
-            return lambda _: json
 
 
 def seen_from(place: Place, workflow: Workflow, lanes: Mapping[str, str]) -> tuple[Workflow, Mapping[str, str]]:

@@ -9,6 +9,7 @@ from runner.core.call import Role
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
 from runner.core.problem import Problem
+from runner.core.tool import Tool
 from runner.core.workflow import Expression, FileTemplate, Loop, OutputTable, OutputValue, Step, Workflow
 from runner.link.readings import Typing
 from runner.link.scope import Use
@@ -81,13 +82,23 @@ class LinkedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedTool:
+    """A tool with its schemas compiled; None where they are wrong, or where nothing is said of what it returns."""
+
+    tool: Tool
+    parameters: CompiledSchema | None = None
+    returns: CompiledSchema | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LinkedStep:
     """A step, compiled. `lane` is "" for a step that runs once.
 
     `hard` are the steps that it reads unguarded, `soft` those it can do without, `ordered` those named in `needs`
     only. `barriers` (a subset of the three) are read for all their items. `inputs`, `item_fields` and `answers` (of
     steps; `models` of those whose model it names) are what its prompt reads; "" among the first two means the whole.
-    Of the names that a loop gives it, the prompt reads `carried`.
+    Of the names that a loop gives it, the prompt reads `carried`. `tools` are those that it names; a step that runs one
+    itself gives it `arguments`.
     """
 
     step: Step
@@ -111,6 +122,8 @@ class LinkedStep:
     models: frozenset[str] = frozenset()
     loop: LinkedLoop | None = None
     carried: frozenset[str] = frozenset()
+    tools: Mapping[str, LinkedTool] = field(default_factory=dict)
+    arguments: Mapping[str, ValueOf] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -81,6 +81,7 @@ def first_ask(step: StepProgram, item: str, call: Call, values: Mapping[str, Jso
     """The first ask of a chain. Raises NotJson for text that cannot be sent."""
     for text in (call.system or "", *(message.text for message in call.messages)):
         ensure_json(text)
+    ensure_json(call.arguments)
     request = step.encode(call)
     reason = _ASKED_FOR[step.use]
     return Ask(

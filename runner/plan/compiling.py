@@ -94,7 +94,8 @@ def compile_step(
     schema = linked.schema
     is_sent = schema is not None and not step.is_enforced_locally
     lowered = dialect.lower(schema.bundled) if schema is not None and is_sent else None
-    use: CacheUse = step.cache.use
+    is_replayed = all(tool.tool.is_replayed for tool in linked.tools.values()) or step.call is None
+    use: CacheUse = step.cache.use if is_replayed else "off"
     if policy.refresh & {step.name, "*"}:
         use = "refresh"
     if not policy.use_cache:

@@ -28,6 +28,7 @@ _CODES: dict[str, str] = {
     FailureKind.INVALID: "invalid-output",
     FailureKind.RENDER: "cannot-evaluate",
     FailureKind.ROW: "bad-row",
+    FailureKind.TOOL: "tool-failed",
 }
 
 

@@ -8,6 +8,7 @@ from runner.core.call import Call
 from runner.core.canonical import Json, canonical, digest
 from runner.core.model import Route
 from runner.core.ports import Dialect
+from runner.core.values import Computed, Fields, ListOfValues, Plain, Value
 from runner.core.workflow import Template
 from runner.dialects.naming import identity_of
 from runner.link.parts import LinkedMessage, LinkedStep
@@ -28,6 +29,7 @@ def fixed_ingredients(linked: LinkedStep, route: Route, dialect: Dialect, thinki
         "seed": step.seed,
         "stop": list(step.stop) or None,
         **step.options,
+        **_of_call(linked, route),
     }
     found: dict[str, Json] = {
         "dialect": f"{dialect.name}/{dialect.key_version}",
@@ -76,6 +78,26 @@ def changing_ingredients(linked: LinkedStep, call: Call, values: Mapping[str, Js
     if call.sample:
         found["sample"] = call.sample
     return found
+
+
+def _of_call(linked: LinkedStep, route: Route) -> dict[str, Json]:
+    """What a tool is told that stands in the file: literal arguments, expressions of others, and its version."""
+    if linked.step.call is None:
+        return {}
+    given = {f"with.{name}": brief(_spelt(value)) for name, value in linked.step.call.arguments.items()}
+    return {**given, "version": route.provider.settings["version"] or None}
+
+
+def _spelt(value: Value) -> Json:
+    match value:
+        case Computed():
+            return value.expression.text
+        case ListOfValues():
+            return [_spelt(item) for item in value.items]
+        case Fields():
+            return {name: _spelt(inner) for name, inner in value.entries.items()}
+        case _:
+            return value.json if isinstance(value, Plain) else value.file
 
 
 def texts_of(linked: LinkedStep) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from runner.core.workflow import CacheUse
 from runner.link.linked import Linked, LinkedStep
 from runner.output.judge import EnsureLine, Rules
 from runner.output.validate import Validator
+from runner.plan.arguments import arguments_of
 from runner.plan.ingredients import changing_ingredients, texts_of
 from runner.plan.media import ensure_fitting, render_files, with_files
 from runner.plan.rendering import holding, listed, render_message
@@ -144,6 +145,9 @@ class StepProgram:
     def call(self, values: Mapping[str, Json], sample: int) -> Call:
         """The question to ask. Raises RenderFailed, and FileError for a file that cannot be shown."""
         step = self.linked.step
+        if step.call is not None:
+            given = arguments_of(self.linked, values)
+            return Call(self.route.model, (), sample=sample, salt=step.cache.salt, arguments=given)
         messages = tuple(message for entry in self.linked.messages for message in render_message(entry, values))
         if self.linked.files:
             messages = with_files(messages, self.media(values))

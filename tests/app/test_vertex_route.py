@@ -30,7 +30,9 @@ def route(environ: dict[str, str], tmp_path: Path) -> Route:
 
 def ready(environ: dict[str, str], tmp_path: Path) -> str:
     options = RunOptions(environ={"HOME": str(tmp_path), **environ})
-    problem = not_ready(route(environ, tmp_path), secrets_of(options), options)
+    (tmp_path / "flow.yaml").write_text(FLOW, encoding="utf-8")
+    project = projects.open_project(tmp_path / "flow.yaml", {}, lambda route, _: route)
+    problem = not_ready(route(environ, tmp_path), secrets_of(options), options, project)
     return "" if problem is None else f"{problem.message}; {problem.fix}"
 
 

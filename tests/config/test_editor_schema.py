@@ -16,6 +16,7 @@ from runner.config.fields import (
     AnyMapping,
     AnyValue,
     Expr,
+    Flag,
     Kind,
     ListOf,
     Names,
@@ -78,6 +79,7 @@ steps:
     options: {a: [1, {b: c}]}
     save: out.txt
   b: {prompt: p, fields: {a: string}, timeout: 1.5}
+  c: {call: lookup, with: {sku: [{from: inputs.a}, 1], b: {literal: "{{"}}, timeout: 3}
 outputs: {v: steps.b.output, t: {rows: data.rows, file: t.jsonl, columns: {a b: item.a}}}
 """
 SETTINGS_TEXT = """\
@@ -86,6 +88,7 @@ providers:
   l: {dialect: llama, model_path: m.gguf, price: {input: 1, output: 2, cached_input: 0}}
 models: {m: {use: box/x}, box/y: {title: t, context: 1, max_output: 1, accepts: [text], thinking: [low], default_thinking: low, refuses: [stop], retired: 2026-11-22, replacement: z, note: n}}
 budget: {usd: 5}
+tools: {find: {python: "a.b:c", description: d, parameters: {type: object}, returns: r.json, version: 1, replay: false}, web: web_search}
 prices: {box/x: free, gemini/g: {input: 1, output: 2, batch: 0.5, date: 2026-11-22, long: {over: 1, input: 2, output: 3}}}
 """
 SUITE_TEXT = """\
@@ -334,6 +337,7 @@ TEXTS = [
     "https://a.example/v1",
     "$.a[0].b",
     "2026-11-22",
+    "shop.tools:lookup",
     "-",
     "é\n",
 ]
@@ -353,6 +357,8 @@ class Author:
                 return self.rng.choice(kind.choices or [text for text in TEXTS if _is_allowed(kind, text)])
             case Number():
                 return self.number(kind)
+            case Flag():
+                return self.rng.choice([True, False])
             case Expr():
                 return self.rng.choice(["x > 1", True, 5, "a.b | first"])
             case Prompt():
@@ -419,6 +425,7 @@ class Author:
         for pair in kind.either:
             if set(pair) <= chosen:  # the first goes, since what was added may need the second
                 chosen -= {pair[0]}
+        chosen -= {key for key, others in kind.needs.items() if not chosen & {*others}}
         written = {
             name: self.write(kind.by_name[name].kind, depth + 1)
             for name in self.rng.sample(sorted(chosen), len(chosen))

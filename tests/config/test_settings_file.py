@@ -115,7 +115,7 @@ def test_a_file_that_holds_something_else(write: Write, text: str, messages: lis
     assert loaded.settings.providers == {}
 
 
-@pytest.mark.parametrize("key", ["limits", "tools", "cache"])
+@pytest.mark.parametrize("key", ["limits", "cache"])
 def test_keys_of_later_versions(settings_complaints: Complaints, key: str) -> None:
     assert settings_complaints(f"{key}: {{a: 1}}\n") == (
         f"runner.yaml:1:1: not-in-this-version: runner.yaml has the key '{key}', which is not in this version\n"

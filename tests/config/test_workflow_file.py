@@ -334,9 +334,9 @@ def test_a_misspelt_key_names_the_nearest(complaints: Complaints) -> None:
         "flow.yaml:5:5: unknown-key: step 'a' has no key 'shema'\n"
         "    5 |     shema: x.json\n"
         "      |     ^^^^^\n"
-        "  expected: a key of a step: as, cache, description, enforce, ensure, escalate, fields, files, for_each, loop, "
+        "  expected: a key of a step: as, cache, call, description, enforce, ensure, escalate, fields, files, for_each, loop, "
         "max_output_tokens, max_parallel, messages, min_success, model, needs, on_error, options, prompt, repair, retries, samples, save, "
-        "schema, seed, stop, system, tags, temperature, thinking, timeout, top_p, transport, when\n"
+        "schema, seed, stop, system, tags, temperature, thinking, timeout, top_p, transport, when, with\n"
         "  nearest:  schema"
     )
 
@@ -403,7 +403,7 @@ def test_a_word_for_no_thinking(complaints: Complaints) -> None:
     )
 
 
-@pytest.mark.parametrize("key", ["tools", "tool_choice", "max_turns", "call", "with", "embed"])
+@pytest.mark.parametrize("key", ["tools", "tool_choice", "max_turns", "embed"])
 def test_step_keys_of_later_versions_are_refused_at_their_line(complaints: Complaints, key: str) -> None:
     assert complaints(f"{STEP}    {key}: x\n") == (
         f"flow.yaml:5:5: not-in-this-version: step 'a' has the key '{key}', which is not in this version\n"

@@ -1,0 +1,2 @@
+def lookup(sku: str) -> None:
+    raise KeyError(sku)
