@@ -17,7 +17,7 @@ import orjson
 from runner.core.canonical import Json, NotJson, ensure_json, ordered
 from runner.core.model import Provider, Route
 from runner.core.outcome import Failure, FailureKind
-from runner.core.ports import CallFailed
+from runner.core.ports import CallFailed, Hear
 from runner.core.problem import Problem
 from runner.core.request import Request
 
@@ -75,6 +75,10 @@ class FunctionTransport:
             raise _failed(f"tool '{route.model}' gives what is no JSON value: {error}") from None
         return ordered({"text": ordered(result).decode()})
 
+    async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Hear) -> bytes:  # noqa: ARG002
+        """A function says nothing before it has ended."""
+        return await self.send(route, request, timeout_s=timeout_s)
+
     async def aclose(self) -> None:
         self._printed.__exit__(None, None, None)
 
@@ -125,5 +129,5 @@ async def _in_thread(function: Function, arguments: Mapping[str, Json]) -> Json:
         return result
     try:
         return await result
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # told, as from a thread
         raise _Raised(error) from None

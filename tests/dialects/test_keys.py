@@ -155,7 +155,8 @@ def test_every_field_of_the_call_that_goes_on_the_wire_changes_the_key(
         "schema_name": "sun",
     }
     # The model's name in the call is the author's; the id that is sent is the route's.
-    assert {"model", *changes} == {field.name for field in fields(Call)}
+    # Arguments are for tools that are run here.
+    assert {"model", "arguments", *changes} == {field.name for field in fields(Call)}
     unsent = {
         "gemini": {"schema_name"},
         "vertex": {"schema_name"},

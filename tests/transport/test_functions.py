@@ -95,7 +95,7 @@ def run(folder: Path) -> Run:
                 route = tool(name, module).route
                 request = ToolDialect().encode(Call(name, (), arguments=arguments), route)
                 await transport.send(route, request, timeout_s=timeout_s)
-                return await transport.send(route, request, timeout_s=timeout_s)
+                return await transport.stream(route, request, timeout_s=timeout_s, hear=lambda _: None)
             finally:
                 await transport.aclose()
 
