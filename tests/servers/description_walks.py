@@ -243,8 +243,11 @@ def _is(hint: Any, mark: Any) -> bool:
 
 @cache
 def _fields_of(hint: Any) -> tuple[Mapping[str, Any], frozenset[str]]:
+    """The fields of a typed dictionary, and those that must be there: each class says so for its own."""
     hints: Mapping[str, Any] = get_type_hints(hint, include_extras=True)
-    needed = {name for name, each in hints.items() if _is(each, Required)}
+    bases = [_fields_of(base) for base in getattr(hint, "__orig_bases__", ()) if is_typeddict(base)]
+    own = set(hints) - {name for fields, _ in bases for name in fields}
+    needed = {name for name in own if _is(hints[name], Required)}
     if hint.__total__:
-        needed |= {name for name, each in hints.items() if not _is(each, NotRequired)}
-    return hints, frozenset(needed)
+        needed |= {name for name in own if not _is(hints[name], NotRequired)}
+    return hints, frozenset(needed.union(*(names for _, names in bases)))

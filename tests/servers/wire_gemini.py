@@ -39,6 +39,9 @@ def read(value: Json) -> Json:
         return [read(each) for each in value]
     if not isinstance(value, dict):
         return value
+    if isinstance(value.get("data"), str):
+        # Both alphabets of base64 are read; Google's own client writes the one that is safe in addresses.
+        value = {**value, "data": value["data"].replace("-", "+").replace("_", "/")}
     spelled = {_UNDERSCORE.sub(lambda found: found[1].upper(), name): inner for name, inner in value.items()}
     return {name: inner if name in _FREE else read(inner) for name, inner in spelled.items()}
 

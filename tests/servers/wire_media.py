@@ -27,6 +27,11 @@ _STARTS = {
 _OFFSET = re.compile(r"\d+(\.\d+)?s")
 
 
+def _camel(fields: Json) -> dict[str, Json]:
+    """Fields in the spelling of the protocol, which reads another one too."""
+    return {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): value for name, value in fields.items()}
+
+
 def decoded(data: Json, mime: str) -> bytes:
     """The bytes of a file in base64 without breaks, which must be what the type says."""
     try:
@@ -186,7 +191,12 @@ class FileService:
         wanted = {"x-goog-upload-protocol": "resumable", "x-goog-upload-command": "start"}
         if any(headers.get(name) != value for name, value in wanted.items()):
             return 400, {}, {"error": {"code": 400, "message": "not the start of an upload"}}
-        if set(json.loads(data)) != {"file"} or set(json.loads(data)["file"]) - {"displayName", "mimeType", "name"}:
+        if set(json.loads(data)) != {"file"} or set(_camel(json.loads(data)["file"])) - {
+            "displayName",
+            "mimeType",
+            "name",
+            "sizeBytes",
+        }:
             return 400, {}, {"error": {"code": 400, "message": "unknown field"}}
         mime, size = headers["x-goog-upload-header-content-type"], int(headers["x-goog-upload-header-content-length"])
         name = f"session-{self.started}"
