@@ -25,7 +25,7 @@ from runner.plan.stages import Chunk, Receipt, RunState
 if TYPE_CHECKING:
     import asyncio
 
-    from runner.core.ports import Clock, Transport
+    from runner.core.ports import Clock, Leases, Transport
     from runner.execute.ahead import Ahead
     from runner.execute.perform import Performer
     from runner.execute.spending import Purse
@@ -39,6 +39,7 @@ class DriveSettings:
     """`refuse` turns a miss into a failure (offline); `check_asks` raises RunnerError before the first call.
 
     With `hear`, answers are streamed.
+    `make_leases` gives what keeps other processes from asking the same questions at the same time.
     """
 
     max_parallel: int
@@ -48,6 +49,7 @@ class DriveSettings:
     refuse: Callable[[Ask], Failure] | None = None
     allowance: Allowance = field(default_factory=Allowance)
     hear: Callable[[Ask, str], None] | None = None
+    make_leases: Callable[[], Leases | None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -161,7 +163,8 @@ class Drive:
         from runner.execute.spending import Purse
 
         self.answers.commit([])  # a store that cannot keep answers is found before one is paid
-        gate = Gate(self.answers)
+        leases = self.settings.make_leases()
+        gate = Gate(self.answers, leases)
         try:
             ports = Ports(transport, clock, self.sink, self.settings.explain, random, ahead, self.settings.hear)
             limit, purse = InFlight(self.settings.max_parallel), purse or Purse(self.settings.allowance)
@@ -171,6 +174,8 @@ class Drive:
                 await transport.aclose()
             finally:
                 await gate.aclose()
+                if leases is not None:
+                    leases.close()
 
     async def walk(self, performer: Performer) -> None:
         """Walk the rest with a performer that others may use too."""

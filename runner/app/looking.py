@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.app.counting import counters_of
 from runner.app.explaining import RUNS, Explainer
@@ -21,6 +22,9 @@ from runner.record.summary import RunSummary, read_summary
 from runner.store.layers import LayeredAnswers
 from runner.store.local import LocalStore
 from runner.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from runner.store.leases import LocalLeases
 
 LOCAL_CACHE = Path("cache/local")
 HISTORY_RUNS = 20
@@ -51,6 +55,15 @@ def look_around(prepared: Prepared, options: RunOptions) -> Iterator[Look]:
         yield Look(answers, explainer, history(root, workflow.name), warnings)
     finally:
         store.close()
+
+
+def leases_of(root: Path, options: RunOptions) -> LocalLeases | None:
+    """What keeps two processes from asking the same question; None where no answer is kept."""
+    if not options.use_cache:
+        return None
+    from runner.store.leases import LocalLeases
+
+    return LocalLeases(root / LOCAL_CACHE)
 
 
 def plan_of(

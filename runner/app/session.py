@@ -16,7 +16,7 @@ from runner.app.explaining import RUNS, TEXTS, Explainer
 from runner.app.holding import ensure_plan_holds
 from runner.app.keeping import Recorder, recordings_of
 from runner.app.locking import VersionWatch, ensure_locked, update_lock
-from runner.app.looking import LOCAL_CACHE
+from runner.app.looking import LOCAL_CACHE, leases_of
 from runner.app.media import MediaFiles
 from runner.app.preparing import protected
 from runner.app.project import Project
@@ -100,6 +100,7 @@ class Session:
                 refuse=self._refuse if options.is_offline else None,
                 allowance=allowance_of(project, options),
                 hear=_ear(options),
+                make_leases=lambda: leases_of(root, options),
             ),
         )
         routes = {name: step.models for name, step in program.steps.items()}

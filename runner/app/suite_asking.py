@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from runner.app.changed_texts import kept_texts
 from runner.app.drive import first_of
 from runner.app.explaining import TEXTS
+from runner.app.looking import leases_of
 from runner.app.suite_money import check_suite_money
 from runner.app.transports import SystemClock, make_transport, not_ready, secrets_of
 from runner.core.budget import Allowance, allowance
@@ -118,7 +119,8 @@ class Asking:
         session, options = self._session, self._session.options
         session.answers.commit([])  # a store that cannot keep answers is found before one is paid
         self.purse = Purse(self._allowance)
-        parts = _Parts(Gate(session.answers), InFlight(options.max_parallel), self.purse, Shared())
+        leases = leases_of(session.suite.project.files.root, options)
+        parts = _Parts(Gate(session.answers, leases), InFlight(options.max_parallel), self.purse, Shared())
         keep_texts(session.suite.project.files.root / TEXTS, kept_texts(session.suite.programs()))
         transport = make_transport(secrets_of(options), options, session.suite.project.files)
         room = asyncio.Semaphore(max(2, options.max_parallel))
@@ -134,6 +136,8 @@ class Asking:
                 await transport.aclose()
             finally:
                 await parts.gate.aclose()
+                if leases is not None:
+                    leases.close()
 
     async def _one(self, walk: Walk, room: asyncio.Semaphore, transport: Transport, parts: _Parts) -> None:
         assert walk.drive is not None

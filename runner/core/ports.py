@@ -148,6 +148,22 @@ class Answers(Protocol):
         ...
 
 
+class Leases(Protocol):
+    """Who asks which question now, among processes that share a store. Synchronous. Raises StorageError."""
+
+    def claim(self, keys: Sequence[str], *, release: Iterable[str] = ()) -> set[str]:
+        """Give up what is released, and take what nobody else has; which of the keys are ours now."""
+        ...
+
+    def renew(self) -> None:
+        """Tell others, every few seconds, that what was claimed is still wanted."""
+        ...
+
+    def close(self) -> None:
+        """Give up everything."""
+        ...
+
+
 class EventSink(Protocol):
     def __call__(self, event: Event, /) -> None: ...
 

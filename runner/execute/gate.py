@@ -1,15 +1,17 @@
-"""One gate before the store: reads of concurrent calls are merged, and one thread writes."""
+"""One gate before the store: reads of concurrent calls are merged, and one thread writes and claims."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 
 from runner.core.answer import StoredAnswer
 from runner.core.frozen import dataclass
-from runner.core.ports import Answers
+from runner.core.ports import Answers, Leases
+from runner.execute.claims import Claim, Claims, Settled
 
 MAX_BATCH = 256
 
@@ -25,13 +27,18 @@ class Gate:
 
     The writer takes all that has gathered while it was writing (at most 256 at once), so that batches grow with the
     load and a single answer never waits. A commit is awaited: the answer is durable before anybody uses it.
+
+    With `leases` a question is claimed before it is asked, and what another process asks now is waited for.
     """
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, leases: Leases | None = None) -> None:
         self._answers = answers
+        self._claims = Claims(leases, time.monotonic)
         self._loop = asyncio.get_running_loop()
         self._wanted: dict[str, list[asyncio.Future[StoredAnswer | None]]] = {}
         self._writes: deque[_Write] = deque()
+        self._new_claims: deque[Claim] = deque()
+        self._released: list[str] = []
         self._wake = threading.Condition()
         self._is_closing = False
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
@@ -68,16 +75,51 @@ class Gate:
         # A cancelled caller must not lose a paid answer: the write goes on without it.
         await asyncio.shield(write.done)
 
-    def _write_all(self) -> None:
-        while True:
+    def claim(self, key: str) -> asyncio.Future[bool]:
+        """True when nobody else asks the question: then it is ours until `commit` or `release`.
+
+        Who does not want to wait any longer ends the future, and has nothing then. A StorageError tells, once for
+        each who waits, that questions are not claimed from now on.
+        """
+        done: asyncio.Future[bool] = self._loop.create_future()
+        if self._claims.are_made:
             with self._wake:
-                while not self._writes and not self._is_closing:
-                    self._wake.wait()
-                if not self._writes:
-                    return
-                batch = [self._writes.popleft() for _ in range(min(MAX_BATCH, len(self._writes)))]
-            error = self._write(batch)
-            self._loop.call_soon_threadsafe(_tell, batch, error)
+                self._new_claims.append(Claim(key, done))
+                self._wake.notify()
+        else:
+            done.set_result(True)
+        return done
+
+    def release(self, key: str) -> None:
+        """Give a claim up; the commit of an answer has done so already."""
+        if key in self._claims.held:
+            with self._wake:
+                self._released.append(key)
+                self._wake.notify()
+
+    # The thread
+
+    def _write_all(self) -> None:
+        is_last = False
+        while not is_last:
+            with self._wake:
+                while not (self._writes or self._new_claims or self._released or self._is_closing):
+                    pause_s = self._claims.pause_s()
+                    if pause_s == 0.0:
+                        break
+                    self._wake.wait(pause_s)
+                writes = [self._writes.popleft() for _ in range(min(MAX_BATCH, len(self._writes)))]
+                claims = [self._new_claims.popleft() for _ in range(min(MAX_BATCH, len(self._new_claims)))]
+                released, self._released = self._released, []
+                is_last = self._is_closing and not self._writes and not self._new_claims
+            if writes:
+                error = self._write(writes)
+                if error is None:
+                    released += self._claims.kept([write.answer.key for write in writes])
+                self._loop.call_soon_threadsafe(_tell, writes, error)
+            settled = self._claims.turn(claims, [*released, *self._claims.held] if is_last else released)
+            if settled:
+                self._loop.call_soon_threadsafe(self._tell_claims, settled)
 
     def _write(self, batch: Sequence[_Write]) -> BaseException | None:
         try:
@@ -92,6 +134,15 @@ class Gate:
             self._is_closing = True
             self._wake.notify()
         await asyncio.to_thread(self._writer.join)
+
+    def _tell_claims(self, settled: Sequence[Settled]) -> None:
+        for claim, error in settled:
+            if claim.done.done():
+                self.release(claim.key)
+            elif error is None:
+                claim.done.set_result(True)
+            else:
+                claim.done.set_exception(error)
 
 
 def _tell(batch: Sequence[_Write], error: BaseException | None) -> None:

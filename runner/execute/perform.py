@@ -104,6 +104,8 @@ class Performer:
             for part in step.all_parts:
                 self._ends.setdefault(part.route.name, asyncio.Event())
         self._stopped: Failure | None = None
+        self._claiming: set[asyncio.Future[bool]] = set()
+        self._is_unclaimed = False
         self.unkept: Problem | None = None
         """Why an answer of this run could not be kept."""
 
@@ -112,6 +114,9 @@ class Performer:
         self._stopped = self._stopped or failure
         for end in self._ends.values():
             end.set()
+        for waiting in self._claiming:
+            if not waiting.done():
+                waiting.set_result(False)
 
     def _bury(self, step: StepProgram, failure: Failure) -> None:
         """Send nothing more to this model."""
@@ -166,7 +171,7 @@ class Performer:
         flight = asyncio.get_running_loop().create_future()
         self._flights[ask.key] = flight
         try:
-            answered = await self._request(ask)
+            answered = await self._lead(ask)
             flight.set_result(answered)
         except Exception as error:
             flight.set_exception(error)
@@ -176,6 +181,34 @@ class Performer:
             del self._flights[ask.key]
             flight.cancel()
         return answered
+
+    async def _lead(self, ask: Ask) -> Answered:
+        """Ask for all who wait here. What another process asked meanwhile is shared, unless it brought no answer."""
+        before = await self._gate.lookup(ask.key) if ask.must_ask else None
+        if self._stopped is None and not await self._is_ours(ask.key):
+            return Answered(failure=self._stopped)
+        try:
+            stored = await self._gate.lookup(ask.key)
+            if stored is not None and stored != before:
+                return Answered(stored, reason=ask.reason, is_todays=True)
+            return await self._request(ask)
+        finally:
+            self._gate.release(ask.key)
+
+    async def _is_ours(self, key: str) -> bool:
+        """Wait for others who ask the same question; False when it is not to be asked any more."""
+        claiming = self._gate.claim(key)
+        self._claiming.add(claiming)
+        try:
+            return await claiming
+        except StorageError as error:
+            if not self._is_unclaimed:
+                self._is_unclaimed = True
+                text = "another run at the same time may ask the same questions"
+                self._ports.emit(Noted("unclaimed", f"{error.problems[0].message}; {text}"))
+            return True
+        finally:
+            self._claiming.discard(claiming)
 
     async def _request(self, ask: Ask) -> Answered:
         step = self._program.asked_by(ask)

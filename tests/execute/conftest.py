@@ -17,7 +17,7 @@ from runner.core.errors import StorageError
 from runner.core.events import Event
 from runner.core.model import ModelFacts, Provider, Route
 from runner.core.outcome import Failure, FailureKind, Source
-from runner.core.ports import CallFailed
+from runner.core.ports import CallFailed, Leases
 from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.dialects import DIALECTS
@@ -103,6 +103,7 @@ class Bench:
         self.emit: Callable[[Event], None] = self.events.append
         self.hear: Callable[[Ask, str], None] | None = None
         self.limit = 8
+        self.leases: Leases | None = None
         self.random = 0.0
         self.provider = Provider("scripted", "scripted", identity="scripted", settings={"script_sha256": "0" * 64})
         self.program: Program
@@ -161,7 +162,7 @@ class Bench:
         """Something done with a performer, its gate closed behind it."""
 
         async def whole() -> T:
-            gate = Gate(self.shelf)
+            gate = Gate(self.shelf, self.leases)
             try:
                 return await asyncio.wait_for(use(self.performer(gate), gate), 20)
             finally:

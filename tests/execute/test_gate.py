@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from runner.core.answer import StoredAnswer
 from runner.core.errors import StorageError
+from runner.core.ports import Leases
 from runner.execute.gate import MAX_BATCH, Gate
 
 
@@ -169,3 +172,117 @@ def test_closing_writes_what_has_gathered_and_ends_the_thread(bench: Any) -> Non
     assert len(bench.shelf.kept) == 5
     assert not [thread for thread in threading.enumerate() if thread.name == "store-writer"]
     assert threading.active_count() <= before + 1  # the loop's own pool may linger
+
+
+# Claims
+
+
+@dataclass
+class Others:
+    """Leases in memory: what `asked` names is asked by somebody else."""
+
+    asked: set[str] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
+    broken: Exception | None = None
+
+    def claim(self, keys: Sequence[str], *, release: Iterable[str] = ()) -> set[str]:
+        if self.broken is not None:
+            raise self.broken
+        self.held.difference_update(release)
+        granted = set(keys) - self.asked
+        self.held |= granted
+        return granted
+
+    def renew(self) -> None:
+        """Nobody looks."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def use_gate(bench: Any, leases: Leases | None, use: Callable[[Gate], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        gate = Gate(bench.shelf, leases)
+        try:
+            await asyncio.wait_for(use(gate), 20)
+        finally:
+            await gate.aclose()
+
+    asyncio.run(whole())
+
+
+def test_without_leases_every_question_is_ours(bench: Any) -> None:
+    async def use(gate: Gate) -> None:
+        assert await gate.claim("a")
+        gate.release("a")
+
+    use_gate(bench, None, use)
+
+
+def test_a_claim_ends_with_the_commit_of_its_answer(bench: Any) -> None:
+    others = Others()
+
+    async def use(gate: Gate) -> None:
+        assert await gate.claim("a")
+        assert await gate.claim("b")
+        assert others.held == {"a", "b"}
+        await gate.commit(answer("a"))
+        gate.release("a")  # has ended already
+        assert await gate.claim("c")
+        assert others.held == {"b", "c"}
+
+    use_gate(bench, others, use)
+    assert others.held == set()
+
+
+def test_a_claim_whose_answer_could_not_be_kept_is_released_by_its_owner(bench: Any) -> None:
+    others = Others()
+
+    async def use(gate: Gate) -> None:
+        await gate.claim("a")
+        bench.shelf.broken = StorageError([])
+        with pytest.raises(StorageError):
+            await gate.commit(answer("a"))
+        assert others.held == {"a"}
+        gate.release("a")
+        await gate.claim("b")
+        assert others.held == {"b"}
+
+    use_gate(bench, others, use)
+
+
+def test_what_others_ask_is_waited_for(bench: Any) -> None:
+    others = Others(asked={"a"})
+
+    async def use(gate: Gate) -> None:
+        waiting = gate.claim("a")
+        assert await gate.claim("b")
+        assert not waiting.done()
+        others.asked.clear()
+        assert await waiting
+
+    use_gate(bench, others, use)
+
+
+def test_who_went_away_while_a_claim_was_made_does_not_keep_it(bench: Any) -> None:
+    others = Others()
+
+    async def use(gate: Gate) -> None:
+        gate.claim("a").set_result(False)
+        while "a" in others.held or not others.held:
+            await gate.claim("b")
+        assert others.held == {"b"}
+
+    use_gate(bench, others, use)
+
+
+def test_a_claim_that_cannot_be_made_is_raised_and_then_nothing_is_claimed(bench: Any) -> None:
+    others = Others(broken=StorageError([]))
+
+    async def use(gate: Gate) -> None:
+        with pytest.raises(StorageError):
+            await gate.claim("a")
+        assert await gate.claim("a")
+        gate.release("a")
+
+    use_gate(bench, others, use)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -241,6 +241,110 @@ def test_a_model_that_is_gone_ends_the_waits_of_others(one: Any, failed: Failed)
     assert waited.maybe_paid_twice == 0
     assert refused.failure == Failure(FailureKind.AUTH, "no")
     assert len(one.sent) == 2
+
+
+# Other processes
+
+
+@dataclass
+class Elsewhere:
+    """Somebody else asks every question until `then` was called, which happens at the third look."""
+
+    then: Callable[[str], None] = lambda _key: None
+    broken: Exception | None = None
+    looks: int = 0
+
+    def claim(self, keys: Sequence[str], *, release: Iterable[str] = ()) -> set[str]:
+        if self.broken is not None:
+            raise self.broken
+        self.looks += 1
+        if not keys or self.looks < 3:
+            return set()
+        self.then(keys[0])
+        return set(keys)
+
+    def renew(self) -> None:
+        """Nobody looks."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Never(Elsewhere):
+    """Somebody else asks every question for ever."""
+
+    def claim(self, keys: Sequence[str], *, release: Iterable[str] = ()) -> set[str]:
+        return set()
+
+
+def test_what_another_process_asked_meanwhile_is_not_asked_again(one: Any) -> None:
+    answer(one, one.ask())
+    (kept,) = one.shelf.kept.values()
+    one.shelf.kept.clear()
+    one.leases = Elsewhere(lambda key: one.shelf.kept.update({key: kept}))
+    (shared,) = answer(one, one.ask())
+    assert shared.answer == replace(kept, source=Source.CACHED)
+    assert (shared.requests, shared.is_todays) == (0, True)
+    assert one.sent == ["hello"]
+
+
+def test_a_question_that_another_process_could_not_answer_is_asked_here(one: Any) -> None:
+    one.leases = Elsewhere()
+    (fresh,) = answer(one, one.ask())
+    assert (fresh.requests, one.sent) == (1, ["hello"])
+
+
+def test_an_answer_that_is_not_to_be_used_is_shared_only_if_another_process_has_replaced_it(one: Any) -> None:
+    forced = one.ask(must_ask=True, reason="forced")
+    answer(one, forced)
+    (old,) = one.shelf.kept.values()
+    one.leases = Elsewhere()
+    (asked,) = answer(one, forced)
+    assert (asked.requests, one.sent) == (1, ["hello", "hello"])
+    one.leases = Elsewhere(lambda key: one.shelf.kept.update({key: replace(old, payload=b'{"text": "newer"}')}))
+    (shared,) = answer(one, forced)
+    assert shared.answer is not None
+    assert (shared.answer.payload, shared.requests, shared.reason) == (b'{"text": "newer"}', 0, "forced")
+    assert one.sent == ["hello", "hello"]
+
+
+def test_a_stop_ends_the_waiting_for_another_process(one: Any) -> None:
+    stopped = Failure(FailureKind.INTERRUPTED, "stopped")
+
+    async def use(performer: Performer, _gate: Gate) -> list[Answered]:
+        waiting = asyncio.ensure_future(performer.answer(one.ask()))
+        while not performer._claiming:
+            await asyncio.sleep(0)
+        performer.stop(stopped)
+        return [await waiting, await performer.answer(one.ask())]
+
+    one.leases = Never()
+    assert [answered.failure for answered in one.run(use)] == [stopped, stopped]
+    assert one.sent == []
+
+
+def test_a_claim_that_came_with_the_stop_is_given_up(one: Any) -> None:
+    stopped = Failure(FailureKind.INTERRUPTED, "stopped")
+
+    async def use(performer: Performer, _gate: Gate) -> Answered:
+        waiting = asyncio.ensure_future(performer.answer(one.ask()))
+        while not performer._claiming:
+            await asyncio.sleep(0)
+        next(iter(performer._claiming)).set_result(True)
+        performer.stop(stopped)
+        return await waiting
+
+    one.leases = Never()
+    assert one.run(use).failure == stopped
+
+
+def test_without_claims_a_question_is_asked_all_the_same_and_that_is_told_once(one: Any) -> None:
+    one.leases = Elsewhere(broken=one.full)
+    answered = answer(one, one.ask(), one.ask(key="other"))
+    assert [found.requests for found in answered] == [1, 1]
+    assert [event for event in one.events if isinstance(event, Noted)] == [
+        Noted("unclaimed", "no space is left; another run at the same time may ask the same questions")
+    ]
 
 
 # Being stopped
