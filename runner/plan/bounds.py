@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from runner.core.canonical import ordered
 from runner.output.extent import most_bytes
 from runner.plan.estimate import History, TokensOut, chain_usd, plus, times, tokens_of, tokens_out
 from runner.plan.items import Item
 from runner.plan.program import Program, StepProgram
+
+Counts = Mapping[str, int | None]
+Lanes = Mapping[str, Sequence[Item]]
 
 _LOOP = re.compile(r"{%[-+]?\s*for\b")
 TOKENS_PER_BYTE = 2  # no token is shorter than a byte, and as much again for white space
@@ -32,12 +35,6 @@ def most_calls(step: StepProgram) -> int:
     return 1 + step.linked.step.repair
 
 
-def most_of(step: StepProgram) -> int:
-    """How many calls one item of a step may come to, of one sample: in a loop, all its turns."""
-    turns = step.linked.loop.loop.max if step.linked.loop else 1
-    return turns * sum(map(most_calls, step.all_parts))
-
-
 def longest_out(step: StepProgram) -> int | None:
     """What an answer takes at most, whichever model gives it. The state of a loop has no bound."""
     if step.turn:
@@ -46,9 +43,7 @@ def longest_out(step: StepProgram) -> int | None:
     return None if None in most else max(number or 0 for number in most)
 
 
-def bound_in(
-    program: Program, name: str, counts: Mapping[str, int | None], lanes: Mapping[str, Sequence[Item]]
-) -> int | None:
+def bound_in(program: Program, name: str, counts: Counts, lanes: Lanes) -> int | None:
     """The most tokens of a step's question: its template (once more for each answer that it may loop over), what it
     reads of inputs and rows, and the answers that it waits for at their caps. None where one of these has no bound.
 
@@ -58,27 +53,51 @@ def bound_in(
     linked = step.linked
     if linked.files:
         return step.route.facts.context_tokens  # nothing less is sure of files that were not looked at
-    size = sum(len(text.encode()) for text in step.texts) * (1 + _looped_over(program, step, counts))
+    own = bound_of_own(program, step, lanes, 1 + _looped_over(program, step, counts))
+    read = [bound_of_needs(program, step, [need], counts, _times_read(step, need)) for need in linked.needs]
+    return None if own is None or None in read else own + sum(tokens or 0 for tokens in read)
+
+
+def bound_of_own(program: Program, step: StepProgram, lanes: Lanes, repeated: int = 1) -> int | None:
+    """The most tokens of what is known of a question already: its texts, its schema, inputs and rows."""
+    linked = step.linked
+    size = sum(len(text.encode()) for text in step.texts) * repeated
     size += len(ordered(step.sent_schema)) if step.sent_schema is not None else 0
     size += sum(len(ordered(program.inputs.get(read))) for read in linked.inputs)
-    total = tokens_of(size)
-    if linked.item_fields:
-        if linked.lane not in lanes:
-            return None
-        total += tokens_of(max((len(ordered(item.value)) for item in lanes[linked.lane]), default=0))
-    for need in linked.needs:
+    if not linked.item_fields:
+        return tokens_of(size)
+    if linked.lane not in lanes:
+        return None
+    return tokens_of(size) + tokens_of(max((len(ordered(item.value)) for item in lanes[linked.lane]), default=0))
+
+
+def bound_of_needs(program: Program, step: StepProgram, needs: Iterable[str], counts: Counts, times: int) -> int | None:
+    """The most tokens of answers that are read, each so many times."""
+    total = 0
+    for need in needs:
         other = program.steps[need]
-        items = counts[need] if need in linked.barriers else 1
+        items = counts[need] if need in step.linked.barriers else 1
         most = longest_out(other)
         if most is None or items is None:
             return None
-        total += most * items * (other.linked.step.samples or 1)
+        total += most * items * (other.linked.step.samples or 1) * times
     return total
 
 
-def _looped_over(program: Program, step: StepProgram, counts: Mapping[str, int | None]) -> int:
+def _times_read(step: StepProgram, need: str) -> int:
+    """How often an answer may stand in the question."""
+    times = sum(use.step == need for use in step.linked.uses)
+    return max(1, times - speaks_of_many(step))  # what a list is named for is not said there
+
+
+def speaks_of_many(step: StepProgram) -> bool:
+    """Whether a text may be repeated for the elements of a list."""
+    return any(_LOOP.search(text) for text in step.texts) or any(entry.inner for entry in step.linked.messages)
+
+
+def _looped_over(program: Program, step: StepProgram, counts: Counts) -> int:
     """Of how many answers a text may speak one by one; those of a list that is not known have no bound anyway."""
-    if not any(_LOOP.search(text) for text in step.texts) and not any(entry.inner for entry in step.linked.messages):
+    if not speaks_of_many(step):
         return 0
     read = step.linked.barriers & step.linked.answers
     return sum((counts[need] or 0) * (program.steps[need].linked.step.samples or 1) for need in read)
@@ -95,9 +114,7 @@ def ceiling_usd(program: Program, data: Mapping[str, Sequence[Item]], steps: fro
     return plus(*(_step_usd(program, name, counts, lanes) for name in steps))
 
 
-def _step_usd(
-    program: Program, name: str, counts: Mapping[str, int | None], lanes: Mapping[str, Sequence[Item]]
-) -> float | None:
+def _step_usd(program: Program, name: str, counts: Counts, lanes: Lanes) -> float | None:
     step = program.steps[name]
     settings = step.linked.step
     if all(part.is_free for part in step.all_parts):

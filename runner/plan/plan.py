@@ -21,14 +21,17 @@ from runner.plan.estimate import (
     media_tokens,
     plus,
     price_of,
+    times,
     tokens_in,
 )
 from runner.plan.estimate import Counter as TokenCounter
+from runner.plan.loop_bounds import most_turns, turn_usd
 from runner.plan.planned import Plan, PlannedCall, StepPlan
+from runner.plan.program import StepProgram
 from runner.plan.selection import refusal
 from runner.plan.stages import Chunk, ItemPlan, Receipt, RunState
 from runner.plan.states import OpenLoop, OpenStep
-from runner.plan.tally import Tally, count_outcome, is_free, most_usd, summed
+from runner.plan.tally import Most, Tally, count_outcome, is_free, most_usd, summed
 from runner.plan.turns import most_turns_left
 
 Lookup = Callable[[Sequence[str]], Mapping[str, StoredAnswer]]
@@ -73,13 +76,25 @@ class _Planner:
         self.counters: Mapping[str, TokenCounter] = {}
         self.known: Known | None = None
         self._owners: dict[str, str] = {}
+        self._turns: dict[tuple[str, tuple[str, ...]], float | None] = {}
 
     def summed(self, name: str, history: History) -> StepPlan:
         counts = {name: count.items for name, count in self.counts.items()}
-        most_in = bound_in(self.state.program, name, counts, self.state.lanes)
-        found = summed(self.state.program.steps[name], self.counts[name], self.outs, history, most_in)
+        step = self.state.program.steps[name]
+        found = summed(step, self.counts[name], self.outs, history, self._most(step, counts))
         counter = self.counters.get(name)
         return replace(found, counted_by=counter.name) if counter is not None and found.calls else found
+
+    def _most(self, step: StepProgram, counts: Mapping[str, int | None]) -> Most:
+        """What one item may come to of which nothing is known yet."""
+        program, lanes = self.state.program, self.state.lanes
+        calls = sum(map(most_calls, step.all_parts))
+        if step.turn:
+            turns = most_turns(program, step)
+            usd = 0.0 if is_free(step) else turn_usd(program, step, counts, lanes, self.outs)
+            return Most(turns * calls, times(usd, turns), None)
+        given = bound_in(program, step.name, counts, lanes)
+        return Most(calls, plus(*(most_usd(part, given, self.outs) for part in step.all_parts)), given)
 
     def walk(self, number: int) -> None:
         stage = self.state.stages[number]
@@ -217,9 +232,20 @@ class _Planner:
         each = sum(map(most_calls, step.all_parts))
         behind = turns * each + sum(most_calls(part) for inner in rest for part in step.turn[inner].all_parts)
         count.behind += behind
-        if behind:
-            count.after.add(name)
-            count.worst_usd = plus(count.worst_usd, 0.0 if is_free(step) else None)
+        if not behind:
+            return
+        count.after.add(name)
+        if not is_free(step):
+            whole = self._turn_usd(step, tuple(step.turn))
+            count.worst_usd = plus(count.worst_usd, times(whole, turns), self._turn_usd(step, rest))
+
+    def _turn_usd(self, step: StepProgram, names: tuple[str, ...]) -> float | None:
+        """What these steps of a turn cost at most. What the loop waits for is known by then: it is the same for all items."""
+        if (step.name, names) not in self._turns:
+            counts = {name: count.items for name, count in self.counts.items()}
+            found = turn_usd(self.state.program, step, counts, self.state.lanes, self.outs, names)
+            self._turns[step.name, names] = found
+        return self._turns[step.name, names]
 
     def _note(self, stage: Stage, item: ItemState) -> None:
         """What became of one item's steps."""

@@ -8,7 +8,6 @@ from dataclasses import field
 
 from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome, Status
-from runner.plan.bounds import most_of
 from runner.plan.estimate import History, TokensOut, chain_usd, plus, times
 from runner.plan.planned import StepPlan
 from runner.plan.program import StepProgram
@@ -56,27 +55,26 @@ def most_usd(step: StepProgram, given: int | None, outs: Mapping[str, TokensOut]
     return chain_usd(given, most, step.route.facts.price, repairs=step.linked.step.repair)
 
 
-def summed(
-    step: StepProgram, count: Tally, outs: Mapping[str, TokensOut], history: History, bound_in: int | None
-) -> StepPlan:
+@dataclass(frozen=True, slots=True)
+class Most:
+    """What one item of a step may come to: calls of one sample, dollars, and the tokens of one question."""
+
+    calls: int
+    usd: float | None
+    tokens_in: int | None
+
+
+def summed(step: StepProgram, count: Tally, outs: Mapping[str, TokensOut], history: History, most: Most) -> StepPlan:
     """Counts to a line of the plan, with money."""
     out = outs.get(step.name, TokensOut(None, None))
     settings = step.linked.step
     samples = settings.samples or 1
-    each = most_of(step)
-    may_calls = None if count.items is None else count.unknown * samples * each + count.behind
+    may_calls = None if count.items is None else count.unknown * samples * most.calls + count.behind
     if not step.may_ask:
         may_calls = 0
-    likely_in = -(-history.input_tokens // history.calls) if history.calls else bound_in
+    likely_in = -(-history.input_tokens // history.calls) if history.calls else most.tokens_in
     mean_in = -(-count.input_tokens // count.calls) if count.calls else likely_in
-    behind = (
-        plus(*(most_usd(part, bound_in, outs) for part in step.all_parts))
-        if not step.turn
-        else 0.0
-        if is_free(step)
-        else None
-    )
-    worst = (0.0 if is_free(step) else None) if count.items is None else times(behind, count.unknown * samples)
+    worst = (0.0 if is_free(step) else None) if count.items is None else times(most.usd, count.unknown * samples)
     return StepPlan(
         step=step.name,
         model=step.models,
