@@ -87,7 +87,7 @@ def test_repairs_of_a_turn_are_in_the_price(make_flow: MakeFlow) -> None:
 
 def test_a_state_is_as_large_as_its_schema_allows(make_flow: MakeFlow) -> None:
     prompt = "{{ state.a }}"
-    state = -(-len('{"a":"x",}') // 4) + 1
+    state = -(-len('{"a":"x",}') // 4)
     text = -(-len(prompt) // 4)
     found = play(made(make_flow, prompt=prompt))
     assert millionths(found) == (1 + CAP) + SAY + 3 * (text + state + CAP + SAY)
