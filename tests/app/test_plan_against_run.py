@@ -44,6 +44,12 @@ OF_ONE = (
     "{% for word in steps.NAME.output.words %}Think of this word as well: {{ word }}. {% endfor %}",
 )
 PART = "Say it in few words.\n"
+PNG = b"\x89PNG\r\n\x1a\n"
+IMAGE_TOKENS = 85
+STATES = (
+    "schema: {type: object, properties: {n: {type: integer}, said: {type: string, maxLength: 400}}, required: [n, said], additionalProperties: false}",
+    "fields: {n: integer, said: string}",
+)
 
 
 @dataclass
@@ -53,7 +59,7 @@ class Recipe:
     dice: random.Random
     lanes: dict[str, str] = field(default_factory=dict)
     sampled: dict[str, str] = field(default_factory=dict)
-    inside: dict[str, frozenset[str]] = field(default_factory=dict)
+    loops: dict[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
         dice = self.dice
@@ -70,6 +76,8 @@ class Recipe:
         singles = [other for other, lane in self.lanes.items() if not lane]
         lists = [f"steps.{dice.choice(singles)}.output.words"] if singles else []
         lane = dice.choice(["", "", "", "data.rows", "data.rows", "data.others", *lists])
+        if dice.random() < 0.15:
+            return self.loop(name, lane)
         lines = [f"  {name}:", *(f"    {line}" for line in self.prompt(name, lane))]
         lines += [f"    repair: {dice.randrange(3)}"] if dice.random() < 0.7 else []
         lines += [f"    for_each: {lane}"] if lane else []
@@ -86,12 +94,53 @@ class Recipe:
             self.lanes[name] = lane
         return "\n".join(lines) + "\n"
 
+    def loop(self, name: str, lane: str) -> str:
+        """Turns of one or two steps, whose state is bounded or not."""
+        dice = self.dice
+        most = dice.randrange(1, 4)
+        lines = [f"  {name}:", *([f"    for_each: {lane}"] if lane else [])]
+        lines += [f"    when: {self.condition(lane)}"] if dice.random() < 0.3 else []
+        lines += ["    on_error: skip"] if dice.random() < 0.4 else []
+        lines += ["    loop:", f"      max: {most}", "      state:", f"        {dice.choice(STATES)}"]
+        lines += ['        start: {n: 0, said: ""}', "      steps:"]
+        read = [
+            "{{ state.n }}",
+            dice.choice(["", "{{ state.said }}", "{% for a in [1, 2] %}{{ state.said }}{% endfor %}"]),
+        ]
+        read += [
+            *self.readings(lane),
+            *(["{{ item }}"] if lane else []),
+            *(["{{ turn }}"] if dice.random() < 0.5 else []),
+        ]
+        lines += ["        ask:", f"          prompt: {json.dumps(f'{name} asks of ' + ' '.join(read))}"]
+        lines += [f"          repair: {dice.randrange(2)}"] if dice.random() < 0.5 else []
+        lines += [f"          escalate: {self.escalation()}"] if dice.random() < 0.2 else []
+        if dice.random() < 0.5:
+            lines += [
+                "        say:",
+                f"          prompt: {json.dumps(name + ' says {{ steps.ask.output.word }} {{ state.n }}')}",
+            ]
+            lines += ["          when: steps.ask.output.flag"] if dice.random() < 0.4 else []
+        lines += ["      next: {n: turn, said: steps.ask.output.word ~ state.said}"]
+        if dice.random() < 0.3:
+            lines += ['      over: "[7, inputs.topic]"', "      as: part"]
+        else:
+            lines += (
+                [f"      until: {dice.choice(['not steps.ask.output.flag', 'state.n >= 2'])}"]
+                if dice.random() < 0.7
+                else []
+            )
+        self.loops[name] = lane
+        return "\n".join(lines) + "\n"
+
     def prompt(self, name: str, lane: str) -> Iterator[str]:
         dice = self.dice
         parts = [f"{name} asks of {{{{ inputs.topic }}}}", *self.readings(lane)]
         parts += ["{{ item }}"] if lane and dice.random() < 0.8 else []
         if dice.random() < 0.2:
             yield "system: Be as short as you can."
+        if dice.random() < 0.15:
+            yield f"files: [{{image: '{dice.choice(['media/a.png', 'media/{{ inputs.topic }}.png'])}'}}]"
         if dice.random() < 0.15:
             yield f"messages: [{{role: user, text: {json.dumps(' '.join(parts))}}}, {{role: assistant, text: Yes?}},"
             yield "  {for_each: '[1, 2]', as: time, messages: [{role: user, text: 'Again, {{ time }}.'}]}]"
@@ -107,6 +156,15 @@ class Recipe:
         for other in dice.sample(list(self.sampled), k=min(len(self.sampled), dice.randrange(2))):
             if self.sampled[other] in ("", lane):
                 yield "{{ steps.NAME.samples | length }}".replace("NAME", other)
+        yield from self.readings_of_loops(lane)
+
+    def readings_of_loops(self, lane: str) -> Iterator[str]:
+        dice = self.dice
+        for other in dice.sample(list(self.loops), k=min(len(self.loops), dice.randrange(2))):
+            if self.loops[other] in ("", lane):
+                yield f"{{{{ steps.{other}.{dice.choice(['state.said', 'turns | length', 'finished', 'last.ask.word'])} }}}}"
+            else:
+                yield f"{{{{ steps.{other}.outputs | length }}}}"
 
     def escalation(self) -> str:
         to = self.dice.choice(["box/large", "[box/large, box/huge]"])
@@ -126,11 +184,17 @@ def number_of(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
+def parts_of(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
 def reply(project: Any, body: Any) -> Any:
     """An answer that depends on the question alone: most fit, some after a repair, some never; some are cut or refused."""
-    messages = [message["content"] for message in body["messages"]]
-    number = number_of("".join(messages))
-    tokens = -(-(len("".join(messages).encode()) + SCHEMA_BYTES) // 4)
+    parts = [part for message in body["messages"] for part in parts_of(message["content"])]
+    messages = [part["text"] for part in parts if part["type"] == "text"]
+    images = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+    number = number_of("".join([*messages, *images]))
+    tokens = -(-(len("".join(messages).encode()) + SCHEMA_BYTES) // 4) + IMAGE_TOKENS * len(images)
     size = {"input_tokens": tokens, "output_tokens": 1 + number % CAP}
     if number % 23 == 0:
         return project.Answer(text="I will not.", finish="refused", **size)
@@ -158,6 +222,8 @@ def disturb(project: Any, dice: random.Random) -> None:
     for old, new in (("repair: 1", "repair: 2"), ('!= "w5"', '!= "w7"'), ("default: tea", "default: milk")):
         text = text.replace(old, new) if dice.random() < 0.2 else text
     path.write_text(text)
+    if dice.random() < 0.2:
+        (project.root / "media" / dice.choice(["a.png", "tea.png"])).write_bytes(PNG + bytes([dice.randrange(256)]))
 
 
 def asked_in(project: Any) -> list[tuple[str, Attempt]]:
@@ -186,12 +252,31 @@ def hold_together(plan: Plan, project: Any) -> None:
     assert plan.least_tokens <= sum((one.usage.input_tokens or 0) + (one.usage.output_tokens or 0) for _, one in asked)
 
 
+def test_the_workflows_have_every_shape() -> None:
+    texts = [Recipe(random.Random(seed)).text() for seed in SEEDS]
+    shapes = (
+        "loop:",
+        "over:",
+        "until:",
+        "files:",
+        "escalate:",
+        "samples:",
+        "when:",
+        "on_error: skip",
+        "for_each: steps",
+    )
+    assert [shape for shape in shapes if sum(shape in text for text in texts) < 10] == []
+
+
 @pytest.fixture
 def made(project: Any) -> Any:
     """The project, its model at a price, with rows of two kinds."""
     runner_yaml = (project.root / "runner.yaml").read_text()
     project.write("runner.yaml", runner_yaml.replace("price: free", "price: {input: 1.0, output: 2.0}"))
     project.write("parts/short.md", PART)
+    (project.root / "media").mkdir()
+    for name in ("a", "tea", "milk"):
+        (project.root / "media" / f"{name}.png").write_bytes(PNG + name.encode())
     project.write("rows.jsonl", "".join(json.dumps({"n": number}) + "\n" for number in range(4)))
     project.write("others.jsonl", "".join(json.dumps({"n": f"o{number}"}) + "\n" for number in range(3)))
     project.server.respond = lambda _dialect, body, _n: reply(project, body)
