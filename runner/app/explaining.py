@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runner.app.change_places import place_of_change
 from runner.app.changed_texts import ChangedTexts
+from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 from runner.core.workflow import Workflow
 from runner.plan.advance import Ask
@@ -82,6 +83,10 @@ class Explainer:
             return found
         # Of the same ingredients another question was made; a repair depends on the answer before it, too.
         return ask.because or ("new" if ask.repair else "key-format")
+
+    def changes(self, old: Mapping[str, Json], new: Mapping[str, Json]) -> tuple[Change, ...]:
+        """What of two calls at one place differs."""
+        return changes(old, new, self._texts)
 
     @cached_property
     def _texts(self) -> ChangedTexts:

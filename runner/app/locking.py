@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from runner.app.preparing import Prepared
 from runner.app.project import Project
@@ -13,6 +14,7 @@ from runner.core.errors import CallNeeded
 from runner.core.events import AttemptMade, Event
 from runner.core.problem import Problem
 from runner.core.span import Span
+from runner.core.workflow import Step
 from runner.plan.program import Program, StepProgram
 from runner.record.lock_file import LOCK_NAME, LockedStep, changes_of, read_lock, write_lock
 from runner.record.summary import RunSummary
@@ -71,16 +73,22 @@ def ensure_locked(prepared: Prepared, options: RunOptions) -> Mapping[str, Locke
 def _stale(prepared: Prepared, locked: Mapping[str, LockedStep], fix: str) -> Iterator[Problem]:
     workflow = prepared.project.workflow
     assert workflow is not None
-    now = made_of(prepared.program)
-    for name, step in workflow.asked.items():
+    yield from stale_steps(workflow.asked, made_of(prepared.program), locked, fix, "the workflow")
+
+
+def stale_steps(
+    written: Mapping[str, Step], now: Mapping[str, LockedStep], locked: Mapping[str, LockedStep], fix: str, whole: str
+) -> Iterator[Problem]:
+    """Where the files say something else than the lock; `whole` is what has the steps."""
+    for name, step in written.items():
         if name not in locked:
             yield Problem("stale-lock", f"step '{name}' is not in {LOCK_NAME}", step.span, fix=fix)
             continue
         for change in changes_of(locked[name], now[name]):
             message = f"step '{name}' is not what {LOCK_NAME} says: {change}"
             yield Problem("stale-lock", message, _place(step.spans, step.span, change.name), fix=fix)
-    for name in locked.keys() - workflow.asked.keys():
-        yield Problem("stale-lock", f"{LOCK_NAME} has step '{name}', which the workflow does not have", fix=fix)
+    for name in locked.keys() - written.keys():
+        yield Problem("stale-lock", f"{LOCK_NAME} has step '{name}', which {whole} does not have", fix=fix)
 
 
 def _place(spans: Mapping[str, Span], whole: Span, name: str) -> Span:
@@ -105,13 +113,15 @@ class VersionWatch:
 
     def problems(self, program: Program) -> tuple[Problem, ...]:
         """One for each step and version."""
-        return tuple(self._problem(program, *pair, items) for pair, items in self._moved.items())
+        return self.moved({name: step.linked.step for name, step in program.steps.items()})
 
-    def _problem(self, program: Program, name: str, model: str, items: Sequence[str]) -> Problem:
+    def moved(self, written: Mapping[str, Step]) -> tuple[Problem, ...]:
+        return tuple(self._problem(written[pair[0]], *pair, items) for pair, items in self._moved.items())
+
+    def _problem(self, step: Step, name: str, model: str, items: Sequence[str]) -> Problem:
         where = f"{name}[{items[0]}]" if items[0] else name
         more = f" (and {len(items) - 1:,} more)" if len(items) > 1 else ""
         locked = ", ".join(self._locked[name].answered_by)
-        step = program.steps[name].linked.step
         return Problem(
             "model-moved",
             f"{where}{more} was answered by {model}, and {LOCK_NAME} has {locked}",
@@ -125,17 +135,25 @@ def update_lock(project: Project, program: Program, summary: RunSummary) -> list
     """Write what the steps are made of and who answered; what has changed, a sentence each. Raises RunnerError."""
     workflow = project.workflow
     assert workflow is not None
-    path = project.files.root / LOCK_NAME
     answered = {step.step: step.answered_by for step in summary.steps}
-    with one_at_a_time(project.files.root, wait_s=WAIT_S):
-        lock = {file: steps for file, steps in (read_lock(path) or {}).items() if (path.parent / file).is_file()}
-        old = lock.get(workflow.file, {})
+    old, new = write_locked(project.files.root, workflow.file, made_of(program), answered)
+    return list(told_changes(old, new)) or [f"{LOCK_NAME} is as it was"]
+
+
+def write_locked(
+    root: Path, file: str, made: Mapping[str, LockedStep], answered: Mapping[str, tuple[str, ...]]
+) -> tuple[Mapping[str, LockedStep], Mapping[str, LockedStep]]:
+    """Write the steps of one file, the others stay; what was locked, and what is now. Raises RunnerError."""
+    path = root / LOCK_NAME
+    with one_at_a_time(root, wait_s=WAIT_S):
+        lock = {name: steps for name, steps in (read_lock(path) or {}).items() if (root / name).is_file()}
+        old = lock.get(file, {})
         new = {
             name: replace(step, answered_by=answered.get(name) or _kept(old.get(name), step))
-            for name, step in made_of(program).items()
+            for name, step in made.items()
         }
-        write_lock(path, {**lock, workflow.file: new})
-    return list(_told(old, new)) or [f"{LOCK_NAME} is as it was"]
+        write_lock(path, {**lock, file: new})
+    return old, new
 
 
 def _kept(old: LockedStep | None, new: LockedStep) -> tuple[str, ...]:
@@ -143,7 +161,7 @@ def _kept(old: LockedStep | None, new: LockedStep) -> tuple[str, ...]:
     return old.answered_by if old is not None and old.model == new.model else ()
 
 
-def _told(old: Mapping[str, LockedStep], new: Mapping[str, LockedStep]) -> Iterator[str]:
+def told_changes(old: Mapping[str, LockedStep], new: Mapping[str, LockedStep]) -> Iterator[str]:
     for name, step in new.items():
         before = old.get(name)
         if before is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING
 from runner.app.drive import KEPT_FAILURES, Drive, DriveSettings
 from runner.app.explaining import RUNS, Explainer
 from runner.app.keeping import Recorder, recordings_of
+from runner.app.locking import VersionWatch
 from runner.app.looking import LOCAL_CACHE
+from runner.app.suite_comparing import worse_cells
+from runner.app.suite_locking import ensure_suite_locked, moved_models, step_in_cell, update_suite_lock
+from runner.app.suite_passes import Made, made_of, read_passes, since, write_passes
 from runner.app.suite_snapshots import read_snapshots, write_snapshots
 from runner.app.suite_units import PreparedSuite, prepare_suite
 from runner.app.types import RunOptions
-from runner.core.errors import FileError, NothingSelected, RunnerError, StorageError
+from runner.core.errors import RunnerError, StorageError
 from runner.core.events import AttemptMade, Event, Noted, Retrying, RunFinished, RunStarted, Settled
 from runner.core.frozen import dataclass, replace
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import EventSink
 from runner.core.problem import Problem
-from runner.core.suite import Comparison
 from runner.core.version import VERSION
 from runner.plan.advance import Ask
 from runner.plan.stages import RunState
@@ -34,9 +37,8 @@ from runner.store.layers import LayeredAnswers
 from runner.store.local import LocalStore
 from runner.store.memory import MemoryStore
 from runner.suites.cases import Unit
-from runner.suites.comparing import Baseline, baseline_of_cell, baseline_of_document, compare
 from runner.suites.judge import Ran, judge
-from runner.suites.totals import CellTotal, Judged, Totals, in_cells, totals_of
+from runner.suites.totals import Totals, totals_of
 from runner.suites.verdict import Finding, Kind, StepAttempt, Verdict
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Walk:
     unit: Unit
     drive: Drive | None = None
     attempts: list[StepAttempt] = field(default_factory=list)
+    asked: list[AttemptMade] = field(default_factory=list)
     refused: tuple[Problem, ...] = ()
     is_started: bool = False
     is_done: bool = False
@@ -72,6 +75,11 @@ class SuiteSession:
     def __init__(self, path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> None:
         self.suite: PreparedSuite = prepare_suite(path, options)
         self.options = options
+        self.versions = VersionWatch(ensure_suite_locked(self.suite, options))
+        self.notes: list[str] = []
+        """What was written beside the record, a sentence each."""
+        self._answered: dict[str, dict[str, None]] = {}
+        self._passed: dict[str, Made] = {}
         self.units: Mapping[str, Unit] = {unit.id: unit for unit in self.suite.units}
         self.run = ""
         self.trouble: list[Problem] = []
@@ -137,6 +145,8 @@ class SuiteSession:
             match event:
                 case AttemptMade():
                     walk.attempts.append(StepAttempt(event.step, event.attempt))
+                    walk.asked.append(event)
+                    self._note_version(walk.unit, event)
                     self._emit(replace(event, item=_placed(walk.unit, event.item)))
                 case Settled():
                     outcome = replace(event.outcome, item=_placed(walk.unit, event.outcome.item))
@@ -149,6 +159,14 @@ class SuiteSession:
                     pass
 
         return emit
+
+    def _note_version(self, unit: Unit, event: AttemptMade) -> None:
+        """Who answered a step of a cell: for the lock."""
+        name = step_in_cell(event.step, unit.cell.name)
+        with self._lock:
+            self.versions(replace(event, step=name, item=_placed(unit, event.item)))
+            if event.attempt.model:
+                self._answered.setdefault(name, {})[event.attempt.model] = None
 
     # Walking
 
@@ -239,45 +257,26 @@ class SuiteSession:
             self._snapshots.get(unit.id),
             is_recording=self.options.is_recording,
         )
-        return judge(ran, self.suite.texts)
+        return self._remember(walk, judge(ran, self.suite.texts))
+
+    def _remember(self, walk: Walk, verdict: Verdict) -> Verdict:
+        """What a case that passes was made of, for the day that it fails: then it is told what changed."""
+        if verdict.kind not in (Kind.PASSED, Kind.FAILED):
+            return verdict
+        made = made_of(walk.unit.case, walk.asked)
+        if verdict.is_good:
+            self._passed[verdict.unit] = made
+            return verdict
+        last = read_passes(self.suite.project.files.root, self.suite.place).get(verdict.unit)
+        return replace(verdict, since=since(last, made, self.explainer.changes))
 
     def totals(self, wanted: Iterable[str]) -> Totals:
         """The verdicts of these cases together: rates, metrics and what the thresholds say."""
         verdicts = {name: self.verdict(name) for name in wanted}
         judged = [(self.units[name], verdict) for name, verdict in verdicts.items()]
         totals = totals_of(self.suite.suite, judged)
-        worse = tuple(self._worse(totals, judged)) if totals.kind in (Kind.PASSED, Kind.FAILED) else ()
+        worse = tuple(worse_cells(self.suite, totals, judged)) if totals.kind in (Kind.PASSED, Kind.FAILED) else ()
         return replace(totals, findings=(*totals.findings, *worse), kind=Kind.FAILED) if worse else totals
-
-    def _worse(self, totals: Totals, judged: Judged) -> Iterator[Finding]:
-        """The cells that are worse than the baseline by more than is allowed. Raises RunnerError without a baseline."""
-        suite = self.suite.suite
-        if suite.compare is None:
-            return
-        by_cell = in_cells(judged)
-        for total in totals.cells:
-            baseline = self._baseline(suite.compare, total, totals, by_cell)
-            found = compare(suite.compare, total, by_cell[total.cell], baseline, suite.metrics, self.suite.texts)
-            if found is not None:
-                yield found
-
-    def _baseline(
-        self, wanted: Comparison, total: CellTotal, totals: Totals, by_cell: Mapping[str, Judged]
-    ) -> Baseline:
-        if wanted.cell is None:
-            document = self.suite.texts.load(wanted.file)
-            found = baseline_of_document(document, total.cell, wanted.file)
-            if found is None:
-                message = f"{wanted.file} holds no numbers of {f'cell {total.cell}' if total.cell else 'this suite'}"
-                raise FileError(
-                    Problem("bad-baseline", message, wanted.at("baseline"), fix=f"runner test --json > {wanted.file}")
-                )
-            return found
-        for cell in totals.cells:
-            if by_cell[cell.cell][0][0].cell.fits(wanted.cell):
-                return baseline_of_cell(cell, by_cell[cell.cell])
-        message = "no case of the baseline's cell was selected"
-        raise NothingSelected(Problem("no-baseline", message, wanted.at("baseline")))
 
     # The end
 
@@ -299,6 +298,9 @@ class SuiteSession:
         try:
             if self.options.is_recording:
                 self._record(is_whole=is_whole)
+            if self.options.updates_lock:
+                self._update_lock()
+            self._keep_passes()
             bad = any(not verdict.is_good for verdict in self._verdicts.values())
             seconds = time.monotonic() - self._open_at
             self._emit(RunFinished(self.run, "failed" if bad else "done", int(bad), seconds))
@@ -309,6 +311,24 @@ class SuiteSession:
                 if self._journal is not None:
                     self._journal.close()
             self.store.close()
+
+    @property
+    def moved(self) -> tuple[Problem, ...]:
+        """The models that answered and are not the locked ones."""
+        return moved_models(self.suite, self.versions)
+
+    def _update_lock(self) -> None:
+        if any(verdict.kind not in (Kind.PASSED, Kind.FAILED) for verdict in self._verdicts.values()):
+            self.notes.append("runner.lock is not written, since not every case came to its end")
+            return
+        try:
+            self.notes += update_suite_lock(self.suite, {name: tuple(said) for name, said in self._answered.items()})
+        except RunnerError as error:
+            self.trouble += error.problems
+
+    def _keep_passes(self) -> None:
+        with suppress(OSError, StorageError):  # without it a later failure says less, and no more
+            write_passes(self.suite.project.files.root, self.suite.place, self._passed, self.run)
 
     def _record(self, *, is_whole: bool) -> None:
         programs = self.suite.programs()

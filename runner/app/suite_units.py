@@ -134,6 +134,7 @@ def prepare_suite(path: Path, options: RunOptions) -> PreparedSuite:
         raise NothingSelected(Problem("no-cases", "the matrix leaves no cell", (suite.matrix or suite).span))
     _refuse_later(suite, opened.variants[0].linked, opened.sources)
     cases = tuple(cases_of(suite, _rows(suite.cases_from, files)))
+    suite = replace(suite, samples=options.samples or suite.samples)
     units = units_of(cases, [variant.cell for variant in opened.variants], suite.samples)
     if not units:
         raise NothingSelected(Problem("no-cases", f"{suite.file} has no cases", suite.span))

@@ -42,7 +42,8 @@ class RunOptions:
 
     `is_batch` asks all steps in batches whose provider has them; `is_detached` hands batch jobs over and waits for none.
     With `hear`, answers are streamed, and their text is told as it comes.
-    `words` are those of the command line, for a run that is taken up again by its id.
+    `words` are those of the command line, for a run that is taken up again by its id. `samples` is how often each case
+    of a suite is asked, 0 for what the suite says.
     """
 
     inputs: Mapping[str, Json] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class RunOptions:
     is_detached: bool = False
     words: tuple[str, ...] = ()
     hear: Callable[[Heard], None] | None = None
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,16 @@ CASE_NAMES = frozenset(("case", "outputs"))
 MEASURES = ("pass_rate", "usd")
 
 
+def measures_of(suite: Suite) -> frozenset[str]:
+    """What a suite measures without being asked to: with samples, also how likely one of k answers passes."""
+    return frozenset({*MEASURES, *(f"pass_at_{k}" for k in range(2, suite.samples + 1))})
+
+
 def texts_of(suite: Suite) -> tuple[TextBeside, ...]:
     """All of them; which names each may read besides those of the workflow."""
     found = [TextBeside(title, expression, CASE_NAMES) for title, expression in _expressions(suite)]
     if suite.compare is not None and suite.compare.fail_if is not None:
-        names = frozenset({*suite.metrics, *MEASURES, "baseline"})
+        names = frozenset({*suite.metrics, *measures_of(suite), "baseline"})
         found.append(TextBeside("'fail_if' of the suite", suite.compare.fail_if, names))
     return tuple(found)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from runner.checks.automaton import NotRead, read_pattern
 from runner.checks.expectations import check_expectations
 from runner.checks.inputs import misfit
-from runner.checks.suite_texts import MEASURES, assertions_of, given_values, holders, values_of
+from runner.checks.suite_texts import assertions_of, given_values, holders, measures_of, values_of
 from runner.core.canonical import Json
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem, listed, nearest
@@ -262,7 +262,7 @@ def _comparison(context: SuiteContext) -> Iterator[Problem]:
     for text in context.linked.typing.texts:
         for reference in text.readings.references if text.role == BESIDE else ():
             if reference.path[0] == "baseline" and len(reference.path) > 1:
-                known = {*context.suite.metrics, *MEASURES}
+                known = {*context.suite.metrics, *measures_of(context.suite)}
                 if reference.path[1] not in known:
                     yield unknown(
                         text.place.title, "metric", reference.path[1], reference.spans[1], known, "this suite"
@@ -272,8 +272,15 @@ def _comparison(context: SuiteContext) -> Iterator[Problem]:
 def _thresholds(context: SuiteContext) -> Iterator[Problem]:
     metrics = context.suite.metrics
     for name, threshold in context.suite.thresholds.items():
-        if name not in metrics and name not in MEASURES:
-            yield unknown("thresholds", "metric", name, threshold.span, {*metrics, *MEASURES}, "this suite")
+        measures = measures_of(context.suite)
+        asked = name.removeprefix("pass_at_")
+        if name not in metrics and name not in measures and name != asked and asked.isdecimal() and int(asked) > 1:
+            message = (
+                f"threshold '{name}' needs {asked} samples of each case, and the suite asks {context.suite.samples}"
+            )
+            yield Problem("bad-threshold", message, threshold.span, fix=f"samples: {asked}")
+        elif name not in metrics and name not in measures:
+            yield unknown("thresholds", "metric", name, threshold.span, {*metrics, *measures}, "this suite")
         elif name in metrics and metrics[name].kind == "confusion":
             message = f"threshold '{name}' is for a metric that is a table, not a number"
             yield Problem("bad-threshold", message, threshold.span)

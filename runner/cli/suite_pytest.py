@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,14 @@ from runner.app.types import RunOptions
 from runner.cli import exit_codes
 from runner.cli.console import Console
 from runner.core.canonical import Json
-from runner.core.errors import RunnerError
+from runner.core.errors import CallNeeded, RunnerError
 from runner.core.problem import Problem
 from runner.pytest_plugin.items import COUNTS_TOGETHER, OPTIONS, CaseItem, SuiteFile, ThresholdsItem
 from runner.report.annotations import annotation_lines
 from runner.report.format import count
 from runner.suites.comparing import numbers_of
 from runner.suites.telling import brief
-from runner.suites.totals import CellTotal
+from runner.suites.totals import CellTotal, worth_their_cost
 from runner.suites.verdict import Kind
 
 CODES = {
@@ -118,6 +118,10 @@ class SuiteStory:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         found = (item.parent for item in session.items)
         self._suites = list(dict.fromkeys(one for one in found if isinstance(one, SuiteFile)))
+        for file in self._suites:
+            moved = file.suite.moved
+            if moved:
+                self._tell_error(CallNeeded(moved, file.suite.suite.sources))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
@@ -214,6 +218,8 @@ class SuiteStory:
             self._console.problems(suite.suite.trouble, {})
             if suite.suite.recorded:
                 self._console.story(f"recorded: {suite.suite.recorded}")
+            for note in suite.suite.notes:
+                self._console.story(f"lock: {note}")
         if self._console.is_ci and self._annotated():
             self._console.commands(annotation_lines(self._annotated()))
         self._console.story(self._closing(suites, code))
@@ -247,6 +253,8 @@ class SuiteStory:
                 name = f" [{cell.cell}]" if cell.cell else ""
                 yield f"{item.parent.nodeid}{name}"
                 yield f"  pass_rate  {cell.passed}"
+                if cell.pass_at:
+                    yield f"  pass_at    {', '.join(f'{k}: {value:.2f}' for k, value in cell.pass_at.items())}"
                 for metric in cell.metrics.values():
                     yield f"  {metric.name}  {metric}"
                     for score in metric.labels:
@@ -257,6 +265,7 @@ class SuiteStory:
                     for wanted, row in metric.table.items():
                         given = ", ".join(f"{label} {number}" for label, number in row.items() if number)
                         yield f"    {wanted} → {given or 'nothing'}"
+            yield from cost_table(item.totals.cells)
             yield ""
 
     def _annotated(self) -> list[Problem]:
@@ -334,6 +343,21 @@ class SuiteStory:
             ],
             "problems": problem_documents(self._problems),
         }
+
+
+def cost_table(cells: Sequence[CellTotal]) -> Iterator[str]:
+    """Cost against passes where there are several cells; `*` is a cell that no other one beats."""
+    if len(cells) < 2:
+        return
+    best = worth_their_cost(cells)
+    width = max(len(cell.cell) for cell in cells)
+    yield f"  {'cell':<{width}}  passed  usd a case  tokens a case"
+    for cell in sorted(cells, key=lambda cell: (cell.usd_per_case is None, cell.usd_per_case or 0.0)):
+        usd = "?" if cell.usd_per_case is None else f"{cell.usd_per_case:.6f}"
+        tokens = round(cell.tokens / cell.passed.total)
+        mark = " *" if cell.cell in best else ""
+        yield f"  {cell.cell:<{width}}  {cell.passed.value:>6.2f}  {usd:>10}  {tokens:>13}{mark}"
+    yield "  * no other cell passes as often for less"
 
 
 def _measures(cell: CellTotal) -> dict[str, Json]:

@@ -301,7 +301,7 @@ _THRESHOLDS = Record(
             description="What a metric must be: a number that it must reach, or {min, max}.",
         ),
     ),
-    says="pass_rate, usd, or the name of a metric",
+    says="pass_rate, usd, pass_at_K, or the name of a metric",
 )
 _BASELINE = Record(
     "a baseline",

@@ -141,6 +141,7 @@ def _verdict(said: Mapping[str, Any]) -> Verdict:
         Taken(**{**said["taken"], "models": tuple(said["taken"]["models"])}),
         {name: Measured(**one) for name, one in said["metrics"].items()},
         said["snapshots"],
+        said["since"],
     )
 
 

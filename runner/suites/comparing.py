@@ -13,7 +13,7 @@ from runner.core.frozen import dataclass
 from runner.core.suite import Comparison, Metric
 from runner.suites.differences import equal
 from runner.suites.statistics import Rate
-from runner.suites.totals import PASS_RATE, USD, CellTotal, Judged
+from runner.suites.totals import PASS_AT, PASS_RATE, USD, CellTotal, Judged
 from runner.suites.values import Seen, Texts
 from runner.suites.verdict import Finding, Verdict
 from runner.templates.references import references_of
@@ -58,7 +58,8 @@ def baseline_of_document(document: Json, cell: str, title: str) -> Baseline | No
 
 
 def numbers_of(total: CellTotal) -> dict[str, float]:
-    measures = {name: total.measure(name) for name in (PASS_RATE, USD, *total.metrics)}
+    at = [f"{PASS_AT}{k}" for k in total.pass_at]
+    measures = {name: total.measure(name) for name in (PASS_RATE, USD, *at, *total.metrics)}
     return {name: value for name, value in measures.items() if value is not None}
 
 

@@ -102,3 +102,13 @@ def agreement(groups: Sequence[Sequence[Json]]) -> Rate:
     """The share of samples that agree with the most frequent answer of their case."""
     hits = sum(max(Counter(as_text(value) for value in group).values()) for group in groups if group)
     return Rate(hits, sum(len(group) for group in groups))
+
+
+def pass_at(k: int, cases: Sequence[tuple[int, int]]) -> float | None:
+    """How likely one of k answers of a case passes, over all cases: `cases` are (answers, of which good).
+
+    The unbiased estimate: of all choices of k among the answers, the share with a good one. None for fewer answers.
+    """
+    if not cases or any(asked < k for asked, _ in cases):
+        return None
+    return sum(1 - math.comb(asked - good, k) / math.comb(asked, k) for asked, good in cases) / len(cases)

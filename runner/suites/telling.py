@@ -20,6 +20,7 @@ def told(verdict: Verdict, unit: Unit, file: str, steps: Mapping[str, Span], run
             lines.append(f"  step    {steps[finding.step]}")
             if verdict.kind is not Kind.MISSING and run:
                 lines.append(f"  prompt  runner show {run} {finding.step} '{unit.id}'")
+    lines += [f"  {verdict.since}"] if verdict.since else []
     lines += _way_on(verdict, unit, file)
     return "\n".join(lines)
 

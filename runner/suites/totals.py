@@ -19,12 +19,13 @@ from runner.suites.statistics import (
     label_scores,
     macro_f1,
     median,
+    pass_at,
     percentile,
 )
 from runner.suites.verdict import Finding, Kind, Verdict
 
 Judged = Sequence[tuple[Unit, Verdict]]
-PASS_RATE, USD = "pass_rate", "usd"
+PASS_RATE, USD, PASS_AT = "pass_rate", "usd", "pass_at_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,20 @@ class CellTotal:
     usd: float | None
     tokens: int
     is_complete: bool
+    pass_at: Mapping[int, float] = field(default_factory=dict)
+    """By k from 2: how likely one of k answers of a case passes."""
+
+    @property
+    def usd_per_case(self) -> float | None:
+        return None if self.usd is None or not self.passed.total else self.usd / self.passed.total
 
     def measure(self, name: str) -> float | None:
         if name == PASS_RATE:
             return self.passed.value
         if name == USD:
             return self.usd
+        if is_pass_at(name) and name not in self.metrics:
+            return self.pass_at.get(int(name.removeprefix(PASS_AT)))
         return self.metrics[name].value if name in self.metrics else None
 
 
@@ -70,6 +79,16 @@ class Totals:
     cells: tuple[CellTotal, ...]
     findings: tuple[Finding, ...]
     kind: Kind
+
+
+def worth_their_cost(cells: Sequence[CellTotal]) -> frozenset[str]:
+    """The cells that no other one beats: none is as good for less money, or better for the same."""
+    known = {cell.cell: (cell.passed.value, -cell.usd_per_case) for cell in cells if cell.usd_per_case is not None}
+
+    def is_beaten(own: tuple[float, float]) -> bool:
+        return any(rate >= own[0] and saved >= own[1] and (rate, saved) != own for rate, saved in known.values())
+
+    return frozenset(cell for cell, worth in known.items() if not is_beaten(worth))
 
 
 def counts_together(suite: Suite) -> bool:
@@ -102,6 +121,21 @@ def _place(suite: Suite) -> Span:
     return next((threshold.span for threshold in suite.thresholds.values()), suite.span)
 
 
+def is_pass_at(name: str) -> bool:
+    """Whether a threshold is `pass_at_K`."""
+    return name.startswith(PASS_AT) and name.removeprefix(PASS_AT).isdecimal()
+
+
+def _pass_at(judged: Judged) -> dict[int, float]:
+    by_case: dict[str, tuple[int, int]] = {}
+    for unit, verdict in judged:
+        asked, good = by_case.get(unit.case.name, (0, 0))
+        by_case[unit.case.name] = (asked + 1, good + verdict.is_good)
+    most = max((asked for asked, _ in by_case.values()), default=0)
+    found = {k: pass_at(k, list(by_case.values())) for k in range(2, most + 1)}
+    return {k: value for k, value in found.items() if value is not None}
+
+
 def _cell(name: str, judged: Judged, metrics: Mapping[str, Metric]) -> CellTotal:
     verdicts = [verdict for _, verdict in judged]
     costs = [verdict.taken.cost_usd for verdict in verdicts]
@@ -112,6 +146,7 @@ def _cell(name: str, judged: Judged, metrics: Mapping[str, Metric]) -> CellTotal
         usd=None if None in costs else sum(cost for cost in costs if cost is not None),
         tokens=sum(verdict.taken.tokens for verdict in verdicts),
         is_complete=all(verdict.kind in (Kind.PASSED, Kind.FAILED) for verdict in verdicts),
+        pass_at=_pass_at(judged),
     )
 
 
@@ -184,6 +219,8 @@ def _against(threshold: Threshold, cell: CellTotal) -> str:
     if found is None:
         if threshold.name == USD:
             return "what the answers cost is not known, since a model has no price"
+        if is_pass_at(threshold.name) and threshold.name not in cell.metrics:
+            return "not every case was asked so often; raise samples"
         return str(cell.metrics[threshold.name])
     shown = _shown(threshold.name, found, cell)
     if threshold.least is not None and found < threshold.least:
@@ -198,4 +235,6 @@ def _shown(name: str, found: float, cell: CellTotal) -> str:
         return str(cell.passed)
     if name == USD:
         return f"{found:.6f} USD"
+    if is_pass_at(name) and name not in cell.metrics:
+        return f"{found:.2f}"
     return str(cell.metrics[name])

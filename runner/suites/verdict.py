@@ -73,6 +73,8 @@ class Verdict:
     metrics: Mapping[str, Measured] = field(default_factory=dict)
     snapshots: Mapping[str, Json] = field(default_factory=dict)
     """What must stay as it is, to be recorded."""
+    since: str = ""
+    """When a case that fails last passed, and what changed since; "" where that is not known."""
 
     @property
     def is_good(self) -> bool:

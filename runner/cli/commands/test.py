@@ -33,6 +33,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--record", action="store_true",
         help="write the answers to cache/recordings, and remove those that nothing uses any more")  # fmt: skip
     add("--refresh", action="store_true", help="ask all anew")
+    add("--locked", action="store_true", help="exit 6 unless all is as runner.lock says, and the same models answer")
+    add("--update-lock", action="store_true", help="write to runner.lock what the steps are made of and who answered")
+    add(
+        "--samples",
+        type=at_least_one,
+        default=0,
+        metavar="N",
+        help="ask each case N times (default: as the suite says)",
+    )
     add("--model", action="append", default=[], type=pair("ALIAS=PROVIDER/MODEL"), metavar="ALIAS=PROVIDER/MODEL",
         help="what a model alias stands for")  # fmt: skip
     add("-j", "--parallel", type=at_least_one, default=8, metavar="N", help="calls at once (default 8)")
@@ -60,7 +69,12 @@ def _options(args: Namespace, console: Console) -> RunOptions:
     is_offline = args.offline or flag("RUNNER_OFFLINE", console)
     if is_offline and args.refresh:
         raise UsageError(Problem("usage", "--offline and --refresh exclude each other", fix="leave one out"))
+    if args.locked and args.update_lock:
+        raise UsageError(Problem("usage", "--locked and --update-lock exclude each other", fix="leave one out"))
     return RunOptions(
+        is_locked=args.locked,
+        updates_lock=args.update_lock,
+        samples=args.samples,
         models=dict(args.model),
         is_offline=is_offline or args.is_list,
         refresh=frozenset({"*"} if args.refresh else ()),
