@@ -18,7 +18,7 @@ from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.ports import Clock, Hear, Transport
 from runner.core.request import Request
-from runner.dialects import DIALECTS
+from runner.dialects import ASKED
 from runner.execute.ahead import Ahead
 from runner.execute.spending import Purse
 from runner.plan.stages import RunState
@@ -61,7 +61,7 @@ class Stop:
 
 def wires(secrets: Secrets) -> tuple[Callable[[Route], BatchWire], BatchHttp]:
     """The batch interface of a route's provider, and what closes them all."""
-    http = BatchHttp(secrets, lambda dialect, *answer: DIALECTS[dialect].failure(*answer))
+    http = BatchHttp(secrets, lambda dialect, *answer: ASKED[dialect].failure(*answer))
     by_dialect: dict[str, BatchWire] = {
         "gemini": GeminiBatchWire(http),
         "openai-chat": OpenAIBatchWire(http),

@@ -26,6 +26,7 @@ from runner.core.problem import Problem, in_order
 from runner.core.span import Span
 from runner.core.workflow import ModelAlias, Settings, Step, Workflow
 from runner.dialects import ASKED
+from runner.dialects.embedding import EMBEDDINGS
 from runner.link.linked import Linked, link
 from runner.link.tools import bind_tools
 from runner.templates.environment import make_environment
@@ -184,12 +185,28 @@ def routes_of(
                 if isinstance(whole, Problem)
                 else replace(found, provider=whole.provider)
             )
+        if isinstance(found, Route) and step.is_embedding:
+            found = _embedding(found, step)
         if isinstance(found, Problem):
             problems += () if _is_told_of_provider(found, name, settings) else (found,)
         else:
             routes[asked] = found
             problems += warnings_for(found, catalogue(), today(), named_at)
     return routes, problems
+
+
+def _embedding(route: Route, step: Step) -> Route | Problem:
+    """The route to the interface that gives vectors."""
+    provider = route.provider
+    dialect = EMBEDDINGS.get(provider.dialect)
+    if dialect is None:
+        return Problem(
+            "cannot-embed",
+            f"step '{step.name}' wants a vector, and '{provider.name}' gives none",
+            step.at("embed"),
+            expected="a model of gemini, vertex, openai, openai-chat, or of a provider of your own that speaks like one of them",
+        )
+    return replace(route, provider=replace(provider, dialect=dialect))
 
 
 def _is_told_of_provider(found: Problem, model: str, settings: Settings) -> bool:

@@ -18,7 +18,8 @@ from runner.core.ports import Hear, Streaming, Transport
 from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.core.tool import TOOL_DIALECT
-from runner.dialects import DIALECTS
+from runner.dialects import ASKED
+from runner.dialects.embedding import EMBEDDINGS
 from runner.dialects.streams import STREAMS
 from runner.transport.routing import RoutingTransport
 from runner.transport.secrets import Secrets, read_trust
@@ -56,7 +57,11 @@ def not_ready(route: Route, secrets: Secrets, options: RunOptions, project: Proj
         return _function_not_ready(route, project)
     if route.provider.dialect != "llama":
         problem = secrets.check(route.provider)
-        return problem if route.provider.dialect != "vertex" else _vertex_not_ready(route, problem, options)
+        return (
+            problem
+            if route.provider.dialect not in ("vertex", "vertex-embed")
+            else _vertex_not_ready(route, problem, options)
+        )
     from runner.transport.llama_process import check_engine
     from runner.transport.weights import find_weights
 
@@ -111,7 +116,9 @@ def make_transport(secrets: Secrets, options: RunOptions, files: ProjectFiles) -
 
         return FunctionTransport(files.root)
 
-    wires = dict.fromkeys(("gemini", "vertex", "openai-chat", "openai-responses", "anthropic"), http)
+    wires = dict.fromkeys(
+        (*("gemini", "vertex", "openai-chat", "openai-responses", "anthropic"), *EMBEDDINGS.values()), http
+    )
     return RoutingTransport({**wires, "llama": llama, "scripted": lambda: _Scripts(files), TOOL_DIALECT: functions})
 
 
@@ -142,7 +149,7 @@ class _Scripts:
 
 
 def failure_of(request: Request, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-    return DIALECTS[request.dialect].failure(status, headers, body)
+    return ASKED[request.dialect].failure(status, headers, body)
 
 
 def streaming_of(request: Request) -> Streaming | None:

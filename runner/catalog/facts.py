@@ -97,6 +97,7 @@ def _facts(owner: str, model: str, entry: Mapping[str, Json], date: str) -> Mode
         replacement=entry.get("replacement", ""),
         note=entry.get("note", ""),
         tokenizer=entry.get("tokenizer", ""),
+        gives=entry.get("gives", "text"),
     )
 
 
@@ -108,7 +109,7 @@ def _price(entry: Mapping[str, Json], date: str) -> Price | None:
         input=float(numbers[0]),
         output=float(numbers[1]),
         cached_input=_third(numbers),
-        date=date,
+        date=entry.get("priced", date),
         long=_long(entry.get("long")),
         batch=None if batch is None else float(batch),
     )
@@ -135,7 +136,13 @@ def facts_for(provider: Provider, model: str, catalog: Catalog) -> ModelFacts:
     is_open = provider.name in catalog.open
     levels = THINKING_LEVELS if is_open else ()
     return ModelFacts(
-        provider.name, model, thinking_levels=levels, price=_own_price(provider), is_listed=is_open, accepts=()
+        provider.name,
+        model,
+        thinking_levels=levels,
+        price=_own_price(provider),
+        is_listed=is_open,
+        accepts=(),
+        gives="",
     )
 
 
@@ -152,7 +159,7 @@ def _own_facts(provider: Provider, model: str, catalog: Catalog) -> ModelFacts:
     if known is not None:
         return replace(known, provider=provider.name, price=price, retired="", replacement="", is_listed=False)
     structured: StructuredMode = "grammar" if provider.dialect == "llama" else "json_schema"
-    return ModelFacts(provider.name, model, structured=structured, price=price, is_listed=False, accepts=())
+    return ModelFacts(provider.name, model, structured=structured, price=price, is_listed=False, accepts=(), gives="")
 
 
 def _behind(provider: Provider, model: str, catalog: Catalog) -> ModelFacts | None:

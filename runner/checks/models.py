@@ -23,6 +23,7 @@ def check_models(context: CheckContext) -> Iterator[Problem]:
         level = thinking_for(route, step.thinking, step.at("thinking"))
         if isinstance(level, Problem):
             yield level
+        yield from _kind(step, route)
         yield from _refused(step, route, context.dialect_of(route).lacks)
         yield from _options(step, route, context.dialect_of(route).options)
         yield from _transport(step, route)
@@ -49,6 +50,16 @@ def model_notes(context: CheckContext) -> Iterator[Problem]:
                 fix=f"{route.provider.name}/{route.facts.replacement}" if route.facts.replacement else "",
                 severity="note",
             )
+
+
+def _kind(step: Step, route: Route) -> Iterator[Problem]:
+    """A model of words is asked for a vector, or one of vectors for words; of many models nobody knows it."""
+    if step.is_embedding and route.facts.gives == "text":
+        message = f"step '{step.name}' wants a vector, and {route.name} answers in words"
+        yield Problem("cannot-embed", message, step.at("model"), expected="an embedding model")
+    if not step.is_embedding and route.facts.gives == "vector":
+        message = f"step '{step.name}' asks a question, and {route.name} gives vectors only"
+        yield Problem("only-embeds", message, step.at("model"), fix="embed: TEXT in place of the prompt")
 
 
 def _refused(step: Step, route: Route, lacks: frozenset[str]) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from runner.config.nodes import (
     to_value,
 )
 from runner.config.reading import Reading, base_of
-from runner.config.step_grammar import BESIDE_CALL, BESIDE_LOOP, INNER_STEP, STEP
+from runner.config.step_grammar import BESIDE_CALL, BESIDE_LOOP, INNER_STEP, NOT_TO_EMBED, STEP
 from runner.config.values import PlainValueReader
 from runner.config.verify import is_misspelt
 from runner.core.canonical import Json
@@ -51,6 +51,7 @@ from runner.core.workflow import (
 # A step's own key on the left cancels the default on the right.
 _CANCELS = {"schema": "fields", "fields": "schema", "prompt": "messages", "messages": "prompt"}
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_VECTOR: Json = {"type": "array", "items": {"type": "number"}, "minItems": 1}
 _SCHEMA_KEYS = frozenset({"schema", "fields"})
 
 
@@ -90,8 +91,9 @@ class StepReader:
             system=self._template(keys.get("system")),
             messages=self._messages(name, keys),
             files=read_files(name, keys, self._template, self.reading),
-            schema=self._schema(name, keys),
-            is_enforced_locally=keys.text("enforce") == "local",
+            schema=_vector(keys) or self._schema(name, keys),
+            is_enforced_locally=keys.text("enforce") == "local" or keys.has("embed"),
+            is_embedding=keys.has("embed"),
             ensure=_expressions(keys.items("ensure")),
             repair=keys.whole("repair") or 0,
             escalate=_escalation(keys),
@@ -123,6 +125,7 @@ class StepReader:
             return node
         taken = {*node.index, *(_CANCELS[key] for key in node.index if key in _CANCELS)}
         beside = BESIDE_LOOP if "loop" in node.index else BESIDE_CALL if "call" in node.index else None
+        taken |= set(NOT_TO_EMBED) if "embed" in node.index else set()
         filled = tuple(
             entry
             for entry in self.defaults.entries
@@ -140,7 +143,7 @@ class StepReader:
         if own.has("call"):
             self._require_list(name, own, keys)
             return  # a tool is asked
-        is_asked = keys.has("prompt") or keys.has("messages")
+        is_asked = any(keys.has(key) for key in ("prompt", "messages", "embed"))
         if not is_asked and not is_misspelt("prompt", node, STEP) and not is_misspelt("messages", node, STEP):
             fix = "prompt: What the model is asked"
             self._report("missing-key", f"step '{name}' asks nothing", span, "the key 'prompt' or 'messages'", fix)
@@ -239,7 +242,7 @@ class StepReader:
         return None
 
     def _messages(self, name: str, keys: Keys) -> tuple[MessageEntry, ...]:
-        prompt = keys.get("prompt")
+        prompt = keys.get("prompt") or keys.get("embed")
         if prompt is not None:
             text = self._template(prompt)
             return (MessageTemplate("user", text, prompt.span),) if text else ()
@@ -303,6 +306,12 @@ def seconds_of(node: Node | None) -> float | None:
         match = re.fullmatch(r"([0-9.]+)([a-z]+)", value)
         return float(match[1]) * _SECONDS[match[2]] if match else None
     return None if value is None else float(value)
+
+
+def _vector(keys: Keys) -> SchemaSource | None:
+    """What a step with `embed` gives. Nobody is asked to keep to it, and what comes is checked like any answer."""
+    node = keys.get("embed")
+    return SchemaSource(_VECTOR, node.span) if node is not None else None
 
 
 def _any_schema(span: Span) -> SchemaSource:

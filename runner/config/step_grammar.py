@@ -149,6 +149,11 @@ STEP_KEYS = (
         ListOf(Variants("for_each", _REPEATED_FILES, _FILE_OF_STEP), minimum=1),
         "What the model is shown with the question: images, sounds, videos and documents.",
     ),
+    Key(
+        "embed",
+        Prompt(),
+        "The text of which the model gives a vector, in place of a question: a template, or {file: path}.",
+    ),
     Key("schema", SCHEMA, "The JSON Schema that the answer must fit: a path, or the schema itself."),
     Key(
         "fields",
@@ -187,7 +192,7 @@ STEP_KEYS = (
     Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),
     Key("save", Prompt(), "Where the answer is written, relative to the project root: a template."),
 )
-STEP_LATER = ("tools", "tool_choice", "max_turns", "embed")
+STEP_LATER = ("tools", "tool_choice", "max_turns")
 # A step that runs a tool in place of asking a model, and what it may say besides.
 _CALL_KEYS = (
     Key("call", Text(pattern=TOOL_NAME, says=TOOL_NAME_IN_WORDS), "The tool of runner.yaml that the step runs."),
@@ -202,7 +207,13 @@ BESIDE_CALL = (
     *("cache", "ensure", "call", "with"),
 )
 _BESIDE_NO_CALL = tuple(("call", key.name) for key in STEP_KEYS if key.name not in BESIDE_CALL)
-STEP_EITHER = (("prompt", "messages"), ("schema", "fields"))
+DEFAULTS_EITHER = (("prompt", "messages"), ("schema", "fields"))
+# A vector is made of a text, and of nothing that concerns an answer in words.
+NOT_TO_EMBED = (
+    *("prompt", "messages", "system", "files", "thinking", "schema", "fields", "enforce", "repair", "escalate"),
+    *("temperature", "top_p", "max_output_tokens", "seed", "stop", "samples", "transport"),
+)
+STEP_EITHER = (*DEFAULTS_EITHER, *(("embed", name) for name in NOT_TO_EMBED))
 # What a step with a loop may say itself.
 BESIDE_LOOP = (
     *("description", "tags", "needs", "when", "for_each", "as", "on_error", "min_success", "max_parallel", "loop"),
@@ -277,9 +288,9 @@ STEP = Record(
 )
 DEFAULTS = Record(
     "defaults",
-    tuple(key for key in STEP_KEYS if key.name != "description"),
+    tuple(key for key in STEP_KEYS if key.name not in ("description", "embed")),
     later=STEP_LATER,
-    either=STEP_EITHER,
+    either=DEFAULTS_EITHER,
     has_free_keys=True,
     hints=dict.fromkeys(("call", "with"), "put it into the step that runs the tool"),
 )

@@ -71,6 +71,7 @@ class ModelFacts:
     `accepts` are the kinds of input that it reads, empty where that is not known.
     `refuses` names step keys that the model answers with an error (such as `temperature`). `thinking_words` is the
     model's own way to say a level, where its dialect would say it otherwise: a word, or a number of tokens.
+    `gives` is "" where nobody knows whether it answers in words or with a vector.
     """
 
     provider: str
@@ -91,6 +92,7 @@ class ModelFacts:
     note: str = ""
     is_listed: bool = True
     tokenizer: str = ""
+    gives: Literal["", "text", "vector"] = "text"
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,8 @@ class Loop(Located):
 class Step(Located):
     """One named use of a model, with the defaults filled in. `prompt` is `messages` with one user entry.
 
-    `own` are the keys that the step itself sets; `transport` is "" where the command decides. A step with a `call`
+    `own` are the keys that the step itself sets; `transport` is "" where the command decides. With `is_embedding` the one
+    message is the text of which the model gives a vector, a list of numbers as `schema` says. A step with a `call`
     runs a tool instead of asking a model. `toolbox` has what `runner.yaml` says of the tools that the step names.
     """
 
@@ -148,6 +149,7 @@ class Step(Located):
     files: tuple[FileEntry, ...] = ()
     schema: SchemaSource | None = None
     is_enforced_locally: bool = False
+    is_embedding: bool = False
     ensure: tuple[Expression, ...] = ()
     repair: int = 0
     escalate: Escalation | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from runner.core.ports import Dialect
 from runner.core.tool import TOOL_DIALECT
 from runner.dialects.anthropic import AnthropicDialect
+from runner.dialects.embedding import GeminiEmbedding, OpenAIEmbedding, VertexEmbedding
 from runner.dialects.gemini import GeminiDialect, VertexDialect
 from runner.dialects.llama import LlamaDialect
 from runner.dialects.openai_chat import OpenAIChatDialect
@@ -26,7 +27,11 @@ DIALECTS: Mapping[str, Dialect] = {
         ScriptedDialect(),
     )
 }
-"""Dialect name → dialect."""
+"""Dialect name → dialect, of those that answer questions."""
 
-ASKED: Mapping[str, Dialect] = {**DIALECTS, TOOL_DIALECT: ToolDialect()}
-"""The same with what tools of the project are spoken to in."""
+ASKED: Mapping[str, Dialect] = {
+    **DIALECTS,
+    **{dialect.name: dialect for dialect in (OpenAIEmbedding(), GeminiEmbedding(), VertexEmbedding())},
+    TOOL_DIALECT: ToolDialect(),
+}
+"""All that a stored answer may name: also those that give vectors, and what tools of the project are spoken to in."""

@@ -22,6 +22,8 @@ def out_of(step: StepProgram, history: History | None = None) -> TokensOut:
     """What one answer of a step takes. The schema bounds it where the provider holds the answer to it, and where the
     model does not think, since what it thinks is paid too.
     """
+    if step.linked.step.is_embedding:
+        return TokensOut(0, 0)  # a vector takes no tokens
     facts = step.route.facts
     size = None
     if step.sent_schema is not None and facts.structured != "none" and step.thinking in (None, "none"):
@@ -36,8 +38,8 @@ def most_calls(step: StepProgram) -> int:
 
 
 def longest_out(step: StepProgram) -> int | None:
-    """What an answer takes at most, whichever model gives it. The state of a loop has no bound."""
-    if step.turn:
+    """What an answer takes at most, whichever model gives it. The state of a loop and a vector, written out, have no bound."""
+    if step.turn or step.linked.step.is_embedding:
         return None
     most = [out_of(part).most for part in step.all_parts]
     return None if None in most else max(number or 0 for number in most)

@@ -55,7 +55,10 @@ _BOUNDS: Final = Bounds(MAX_BYTES, MAX_ERROR_BYTES, IDLE_S)
 FORGOTTEN: Final = frozenset({400, 403, 404})
 
 # Where a key goes that is no bearer's token.
-_KEY_HEADERS: Final = {"gemini": "x-goog-api-key", "vertex": "x-goog-api-key", "anthropic": "x-api-key"}
+_KEY_HEADERS: Final = {
+    **dict.fromkeys(("gemini", "gemini-embed", "vertex", "vertex-embed"), "x-goog-api-key"),
+    "anthropic": "x-api-key",
+}
 
 _HEADERS: Final = (
     ("content-type", "application/json"),

@@ -47,7 +47,7 @@ def _host(location: str) -> str:
 
 def takes_tokens(provider: Provider) -> bool:
     """Whether the provider is asked with an access token instead of a key."""
-    return provider.dialect == "vertex" and "project" in provider.settings
+    return provider.dialect in {"vertex", "vertex-embed"} and "project" in provider.settings
 
 
 def place(provider: Provider, endpoint: str) -> str:

@@ -334,7 +334,7 @@ def test_a_misspelt_key_names_the_nearest(complaints: Complaints) -> None:
         "flow.yaml:5:5: unknown-key: step 'a' has no key 'shema'\n"
         "    5 |     shema: x.json\n"
         "      |     ^^^^^\n"
-        "  expected: a key of a step: as, cache, call, description, enforce, ensure, escalate, fields, files, for_each, loop, "
+        "  expected: a key of a step: as, cache, call, description, embed, enforce, ensure, escalate, fields, files, for_each, loop, "
         "max_output_tokens, max_parallel, messages, min_success, model, needs, on_error, options, prompt, repair, retries, samples, save, "
         "schema, seed, stop, system, tags, temperature, thinking, timeout, top_p, transport, when, with\n"
         "  nearest:  schema"
@@ -403,7 +403,7 @@ def test_a_word_for_no_thinking(complaints: Complaints) -> None:
     )
 
 
-@pytest.mark.parametrize("key", ["tools", "tool_choice", "max_turns", "embed"])
+@pytest.mark.parametrize("key", ["tools", "tool_choice", "max_turns"])
 def test_step_keys_of_later_versions_are_refused_at_their_line(complaints: Complaints, key: str) -> None:
     assert complaints(f"{STEP}    {key}: x\n") == (
         f"flow.yaml:5:5: not-in-this-version: step 'a' has the key '{key}', which is not in this version\n"
@@ -413,7 +413,31 @@ def test_step_keys_of_later_versions_are_refused_at_their_line(complaints: Compl
 
 
 def test_a_step_of_a_later_version_is_told_once(load: Load) -> None:
-    assert _codes(load("steps:\n  a:\n    embed: x\n    model: m\n")) == ["not-in-this-version"]
+    assert _codes(load("steps:\n  a:\n    tools: x\n    prompt: p\n    model: m\n")) == ["not-in-this-version"]
+
+
+def test_a_vector_is_a_list_of_numbers_and_takes_no_defaults_of_questions(load: Load) -> None:
+    loaded = load(
+        "defaults: {model: m, system: Be brief., repair: 2, temperature: 1, thinking: low, samples: 3, retries: 7}\n"
+        "steps:\n  a: {embed: sea}\n"
+    )
+    assert loaded.problems == ()
+    assert loaded.workflow is not None
+    step = loaded.workflow.steps["a"]
+    assert (step.is_embedding, step.is_enforced_locally, step.retries) == (True, True, 7)
+    assert (step.system, step.repair, step.temperature, step.thinking, step.samples) == (None, 0, None, None, None)
+    assert step.schema is not None
+    assert step.schema.value == {"type": "array", "items": {"type": "number"}, "minItems": 1}
+    (message,) = step.messages
+    assert isinstance(message, MessageTemplate)
+    assert message.text.text == "sea"
+
+
+@pytest.mark.parametrize("key", ["prompt", "system", "schema", "samples"])
+def test_a_vector_excludes_what_concerns_an_answer_in_words(load: Load, key: str) -> None:
+    value = {"prompt": "x", "system": "x", "schema": "{}", "samples": "2"}[key]
+    loaded = load(f"steps:\n  a:\n    model: m\n    embed: sea\n    {key}: {value}\n")
+    assert [problem.message for problem in loaded.problems] == [f"step 'a' has both 'embed' and '{key}'"]
 
 
 def test_a_budget_bounds_money_calls_and_tokens(load: Load) -> None:

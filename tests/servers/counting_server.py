@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 # Plain modules beside this one, for a hand-started process too.
 if TYPE_CHECKING:
-    from tests.servers import wire_anthropic, wire_chat, wire_gemini, wire_responses
+    from tests.servers import wire_anthropic, wire_chat, wire_embed, wire_gemini, wire_responses
     from tests.servers.wire import Answer, Json, Received, Refused, Wire, dump
     from tests.servers.wire_media import FileService
 else:
     import wire_anthropic
     import wire_chat
+    import wire_embed
     import wire_gemini
     import wire_responses
     from wire import Answer, Json, Received, Refused, Wire, dump
@@ -35,7 +36,8 @@ Respond: TypeAlias = Callable[[str, Json, int], Answer]
 # Bodies after these are of the same shapes.
 DESCRIBED = 200
 
-WIRES = (wire_chat.WIRE, wire_gemini.GEMINI, wire_gemini.VERTEX, wire_responses.WIRE, wire_anthropic.WIRE)
+WIRES = (wire_chat.WIRE, wire_gemini.GEMINI, wire_gemini.VERTEX, wire_responses.WIRE, wire_anthropic.WIRE,
+         *wire_embed.WIRES)  # fmt: skip
 
 
 class CountingServer:
