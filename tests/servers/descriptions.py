@@ -66,7 +66,7 @@ def problems_of(dialect: str, body: Json, *, is_own_server: bool = False) -> lis
             return _openai("chat", "CreateChatCompletionRequest", body)
         case "openai-responses":
             return _openai("responses", "CreateResponse", body)
-        case "openai-embeddings":
+        case "openai-embeddings" | "openai-embed":
             return _openai("embeddings", "CreateEmbeddingRequest", body)
         case "openai-batch":
             return _openai("batch", "CreateBatchRequest", body)
