@@ -16,7 +16,7 @@ from runner.core.response import Finish, Response, Usage
 from runner.dialects import ASKED, DIALECTS
 from runner.dialects.embedding import EMBEDDINGS
 
-NAMES = sorted(set(ASKED) - set(DIALECTS))
+NAMES = sorted(set(EMBEDDINGS.values()) - set(DIALECTS))
 CALL = Call("v/1", (Message("user", "sea"),))
 OPTIONS: dict[str, dict[str, Any]] = {
     "openai-embed": {"dimensions": 2},
