@@ -62,6 +62,8 @@ _KINDS = {
     "timeout_error": FailureKind.TRANSIENT,
     "api_error": FailureKind.TRANSIENT,
 }
+# Words of gateways, which put them where others have their codes.
+_CODES = {"invalid_request": FailureKind.BAD_REQUEST, "insufficient_quota": FailureKind.QUOTA}
 
 
 class AnthropicDialect:
@@ -132,7 +134,7 @@ class AnthropicDialect:
         error = read_error(body).get("error")
         if not isinstance(error, dict):
             return describe_failure(status, headers, body, kind=None, message=text_of(error))
-        kind = _KINDS.get(text_of(error.get("type")))
+        kind = _CODES.get(text_of(error.get("code"))) or _KINDS.get(text_of(error.get("type")))
         return describe_failure(status, headers, body, kind=kind, message=text_of(error.get("message")))
 
     def lower(self, schema: Json) -> LoweredSchema:

@@ -130,13 +130,16 @@ class BatchFolder:
             if target.exists():
                 shutil.rmtree(target)
             aside.rename(target)
-        except OSError as error:
+        except (OSError, StorageError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise _unwritable(self.path, error) from error
 
     def save(self, record: BatchRecord) -> None:
         """Note an id, before anything is done with it."""
-        write_record_file(self.path / record.name / JOB, orjson.dumps(record))
+        try:
+            write_record_file(self.path / record.name / JOB, orjson.dumps(record))
+        except StorageError as error:
+            raise _unwritable(self.path / record.name, error) from error
 
     def close(self, record: BatchRecord) -> None:
         """All answers are kept: the job is done with."""
@@ -171,7 +174,8 @@ def _private(path: Path) -> IO[bytes]:
 
 
 def _unwritable(path: Path, error: Exception) -> StorageError:
-    reason = getattr(error, "strerror", None) or error
+    cause = error.__cause__ if isinstance(error, StorageError) else error
+    reason = getattr(cause, "strerror", None) or cause
     return StorageError(
         Problem(
             "batch-unwritable",

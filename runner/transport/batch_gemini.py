@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Final
 
@@ -13,7 +13,7 @@ from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.transport.batch_http import UPLOAD_S, BatchHttp, value_of
-from runner.transport.batch_openai import MOST_PAGES, text_at
+from runner.transport.batch_openai import MOST_PAGES, list_in, mapping_in, mapping_of, text_at, without
 
 VERSION: Final = "/v1beta"
 PIECE_BYTES: Final = 8 * 1024 * 1024
@@ -76,17 +76,20 @@ class GeminiBatchWire:
         for _ in range(MOST_PAGES):
             params = {"pageSize": "100", **token}
             page = value_of(await self._http.call(route.provider, "GET", f"{VERSION}/batches", params=params))
-            fields: Mapping[str, Json] = page if isinstance(page, dict) else {}
-            for job in fields.get("operations") or []:
-                if (job.get("metadata") or {}).get("displayName") == name:
+            if not isinstance(page, dict) or not isinstance(page.get("operations", []), list):
+                raise without("operations")  # to take it for an empty list would be to hand the job over twice
+            for job in list_in(page, "operations"):
+                if mapping_in(job, "metadata").get("displayName") == name:
                     return text_at(job, "name")
-            if not fields.get("nextPageToken"):
+            if not page.get("nextPageToken"):
                 return None
-            token = {"pageToken": fields["nextPageToken"]}
+            token = {"pageToken": text_at(page, "nextPageToken")}
         return None
 
     async def look(self, route: Route, job: str) -> JobState:
-        return read_state(value_of(await self._http.call(route.provider, "GET", f"{VERSION}/{job}")))
+        said = value_of(await self._http.call(route.provider, "GET", f"{VERSION}/{job}"))
+        text_at(said, "name")  # what is no operation would be on its way for ever
+        return read_state(said)
 
     async def lines(self, route: Route, file: str) -> AsyncIterator[bytes]:
         path, params = f"{VERSION}/{file}:download", {"alt": "media"}
@@ -99,17 +102,17 @@ class GeminiBatchWire:
 
 def read_state(operation: Json) -> JobState:
     """An operation over a batch in our terms; its counts are text, and a state that is not known is one on the way."""
-    fields: Mapping[str, Json] = operation if isinstance(operation, dict) else {}
-    batch = fields.get("metadata") or {}
+    fields = mapping_of(operation)
+    batch = mapping_in(fields, "metadata")
     word = str(batch.get("state") or "").removeprefix("BATCH_STATE_").removeprefix("JOB_STATE_")
-    output = batch.get("output") or fields.get("response") or {}
-    stats = batch.get("batchStats") or {}
+    output = mapping_in(batch, "output") or mapping_in(fields, "response")
+    stats = mapping_in(batch, "batchStats")
     total = _count(stats.get("requestCount"))
-    error = fields.get("error")
+    error = mapping_in(fields, "error")
     status = _ENDS.get(word, JobStatus.FAILED if error and fields.get("done") else JobStatus.RUNNING)
     return JobState(
         status,
-        tuple(file for file in (output.get("responsesFile"),) if file),
+        tuple(file for file in (output.get("responsesFile"),) if isinstance(file, str) and file),
         done=_count(stats.get("successfulRequestCount")) + _count(stats.get("failedRequestCount")) if total else None,
         total=total or None,
         errors=(JobError(str(error.get("code", "")), str(error.get("message") or "")),) if error else (),

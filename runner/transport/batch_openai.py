@@ -50,17 +50,21 @@ class OpenAIBatchWire:
         for _ in range(MOST_PAGES):
             params = {"limit": "100", **after}
             page = value_of(await self._http.call(route.provider, "GET", "/batches", params=params))
-            jobs = [job for job in page.get("data") or [] if isinstance(job, dict)] if isinstance(page, dict) else []
+            if not isinstance(mapping_of(page).get("data"), list):
+                raise without("data")  # to take it for an empty list would be to hand the job over twice
+            jobs = list_in(page, "data")
             for job in jobs:
-                if (job.get("metadata") or {}).get(NAME) == name:
+                if mapping_in(job, "metadata").get(NAME) == name:
                     return text_at(job, "id")
-            if not jobs or not page.get("has_more"):
+            if not jobs or not mapping_of(page).get("has_more"):
                 return None
             after = {"after": text_at(jobs[-1], "id")}
         return None
 
     async def look(self, route: Route, job: str) -> JobState:
-        return read_state(value_of(await self._http.call(route.provider, "GET", f"/batches/{job}")))
+        said = value_of(await self._http.call(route.provider, "GET", f"/batches/{job}"))
+        text_at(said, "status")  # what is no job would be on its way for ever
+        return read_state(said)
 
     async def lines(self, route: Route, file: str) -> AsyncIterator[bytes]:
         async for line in self._http.lines(route.provider, f"/files/{file}/content"):
@@ -72,18 +76,21 @@ class OpenAIBatchWire:
 
 def read_state(job: Json) -> JobState:
     """A batch object in our terms; a status that is not known is one on the way."""
-    fields: Mapping[str, Json] = job if isinstance(job, dict) else {}
-    counts = fields.get("request_counts") or {}
-    total = counts.get("total")
+    fields = mapping_of(job)
+    counts = mapping_in(fields, "request_counts")
+    total = _count(counts.get("total"))
     files = (fields.get("output_file_id"), fields.get("error_file_id"))
-    errors = (fields.get("errors") or {}).get("data") or []
     return JobState(
-        _ENDS.get(fields.get("status", ""), JobStatus.RUNNING),
-        tuple(file for file in files if file),
-        done=(counts.get("completed") or 0) + (counts.get("failed") or 0) if total else None,
+        _ENDS.get(str(fields.get("status")), JobStatus.RUNNING),
+        tuple(file for file in files if isinstance(file, str) and file),
+        done=_count(counts.get("completed")) + _count(counts.get("failed")) if total else None,
         total=total or None,
-        errors=tuple(_error(error) for error in errors),
+        errors=tuple(_error(error) for error in list_in(mapping_in(fields, "errors"), "data")),
     )
+
+
+def _count(value: Json) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _error(error: Mapping[str, Json]) -> JobError:
@@ -93,9 +100,28 @@ def _error(error: Mapping[str, Json]) -> JobError:
     )
 
 
+def mapping_of(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def mapping_in(value: Json, name: str) -> Mapping[str, Json]:
+    """The object at a field of an answer, {} for anything else."""
+    return mapping_of(mapping_of(value).get(name))
+
+
+def list_in(value: Json, name: str) -> list[Mapping[str, Json]]:
+    """The objects of a list at a field of an answer, [] for anything else."""
+    found = mapping_of(value).get(name)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
 def text_at(value: Json, name: str) -> str:
     """A field that an answer must have. Raises CallFailed."""
     found = value.get(name) if isinstance(value, dict) else None
     if isinstance(found, str) and found:
         return found
-    raise CallFailed(Failure(FailureKind.BAD_ANSWER, f"the batch interface answered without '{name}'", status=200))
+    raise without(name)
+
+
+def without(name: str) -> CallFailed:
+    return CallFailed(Failure(FailureKind.BAD_ANSWER, f"the batch interface answered without '{name}'", status=200))

@@ -99,15 +99,3 @@ def test_trouble_has_its_kind_and_its_number_of_requests(
     assert failure is not None
     assert (failure.kind, server.count, server.refused) == (trouble.kind, trouble.requests, [])
     assert result.exit_code == trouble.exit_code
-
-
-@pytest.mark.parametrize("dialect", ["gemini", "openai-chat"])
-def test_a_gateways_500_that_means_400_is_not_asked_again(tmp_path: Path, counting_server: Any, dialect: str) -> None:
-    message = "unknown field 'x' (request id: 20261122)"
-    body = f'{{"error": {{"message": "{message}", "type": "comet_api_error", "code": "invalid_request"}}}}'
-    server = start(tmp_path, counting_server, dialect, status=500, raw=body.encode())
-    result = runner.run(tmp_path / "flow.yaml")
-    failure = result.failures[0].failure
-    assert failure is not None
-    assert (failure.kind, failure.message) == ("bad-request", f"the provider answered 500: {message}")
-    assert server.count == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,3 +144,24 @@ def test_a_command_that_cannot_be_read_is_none(tmp_path: Path, text: bytes | Non
     if text is not None:
         (tmp_path / COMMAND).write_bytes(text)
     assert read_command(tmp_path) is None
+
+
+def test_an_id_that_cannot_be_noted_is_told_in_the_words_of_batches(folder: BatchFolder) -> None:
+    with pytest.raises(StorageError) as caught:
+        folder.save(RECORD)  # its folder is not there
+    assert said(caught.value) == unwritable(folder.path / RECORD.name, os.strerror(2))
+
+
+def test_a_job_that_cannot_be_spooled_leaves_nothing(folder: BatchFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def full(path: Any, *given: Any, **more: Any) -> int:
+        if ".job.json." in str(path):
+            raise OSError(28, os.strerror(28))
+        return real(path, *given, **more)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(StorageError) as caught:
+        folder.spool(RECORD, LINES)
+    assert said(caught.value) == unwritable(folder.path, os.strerror(28))
+    assert list(folder.path.iterdir()) == []

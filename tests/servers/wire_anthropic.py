@@ -30,7 +30,13 @@ FIELDS = words(
     "service_tier stream tools tool_choice"
 )
 LEAST_BUDGET = 1024
-_ERRORS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+_ERRORS = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 
 
 def _check(body: Json, headers: Mapping[str, str]) -> None:

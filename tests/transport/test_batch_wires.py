@@ -258,7 +258,12 @@ def test_openai_finds_a_job_by_its_name_on_any_page(make_route: MakeRoute) -> No
 
 
 @pytest.mark.parametrize(
-    "page", [[], {}, {"data": None}, {"data": ["odd", {"id": "x", "metadata": None}]}, {"data": [], "has_more": True}]
+    "page",
+    [
+        {"data": []},
+        {"data": ["odd", {"id": "x", "metadata": None}, {"id": "x", "metadata": ["c"]}]},
+        {"data": [], "has_more": True},
+    ],
 )
 def test_openai_finds_nothing_where_nothing_is(make_route: MakeRoute, page: Any) -> None:
     assert asyncio.run(OpenAIBatchWire(http_of(said(page)[0])).find(make_route(), "c")) is None
@@ -286,13 +291,30 @@ def test_a_list_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, make_ro
         ({"status": "failed", "errors": {"data": [{"code": "c", "message": "m", "line": 2}, {"line": "x"}]}},
          JobState(JobStatus.FAILED, errors=(JobError("c", "m", 2), JobError("", "")))),
         ({"status": "odd"}, JobState(JobStatus.RUNNING)),
-        ([], JobState(JobStatus.RUNNING)),
+        ({"status": "validating", "request_counts": [1], "errors": ["no"], "output_file_id": 7},
+         JobState(JobStatus.RUNNING)),
+        ({"status": "completed", "request_counts": {"total": "3"}, "errors": {"data": {"code": "c"}}},
+         JobState(JobStatus.ENDED)),
     ],
 )  # fmt: skip
 def test_an_openai_job_in_our_terms(make_route: MakeRoute, job: Any, state: JobState) -> None:
     answer, asked = said(job)
     assert asyncio.run(OpenAIBatchWire(http_of(answer)).look(make_route(), "batch-1")) == state
     assert asked[0].url.path == "/v1/batches/batch-1"
+
+
+@pytest.mark.parametrize("odd", [[], "job", 7, {}, {"id": "x"}, {"status": 3}])
+def test_what_is_no_job_is_not_waited_for(make_route: MakeRoute, odd: Any) -> None:
+    http = http_of(said(odd)[0])
+    error = failure_in(http, lambda: OpenAIBatchWire(http).look(make_route(), "batch-1"))
+    assert error.failure == Failure(FailureKind.BAD_ANSWER, "the batch interface answered without 'status'", status=200)
+
+
+@pytest.mark.parametrize("odd", [[], "jobs", {}, {"data": None}, {"data": {"id": "x"}}])
+def test_what_is_no_list_of_jobs_is_not_taken_for_an_empty_one(make_route: MakeRoute, odd: Any) -> None:
+    http = http_of(said(odd)[0])
+    error = failure_in(http, lambda: OpenAIBatchWire(http).find(make_route(), "c"))
+    assert error.failure == Failure(FailureKind.BAD_ANSWER, "the batch interface answered without 'data'", status=200)
 
 
 def test_openai_reads_the_content_of_a_file(make_route: MakeRoute) -> None:
@@ -381,7 +403,23 @@ def test_gemini_finds_a_job_by_its_name_on_any_page(gemini: Route) -> None:
     ]
 
 
-@pytest.mark.parametrize("page", [[], {}, {"operations": None}])
+@pytest.mark.parametrize("odd", [[], "jobs", {"operations": None}, {"operations": {"name": "x"}}])
+def test_what_is_no_list_of_geminis_jobs_is_not_taken_for_an_empty_one(gemini: Route, odd: Any) -> None:
+    http = http_of(said(odd)[0])
+    error = failure_in(http, lambda: GeminiBatchWire(http).find(gemini, "c"))
+    assert error.failure == Failure(
+        FailureKind.BAD_ANSWER, "the batch interface answered without 'operations'", status=200
+    )
+
+
+@pytest.mark.parametrize("odd", [[], "job", {}, {"metadata": {"state": "BATCH_STATE_RUNNING"}}])
+def test_what_is_no_operation_is_not_waited_for(gemini: Route, odd: Any) -> None:
+    http = http_of(said(odd)[0])
+    error = failure_in(http, lambda: GeminiBatchWire(http).look(gemini, "batches/1"))
+    assert error.failure == Failure(FailureKind.BAD_ANSWER, "the batch interface answered without 'name'", status=200)
+
+
+@pytest.mark.parametrize("page", [{}, {"operations": []}, {"operations": ["odd", {"name": "x", "metadata": "c"}]}])
 def test_gemini_finds_nothing_where_nothing_is(gemini: Route, page: Any) -> None:
     assert asyncio.run(GeminiBatchWire(http_of(said(page)[0])).find(gemini, "c")) is None
 
@@ -400,11 +438,13 @@ def test_gemini_finds_nothing_where_nothing_is(gemini: Route, page: Any) -> None
         ({"done": True, "error": {"code": 3, "message": "No."}},
          JobState(JobStatus.FAILED, errors=(JobError("3", "No."),))),
         ({"error": {"message": None}}, JobState(JobStatus.RUNNING, errors=(JobError("", ""),))),
-        ([], JobState(JobStatus.RUNNING)),
+        ({"metadata": ["odd"], "response": "odd", "error": "odd"}, JobState(JobStatus.RUNNING)),
+        ({"metadata": {"state": ["odd"], "batchStats": "odd", "output": {"responsesFile": 7}}},
+         JobState(JobStatus.RUNNING)),
     ],
 )  # fmt: skip
 def test_a_gemini_job_in_our_terms(gemini: Route, operation: Any, state: JobState) -> None:
-    answer, asked = said(operation)
+    answer, asked = said({"name": "batches/1", **operation})
     assert asyncio.run(GeminiBatchWire(http_of(answer)).look(gemini, "batches/1")) == state
     assert asked[0].url.path == "/v1beta/batches/1"
 
