@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runner.app.budget import limits_in_words, said_by
 from runner.app.counting import counters_of
+from runner.app.data import aside_of
 from runner.app.looking import history
 from runner.app.types import RunOptions
 from runner.core.answer import StoredAnswer
@@ -15,7 +16,7 @@ from runner.core.errors import OverBudget, UsageError
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem
 from runner.plan.bounds import ceiling_usd
-from runner.plan.items import Item
+from runner.plan.items import Items
 from runner.plan.plan import make_plan
 from runner.plan.planned import Plan
 from runner.plan.program import Program
@@ -32,7 +33,7 @@ class Money:
 
     workflow: str
     program: Program
-    data: Mapping[str, Sequence[Item]]
+    data: Mapping[str, Items]
     steps: frozenset[str]
     allowance: Allowance
 
@@ -59,7 +60,7 @@ def check_money(
     threshold = _threshold(bounds, options)
     if bounds.calls is None and bounds.tokens is None and _is_cheap(money, threshold if needs_consent else None):
         return
-    state = RunState(money.program, money.data)
+    state = RunState(money.program, money.data, aside_of(root), keeps="steps")
     plan = make_plan(state, lookup, lambda _: "", history(root, money.workflow), None, counters_of(money.program))
     over = tuple(_over(plan, bounds))
     if over:

@@ -9,14 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from runner.app.source_items import items_of
 from runner.config.load import ProjectFiles, load_values
+from runner.core.aside import Aside
 from runner.core.canonical import Json
 from runner.core.errors import FileError, UsageError
 from runner.core.problem import Problem, listed, nearest
 from runner.core.workflow import DataFormat, DataSource, Workflow
 from runner.output.schema import CompiledSchema, compile_schema
 from runner.output.validate import Validator
-from runner.plan.items import Item, Row, identify
+from runner.plan.items import Items, Row
+from runner.rows.aside import OnDisk
 from runner.rows.read import (
     BadSource,
     ReadRow,
@@ -28,6 +31,7 @@ from runner.rows.read import (
     with_schema,
 )
 
+RUN_FOLDER = ".runner"
 FORMATS: Mapping[str, DataFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -44,8 +48,10 @@ def scan(
     given: Mapping[str, Path],
     stdin: Callable[[str], BinaryIO],
     files: ProjectFiles,
-) -> dict[str, tuple[Item, ...]]:
-    """The items of the sources that are used. Raises FileError or UsageError; a bad row is only a bad item."""
+) -> dict[str, Items]:
+    """The items of the sources that are used, read once. Raises FileError, UsageError or StorageError; a bad row is
+    only a bad item.
+    """
     for name in given:
         if name not in workflow.data:
             near = nearest(name, workflow.data)
@@ -58,14 +64,18 @@ def scan(
                     nearest=near,
                 )
             )
-    return {name: _items(workflow.data[name], given.get(name), stdin, files) for name in sorted(set(used))}
+    aside = aside_of(files.root)
+    found: dict[str, Items] = {}
+    for name in sorted(set(used)):
+        source = workflow.data[name]
+        with open_rows(source, given.get(name), stdin, files) as rows:
+            found[name] = items_of(rows, source.key, aside)
+    return found
 
 
-def _items(
-    source: DataSource, given: Path | None, stdin: Callable[[str], BinaryIO], files: ProjectFiles
-) -> tuple[Item, ...]:
-    with open_rows(source, given, stdin, files) as rows:
-        return tuple(identify(rows, source.key))
+def aside_of(root: Path) -> Aside:
+    """Where the rows and results of a run in this project are put aside."""
+    return OnDisk(root / RUN_FOLDER)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from runner.plan.advance import Ask, is_absorbed
 from runner.plan.ending import has_bad_list, is_short
 from runner.plan.failures import reason_line
 from runner.plan.selection import selection_problems
-from runner.plan.stages import Chunk, Receipt, RunState
+from runner.plan.stages import Chunk, Receipt, RunState, chunks_at_once
 
 if TYPE_CHECKING:
     import asyncio
@@ -217,7 +217,7 @@ class Drive:
         async def run(chunk: Chunk) -> Receipt:
             return await run_chunk(chunk, walk, performer, self.sink)
 
-        window = 2 + self.settings.max_parallel // 10
+        window = chunks_at_once(self.settings.max_parallel)
         async with aclosing(LocalEngine(run).stream(chunks, window)) as receipts:
             async for receipt in receipts:
                 self.state.fold(receipt)

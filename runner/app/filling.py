@@ -128,7 +128,7 @@ class BatchRun:
         state = session.drive.state
         return Filling(
             run=session.run,
-            fresh_state=lambda: RunState(state.program, state.data),
+            fresh_state=lambda: RunState(state.program, state.data, state.aside, keeps="steps"),
             program=state.program,
             answers=session.quiet_answers(),
             received=session.received,
@@ -156,7 +156,10 @@ class BatchRun:
         """Ask what batch steps wait for; it is told when its turn comes in the run itself."""
         session = self._session
         settings: DriveSettings = replace(session.drive.settings, check_asks=lambda _: None)
-        drive = Drive(RunState(session.program, session.drive.state.data), session.answers, self._tell, settings)
+        state = session.drive.state
+        drive = Drive(
+            RunState(session.program, state.data, state.aside, keeps="steps"), session.answers, self._tell, settings
+        )
         if not drive.replay():
             self._online = drive
             await drive.ask(self._transport, self._clock, self._random, self.purse, ahead)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.app.counting import counters_of
+from runner.app.data import aside_of
 from runner.app.explaining import RUNS, Explainer
 from runner.app.keeping import recordings_of
 from runner.app.preparing import Prepared
@@ -70,7 +71,7 @@ def plan_of(
     prepared: Prepared, look: Look, on_call: Callable[[PlannedCall], None] | None = None
 ) -> tuple[Plan, RunState]:
     """The plan, and the results that stored answers lead to."""
-    state = RunState(prepared.program, prepared.data)
+    state = RunState(prepared.program, prepared.data, aside_of(prepared.project.files.root), keeps="steps")
     return make_plan(
         state, look.answers.lookup, look.explainer.reason, look.past, on_call, counters_of(prepared.program)
     ), state

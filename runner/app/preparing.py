@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +26,7 @@ from runner.core.problem import Problem, listed, nearest
 from runner.core.response import Usage
 from runner.core.workflow import Step
 from runner.plan.compiling import Asked, compile_whole
-from runner.plan.items import Item
+from runner.plan.items import Items
 from runner.plan.program import Policy, Program
 
 
@@ -36,7 +36,7 @@ class Prepared:
 
     project: Project
     program: Program
-    data: Mapping[str, Sequence[Item]]
+    data: Mapping[str, Items]
     media: MediaFiles
 
 
@@ -121,7 +121,7 @@ def _unknown(option: str, kind: str, name: str, known: Iterable[str]) -> Problem
 
 def _program(
     project: Project, options: RunOptions, environ: Mapping[str, str]
-) -> tuple[Program, Mapping[str, Sequence[Item]], MediaFiles]:
+) -> tuple[Program, Mapping[str, Items], MediaFiles]:
     assert project.workflow is not None
     assert project.linked is not None
     files = project.files

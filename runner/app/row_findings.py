@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import field
 from functools import partial
 from typing import BinaryIO
@@ -16,6 +16,7 @@ from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 from runner.core.workflow import DataSource, Workflow
 from runner.plan.items import Row, name_of
+from runner.rows.aside import OnDisk
 from runner.rows.repeats import Names, Repeated
 
 MOST_TOLD = 10
@@ -92,9 +93,9 @@ class _Source:
         return f"data.{self.source.name}"
 
     def findings(self) -> Iterator[Problem]:
-        with closing(Names()) as names:
-            walk = self._walk(names)
-            repeated = names.repeated()
+        names = Names(OnDisk())
+        walk = self._walk(names)
+        repeated = names.repeated()
         if not walk.rows and walk.trouble is None:
             yield self._no_rows()
         if walk.has_no_key_at_all:

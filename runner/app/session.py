@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runner.app.budget import allowance_of, stopped_problem
 from runner.app.changed_texts import kept_texts
+from runner.app.data import aside_of
 from runner.app.drive import Drive, DriveSettings, exit_code
 from runner.app.explaining import RUNS, TEXTS, Explainer
 from runner.app.holding import ensure_plan_holds
@@ -32,7 +33,7 @@ from runner.core.problem import Problem, render
 from runner.core.version import VERSION
 from runner.plan.advance import Ask
 from runner.plan.failures import failure_problems, list_problems, shortage_problems
-from runner.plan.items import Item
+from runner.plan.items import Items
 from runner.plan.program import Program
 from runner.plan.selection import selection_problems
 from runner.plan.stages import RunState
@@ -56,7 +57,7 @@ INTERRUPTED = 130
 class Session:
     """A run from the checked workflow to its result. Made by `prepare`; closed by `finish` or `abandon`."""
 
-    def __init__(self, project: Project, program: Program, data: Mapping[str, Sequence[Item]], options: RunOptions,
+    def __init__(self, project: Project, program: Program, data: Mapping[str, Items], options: RunOptions,
                  sinks: Sequence[EventSink], locked: Mapping[str, LockedStep] | None = None,
                  media: MediaFiles | None = None) -> None:  # fmt: skip
         self.project = project
@@ -89,7 +90,7 @@ class Session:
         self.secrets: Secrets | None = None
         self.batches: BatchRun | None = None
         self.drive = Drive(
-            state=RunState(program, data),
+            state=RunState(program, data, aside_of(root), keeps="outputs"),
             answers=self.answers,
             emit=self.emit,
             settings=DriveSettings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from runner.core.values import FromFile, Value
 from runner.core.workflow import DataSource, Workflow
 from runner.link.linked import Linked
 from runner.plan.compiling import compile_whole
-from runner.plan.items import Item, Row, identify
+from runner.plan.items import Item, Items, Row, identify
 from runner.plan.program import Policy, Program, StepProgram
 from runner.suites.cases import Unit, cases_of, units_of
 from runner.suites.cells import inputs_of
@@ -47,7 +47,7 @@ class PreparedSuite:
     units: tuple[Unit, ...]
     variants: Mapping[str, Variant]
     steps: Mapping[str, Mapping[str, StepProgram]]
-    data: Mapping[str, Sequence[Item]]
+    data: Mapping[str, Items]
     texts: Texts
     environ: Mapping[str, str]
 

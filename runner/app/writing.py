@@ -105,9 +105,9 @@ def write_saved(state: RunState, root: Path, protected: frozenset[str]) -> Outpu
     for step in state.program.steps.values():
         if step.linked.save is None:
             continue
-        for item, outcome in _texts(step, state):
+        for item, outcomes in _texts(step, state):
             try:
-                problem = _save(step, item, outcome, state, root, protected, written)
+                problem = _save(step, item, outcomes, state, root, protected, written)
             except StorageError as error:
                 unwritten += error.problems
                 continue
@@ -160,21 +160,18 @@ def protected_files(workflow: Workflow, read: Iterable[str]) -> frozenset[str]:
     )
 
 
-def _texts(step: StepProgram, state: RunState) -> Iterator[tuple[Item, Outcome]]:
-    if not step.linked.lane:
-        pairs = [(ROOT_ITEM, state.root)]
-    else:
-        pairs = list(zip(state.items(step.linked.lane), state.results[step.linked.lane], strict=True))
-    for item, outcomes in pairs:
-        outcome = outcomes.get(step.name)
-        if outcome is not None and outcome.status is Status.GOOD:
-            yield item, outcome
+def _texts(step: StepProgram, state: RunState) -> Iterator[tuple[Item, Mapping[str, Outcome]]]:
+    """The items whose answer is good, with all that they came to."""
+    lane = step.linked.lane
+    for item, outcomes in state.walked(lane) if lane else [(ROOT_ITEM, state.root)]:
+        if step.name in outcomes and outcomes[step.name].status is Status.GOOD:
+            yield item, outcomes
 
 
 def _save(
     step: StepProgram,
     item: Item,
-    outcome: Outcome,
+    own: Mapping[str, Outcome],
     state: RunState,
     root: Path,
     protected: frozenset[str],
@@ -183,7 +180,6 @@ def _save(
     assert step.linked.save is not None
     span = step.linked.step.at("save")
     where = f"{step.name}[{item.id}]" if item.id else step.name
-    own = state.results[step.linked.lane][item.index] if step.linked.lane else state.root
     views = {name: view_of(other, state.program.steps[name].linked.step) for name, other in own.items()}
     fan_out = step.linked.step.for_each
     names = {"item": item.value, fan_out.name: item.value} if fan_out else {}
@@ -203,7 +199,7 @@ def _save(
         )
         return Problem("written-twice", message, span, fix="make the name differ by item")
     written[path] = where
-    write_text(path, str(outcome.output))
+    write_text(path, str(own[step.name].output))
     return None
 
 

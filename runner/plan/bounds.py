@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from runner.core.canonical import ordered
 from runner.output.extent import most_bytes
 from runner.plan.estimate import History, TokensOut, chain_usd, plus, times, tokens_of, tokens_out
-from runner.plan.items import Item
+from runner.plan.items import Items
 from runner.plan.program import Program, StepProgram
 
 Counts = Mapping[str, int | None]
-Lanes = Mapping[str, Sequence[Item]]
+Lanes = Mapping[str, Items]
 
 _LOOP = re.compile(r"{%[-+]?\s*for\b")
 TOKENS_PER_BYTE = 2  # no token is shorter than a byte, and as much again for white space
@@ -70,7 +70,7 @@ def bound_of_own(program: Program, step: StepProgram, lanes: Lanes, repeated: in
         return tokens_of(size)
     if linked.lane not in lanes:
         return None
-    return tokens_of(size) + tokens_of(max((len(ordered(item.value)) for item in lanes[linked.lane]), default=0))
+    return tokens_of(size) + tokens_of(lanes[linked.lane].longest)
 
 
 def bound_of_needs(program: Program, step: StepProgram, needs: Iterable[str], counts: Counts, times: int) -> int | None:
@@ -105,7 +105,7 @@ def _looped_over(program: Program, step: StepProgram, counts: Counts) -> int:
     return sum((counts[need] or 0) * (program.steps[need].linked.step.samples or 1) for need in read)
 
 
-def ceiling_usd(program: Program, data: Mapping[str, Sequence[Item]], steps: frozenset[str]) -> float | None:
+def ceiling_usd(program: Program, data: Mapping[str, Items], steps: frozenset[str]) -> float | None:
     """What these steps cost at most if nothing is stored and nothing is skipped; None where that has no bound."""
     linked = program.linked
     lanes = {name: data[lane.data] for name, lane in linked.lanes.items() if lane.data}

@@ -89,10 +89,7 @@ def shortage_problems(state: RunState) -> Iterator[Problem]:
 
 def _first_left_out(state: RunState, name: str) -> str:
     """Why the first of the items that are not good is not."""
-    step = state.program.steps[name].linked
-    results = state.results.get(step.lane, []) if step.lane else [state.root]
-    failed = (outcomes[name] for outcomes in results if name in outcomes and is_absorbed(outcomes[name], step.step))
-    return next(map(reason_line, failed), "").replace("\n", "\\n")
+    return reason_line(state.left_out[name][1]).replace("\n", "\\n") if name in state.left_out else ""
 
 
 def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from runner.core.call import Call
 from runner.core.canonical import Json, canonical, digest
+from runner.core.long_list import LongList
 from runner.core.model import Route
 from runner.core.ports import Dialect
 from runner.core.values import Computed, Fields, ListOfValues, Plain, Value
@@ -16,6 +17,7 @@ from runner.plan.media import digests_of
 from runner.templates.text import CompiledTemplate
 
 SMALL_VALUE_BYTES = 64
+MANY = 1000
 SHORT_DIGEST = 12
 
 
@@ -146,7 +148,14 @@ def _field(value: Json, name: str) -> Json:
 
 def _answer(view: Mapping[str, Json], *, has_model: bool) -> Json:
     """A view of a step; without the part that is no answer, if it is not read."""
-    return {name: value for name, value in view.items() if has_model or name != "model"}
+    return {name: _shortened(value) for name, value in view.items() if has_model or name != "model"}
+
+
+def _shortened(value: Json) -> Json:
+    """Of many answers their digest, which is made once for all that read them."""
+    if not isinstance(value, LongList):
+        return value
+    return {"count": len(value), "sha256": value.digest()} if len(value) > MANY else list(value)
 
 
 def brief(value: Json) -> Json:

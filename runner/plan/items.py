@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
-from runner.core.canonical import Json, NotJson, digest_of, ensure_json
+from runner.core.aside import Table
+from runner.core.canonical import Json, NotJson, digest_of, ensure_json, ordered
 from runner.core.frozen import dataclass
 
 ID_DIGITS = 10
+_NUMBERED = re.compile(r"(?P<name>.*)#[0-9]+#*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +33,81 @@ class Item:
     problem: str = ""
 
 
+class Items(Protocol):
+    """The items of a list or of a source, in order; they may be walked any number of times."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Item]: ...
+
+    @property
+    def longest(self) -> int:
+        """The bytes of the longest value."""
+        ...
+
+
+class ItemList(tuple[Item, ...]):
+    """Items in memory."""
+
+    __slots__ = ()
+
+    @property
+    def longest(self) -> int:
+        return max((len(ordered(item.value)) for item in self), default=0)
+
+
 ROOT_ITEM = Item("", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A row with the name that it has before repeats are numbered."""
+
+    name: str
+    value: Json
+    problem: str = ""
 
 
 def identify(rows: Iterable[Row], key: str = "") -> Iterator[Item]:
     """Rows with their ids, in order. A row without a usable key, or with one that came before, is a bad item."""
-    seen: dict[str, int] = {}
-    made: set[str] = set()
+    return number((named(row, key) for row in rows), has_keys=bool(key))
+
+
+def named(row: Row, key: str) -> Named:
+    name, problem = name_of(row, key)
+    return Named(name, row.value, row.problem or problem)
+
+
+def number(
+    rows: Iterable[Named],
+    *,
+    has_keys: bool,
+    new_table: Callable[[], Table] = dict,
+    may_come_again: Callable[[str], bool] = lambda _: True,
+) -> Iterator[Item]:
+    """Names to ids of their own. Rows that `may_come_again` does not hold for are not remembered."""
+    seen, made = new_table(), new_table()
     for index, row in enumerate(rows):
-        name, problem = name_of(row, key)
-        count = seen[name] = seen.get(name, 0) + 1
-        if count > 1 and key and not problem:
+        name, problem = row.name, row.problem
+        if not may_come_again(name) and not may_come_again(unnumbered(name)):
+            yield Item(name, row.value, index, problem)
+            continue
+        count = int(seen.get(name) or 0) + 1
+        seen[name] = str(count)
+        if count > 1 and has_keys and not problem:
             problem = f"key '{name}' came before"
         unique = name if count == 1 else f"{name}#{count}"
-        while unique in made or (unique != name and unique in seen):
+        while made.get(unique) is not None or (unique != name and seen.get(unique) is not None):
             unique += "#"  # a key that looks like a numbered one
         if unique != name:
-            made.add(unique)
-        yield Item(unique, row.value, index, row.problem or problem)
+            made[unique] = ""
+        yield Item(unique, row.value, index, problem)
+
+
+def unnumbered(name: str) -> str:
+    """The name whose repeats are numbered like this; itself where it does not look like one."""
+    match = _NUMBERED.fullmatch(name)
+    return match["name"] if match else name
 
 
 def name_of(row: Row, key: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from runner.link.parts import LinkedFile
 from runner.templates.expression import CompiledExpression
 from runner.templates.problems import RenderFailed
 
-ListOf = Callable[[CompiledExpression, Mapping[str, Json]], list[Json]]
+ListOf = Callable[[CompiledExpression, Mapping[str, Json]], Sequence[Json]]
 
 
 def render_files(

@@ -56,8 +56,7 @@ def _answer(name: str, scope: Scope) -> Json:
 def table_rows(output: LinkedOutput, state: RunState, scope: Scope) -> Iterator[TableRow]:
     """A row per item of the table's lane, in source order: good or skipped ones with cells, failed ones with why."""
     program = state.program
-    items = state.items(output.lane)
-    for item, outcomes in zip(items, state.results[output.lane], strict=True):
+    for item, outcomes in state.walked(output.lane):
         broken = item.problem or _failure(outcomes)
         if broken:
             yield TableRow(item, {}, broken)

@@ -75,7 +75,7 @@ class _Planner:
         self.on_call: Callable[[PlannedCall], None] | None = None
         self.counters: Mapping[str, TokenCounter] = {}
         self.known: Known | None = None
-        self._owners: dict[str, str] = {}
+        self._owners = state.aside.table()
         self._turns: dict[tuple[str, tuple[str, ...]], float | None] = {}
 
     def summed(self, name: str, history: History) -> StepPlan:
@@ -181,8 +181,9 @@ class _Planner:
         whole = self.state.program.steps[ask.step]
         repairs_left = max(0, whole.of(ask.part).linked.step.repair - ask.repair)
         behind = repairs_left + sum(map(most_calls, whole.after(whole.of(ask.part))))
-        if ask.key in self._owners and ask.use != "off":
-            self._share(count, ask, behind)
+        owner = self._owners.get(ask.key) if ask.use != "off" else None
+        if owner is not None:
+            self._share(count, ask, behind, owner)
             return
         self._owners[ask.key] = ask.step
         reason = ask.reason or self.explain(ask)
@@ -196,10 +197,9 @@ class _Planner:
         if self.on_call is not None:
             self.on_call(call)
 
-    def _share(self, count: Tally, ask: Ask, behind: int) -> None:
+    def _share(self, count: Tally, ask: Ask, behind: int, owner: str) -> None:
         """Another step may judge the same answer otherwise, and ask again then."""
         count.shared += 1
-        owner = self._owners[ask.key]
         if owner == ask.step:
             return
         count.after.add(owner)

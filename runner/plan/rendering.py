@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from runner.core.call import Message
 from runner.core.canonical import Json
+from runner.core.long_list import LongList
 from runner.core.problem import Problem
 from runner.link.parts import LinkedMessage
 from runner.output.judge import CannotEvaluate
@@ -27,10 +28,10 @@ def render_message(entry: LinkedMessage, values: Mapping[str, Json]) -> list[Mes
     ]
 
 
-def listed(expression: CompiledExpression, values: Mapping[str, Json]) -> list[Json]:
+def listed(expression: CompiledExpression, values: Mapping[str, Json]) -> Sequence[Json]:
     """The value of an expression that must be a list. Raises RenderFailed."""
-    value = expression.evaluate(values)
-    if isinstance(value, list):
+    value = expression.evaluate(values, may_be_long=True)
+    if isinstance(value, list | LongList):
         return value
     source = expression.expression
     message = f"'{source.text.strip()}' gives {_kind(value)}, and a list is needed"

@@ -6,16 +6,16 @@ A step that is not selected is answered from the store or not at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from runner.core.errors import NothingSelected, UsageError
 from runner.core.frozen import dataclass
-from runner.core.outcome import Failure, FailureKind, Outcome
+from runner.core.outcome import Failure, FailureKind
 from runner.core.problem import Problem, listed, nearest
 from runner.plan.program import Program, StepProgram
 from runner.plan.shape import needs_by_step
-from runner.plan.stages import RunState
+from runner.plan.stages import RunState, Unselected
 
 CHANGED = "changed"
 _SELECTOR = re.compile(r"(?P<above>\+?)(?!(?:tag|step):\+?$)(?:(?P<kind>tag|step):)?(?P<name>[^+]+)(?P<below>\+?)")
@@ -133,35 +133,31 @@ def selection_problems(state: RunState) -> tuple[Problem, ...]:
 
 def unstored_steps(state: RunState) -> dict[str, str]:
     """The steps that are not whole because something is neither selected nor stored, each with the sentence."""
-    held = {name: next(_held_up(state, step), None) for name, step in state.program.steps.items()}
-    return {name: first[1] for name, first in held.items() if first is not None}
+    held = {name: _held_up(state, step) for name, step in state.program.steps.items()}
+    return {name: found.failure.message for name, found in held.items() if found is not None}
 
 
 def _is_held_up(state: RunState, step: StepProgram) -> bool:
-    return step.may_ask and any(_held_up(state, step))
+    return step.may_ask and _held_up(state, step) is not None
 
 
 def _cannot_run(state: RunState, name: str) -> Problem:
     step = state.program.steps[name]
-    held = list(_held_up(state, step))
-    item, sentence = held[0]
-    where = f"'{name}[{item}]'" if item else f"'{name}'"
-    more = f" (and {len(held) - 1:,} more items)" if len(held) > 1 else ""
+    held = _held_up(state, step)
+    assert held is not None
+    where = f"'{name}[{held.item}]'" if held.item else f"'{name}'"
+    more = f" (and {held.count - 1:,} more items)" if held.count > 1 else ""
     return Problem(
         "not-selected",
-        f"{where}{more} cannot run: {sentence}",
+        f"{where}{more} cannot run: {held.failure.message}",
         step.linked.step.span,
         fix=f"-s +{name} selects also what it reads",
     )
 
 
-def _held_up(state: RunState, step: StepProgram) -> Iterator[tuple[str, str]]:
-    """The items of a step that did not run for want of a selected step, and why."""
-    lane = step.linked.lane
-    failure = state.lane_failures.get(lane)
+def _held_up(state: RunState, step: StepProgram) -> Unselected | None:
+    """The items of a step that did not run for want of a selected step."""
+    failure = state.lane_failures.get(step.linked.lane)
     if failure is not None and failure.kind is FailureKind.NOT_SELECTED:
-        yield "", failure.message
-    for outcomes in state.results.get(lane, ()) if lane else (state.root,):
-        outcome: Outcome | None = outcomes.get(step.name)
-        if outcome is not None and outcome.failure is not None and outcome.failure.kind is FailureKind.NOT_SELECTED:
-            yield outcome.item, outcome.failure.message
+        return Unselected(1, 0, "", failure)
+    return state.unselected.get(step.name)

@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
+from itertools import islice
+from typing import Literal, TypeAlias
 
+from runner.core.aside import Aside, InMemory
 from runner.core.canonical import Json
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
-from runner.core.workflow import Step
-from runner.link.linked import Lane
+from runner.core.workflow import OutputTable, Step
+from runner.link.linked import Lane, Linked
 from runner.link.stages import Stage
 from runner.plan.advance import Scope, hole_in_words, is_absorbed, is_hole, upstream_failure, view_of
-from runner.plan.items import ROOT_ITEM, Item, Row, identify
+from runner.plan.ingredients import MANY
+from runner.plan.items import ROOT_ITEM, Item, ItemList, Items, Named, Row, identify, named, number
+from runner.plan.items_aside import ItemsAside
+from runner.plan.kept import StageResults
 from runner.plan.program import Program
 from runner.plan.rendering import listed
 from runner.templates.problems import RenderFailed
 
 MIN_CHUNK, MAX_CHUNK = 20, 500
+MOST_UNDER_WAY = 4000
+READ_AS_LIST = 2**20  # bytes
+
+Keeps: TypeAlias = Literal["steps", "outputs", "all"]
+"""Whose reading decides what results are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,48 +82,70 @@ class Tally:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Unselected:
+    """The items of a step that did not run for want of a selected step: how many, and the first."""
+
+    count: int
+    index: int
+    item: str
+    failure: Failure
+
+
 class RunState:
     """The results of a run, filled stage by stage. It holds no clock, store or network.
 
-    `data` has the items of each data source. Results are kept in memory, without attempts. A lane whose list cannot
-    be made has no items: `lane_failures` says what went wrong, `lane_skips` which step that it reads was skipped.
+    `data` has the items of each data source. Results are put aside, without attempts, and only those that something
+    reads: with `keeps` "steps" what steps read, with "outputs" also what outputs do. A lane whose list cannot be made
+    has no items: `lane_failures` says what went wrong, `lane_skips` which step that it reads was skipped.
     """
 
-    def __init__(self, program: Program, data: Mapping[str, Sequence[Item]]) -> None:
+    def __init__(
+        self, program: Program, data: Mapping[str, Items], aside: Aside | None = None, *, keeps: Keeps = "all"
+    ) -> None:
         self.program = program
         self.stages: tuple[Stage, ...] = program.linked.stages
         self.data = data
+        self.aside = aside or InMemory()
         self.root: dict[str, Outcome] = {}
-        self.lanes: dict[str, Sequence[Item]] = {}
+        self.lanes: dict[str, Items] = {}
         self.lane_failures: dict[str, Failure] = {}
         self.lane_skips: dict[str, str] = {}
-        self.results: dict[str, list[dict[str, Outcome]]] = {}
         self.tallies: dict[str, Tally] = {name: Tally() for name in program.steps}
-        self._lists: dict[str, list[Json]] = {}
+        self.unselected: dict[str, Unselected] = {}
+        self.left_out: dict[str, tuple[int, Outcome]] = {}
+        """By step the place and outcome of the first item that `on_error: skip` leaves out."""
+        self._kept_lanes = kept_lanes(program.linked, keeps)
+        self._results: dict[int, StageResults] = {}
+        self._sizes: dict[str, int] = {}
+        self._lists: dict[str, Sequence[Json]] = {}
 
     # Lanes
 
-    def items(self, lane: str) -> Sequence[Item]:
+    def items(self, lane: str) -> Items:
         """The items of a lane; opened on first use, when what its list reads has ended."""
         if lane not in self.lanes:
             self.lanes[lane] = self._open(lane)
-            self.results[lane] = [{} for _ in self.lanes[lane]]
         return self.lanes[lane]
 
-    def _open(self, lane: str) -> Sequence[Item]:
+    def _open(self, lane: str) -> Items:
         found = self.program.linked.lanes[lane]
         if found.data:
             return self.data[found.data]
         if not self._is_readable(found):
-            return ()
+            return ItemList()
         try:
             values = {"inputs": self.program.inputs, "steps": self.scope().views}
             elements = listed(found.items, values)
         except RenderFailed as error:
             place = f"{error.problem.span}: " if error.problem.span else ""
             self.lane_failures[lane] = Failure(FailureKind.RENDER, f"{place}{error.problem.message}")
-            return ()
-        return tuple(identify(Row(element, number) for number, element in enumerate(elements, 1)))
+            return ItemList()
+        rows = (Row(element, number) for number, element in enumerate(elements, 1))
+        if isinstance(elements, list):
+            return ItemList(identify(rows))
+        items = number((named(row, "") for row in rows), has_keys=False, new_table=self.aside.table)
+        return ItemsAside((Named(item.id, item.value, item.problem) for item in items), self.aside.pieces())
 
     def _is_readable(self, lane: Lane) -> bool:
         """Whether what the list reads has come out well; if not, why is noted."""
@@ -135,26 +168,79 @@ class RunState:
         if not stage.lane:
             yield Chunk(number, 0, (ItemPlan(ROOT_ITEM),))
             return
-        items = self.items(stage.lane)
-        earlier = self.results[stage.lane]
-        size = max(MIN_CHUNK, min(MAX_CHUNK, len(items) // (parallel * 4) or 1))
-        for index in range(0, len(items), size):
-            some = items[index : index + size]
-            plans = tuple(ItemPlan(item, earlier[index + offset]) for offset, item in enumerate(some))
-            yield Chunk(number, index, plans)
+        size = self._size(stage.lane, parallel)
+        items = iter(self.items(stage.lane))
+        index = 0
+        while some := tuple(islice(items, size)):
+            earlier = self._earlier(stage, index // size, some)
+            yield Chunk(number, index, tuple(map(ItemPlan, some, earlier)))
+            index += len(some)
+
+    def _size(self, lane: str, parallel: int = 1) -> int:
+        """How many items of a lane make a chunk: many, but so that what is under way stays within memory."""
+        if lane not in self._sizes:
+            most = max(MIN_CHUNK, min(MAX_CHUNK, MOST_UNDER_WAY // chunks_at_once(parallel)))
+            self._sizes[lane] = max(MIN_CHUNK, min(most, len(self.items(lane)) // (parallel * 4)))
+        return self._sizes[lane]
+
+    def _earlier(self, before: Stage, number: int, items: Sequence[Item]) -> list[dict[str, Outcome]]:
+        """What the items of a chunk came to in the stages of their lane before this one."""
+        own = (results for index, results in self._of_lane(before.lane) if self.stages[index] is not before)
+        ids = [item.id for item in items]
+        found: list[dict[str, Outcome]] = [{} for _ in items]
+        for results in own:
+            for one, more in zip(found, results.chunk(number, ids), strict=True):
+                one.update(more)
+        return found
+
+    def _of_lane(self, lane: str) -> Iterator[tuple[int, StageResults]]:
+        return ((index, results) for index, results in self._results.items() if self.stages[index].lane == lane)
+
+    def walked(self, lane: str) -> Iterator[tuple[Item, dict[str, Outcome]]]:
+        """The items of a lane, in source order, each with what its steps came to."""
+        size = self._size(lane)
+        items = iter(self.items(lane))
+        kept = [results for _, results in self._of_lane(lane)]
+        number = 0
+        while some := tuple(islice(items, size)):
+            ends: list[dict[str, Outcome]] = [{} for _ in some]
+            for results in kept:
+                for one, more in zip(ends, results.chunk(number, [item.id for item in some]), strict=True):
+                    one.update(more)
+            yield from zip(some, ends, strict=True)
+            number += 1
 
     def fold(self, receipt: Receipt) -> None:
-        """Take in a finished chunk."""
+        """Take in a finished chunk. Raises StorageError."""
         stage = self.stages[receipt.stage]
-        results = self.results[stage.lane] if stage.lane else [self.root]
         for name in stage.steps:
             reached = [outcomes[name] for outcomes in receipt.outcomes if name in outcomes]
             step = self.program.steps[name].linked.step
-            self.tallies[name] = self.tallies[name].with_outcomes(reached, step)
-        for offset, outcomes in enumerate(receipt.outcomes, receipt.number):
-            for name in stage.steps:
-                if name in outcomes:
-                    results[offset][name] = outcomes[name].without_attempts()
+            before = self.tallies[name]
+            after = self.tallies[name] = before.with_outcomes(reached, step)
+            if after.blocked != before.blocked or after.failed != before.failed or after.absorbed != before.absorbed:
+                self._note(name, step, receipt)
+        if not stage.lane:
+            (outcomes,) = receipt.outcomes
+            self.root |= {name: outcomes[name].without_attempts() for name in stage.steps if name in outcomes}
+        elif stage.lane in self._kept_lanes:
+            if receipt.stage not in self._results:
+                self._results[receipt.stage] = StageResults(stage.steps, self.aside.pieces())
+            self._results[receipt.stage].keep(receipt.number // self._size(stage.lane), receipt.outcomes)
+
+    def _note(self, name: str, step: Step, receipt: Receipt) -> None:
+        """Remember the first of the items that are not good."""
+        for index, outcomes in enumerate(receipt.outcomes, receipt.number):
+            outcome = outcomes.get(name)
+            if outcome is None or outcome.failure is None:
+                continue
+            if outcome.failure.kind is FailureKind.NOT_SELECTED:
+                first = self.unselected.get(name) or Unselected(0, index, outcome.item, outcome.failure)
+                if index < first.index:
+                    first = Unselected(first.count, index, outcome.item, outcome.failure)
+                self.unselected[name] = replace(first, count=first.count + 1)
+            elif is_absorbed(outcome, step) and index < self.left_out.get(name, (index + 1, outcome))[0]:
+                self.left_out[name] = (index, outcome.without_attempts())
 
     # What steps see
 
@@ -166,24 +252,22 @@ class RunState:
             if not step.linked.lane:
                 if name in self.root:
                     views[name] = view_of(self.root[name], step.linked.step)
-            elif step.linked.lane in self.results:
+            elif step.linked.lane in self.lanes:
                 barriers[name] = self.barrier(name)
                 is_skipped = barriers[name].status is Status.SKIPPED
                 field = "outputs" if step.linked.step.schema or step.turn else "texts"
                 views[name] = {} if is_skipped else {field: self.good_outputs(name)}
         return Scope(views, dict(self.root), barriers)
 
-    def good_outputs(self, name: str) -> list[Json]:
-        """The good answers of a step that runs per item, in source order."""
-        lane = self.program.steps[name].linked.lane
+    def good_outputs(self, name: str) -> Sequence[Json]:
+        """The good answers of a step that runs per item, in source order: a list, unless they are many."""
         found = self._lists.get(name)
-        tally = self.tallies[name]
-        if found is None or len(found) != tally.good:
-            found = [
-                outcomes[name].output
-                for outcomes in self.results.get(lane, ())
-                if name in outcomes and outcomes[name].status is Status.GOOD
-            ]
+        if found is None or len(found) != self.tallies[name].good:
+            lane = self.program.steps[name].linked.lane
+            results = next((one for index, one in self._of_lane(lane) if name in self.stages[index].steps), None)
+            found = [] if results is None else results.good(name)
+            if results is not None and results.bytes <= READ_AS_LIST and len(found) <= MANY:
+                found = list(found)
             self._lists[name] = found
         return found
 
@@ -212,9 +296,10 @@ class RunState:
     def _unselected(self, name: str) -> Failure | None:
         """Why the first item that is neither selected nor stored was not asked."""
         lane = self.program.steps[name].linked.lane
-        ends = (outcomes[name].failure for outcomes in self.results.get(lane, ()) if name in outcomes)
-        failures = (self.lane_failures.get(lane), *ends)
-        return next((one for one in failures if one is not None and one.kind is FailureKind.NOT_SELECTED), None)
+        failure = self.lane_failures.get(lane)
+        if failure is not None and failure.kind is FailureKind.NOT_SELECTED:
+            return failure
+        return self.unselected[name].failure if name in self.unselected else None
 
     def is_enough(self, name: str) -> bool:
         """Whether enough items are good: the share of `min_success`, by default at least one of a fan-out."""
@@ -225,3 +310,24 @@ class RunState:
         if wanted is None:
             return tally.good >= 1 or not linked.lane
         return not judged or tally.good / judged >= wanted
+
+
+def kept_lanes(linked: Linked, keeps: Keeps) -> frozenset[str]:
+    """The lanes whose results something reads after their items have gone by."""
+    if keeps == "all":
+        return frozenset(linked.lanes)
+    read = {name for step in linked.steps.values() for name in step.barriers}
+    read |= {name for lane in linked.lanes.values() for name in lane.barriers}
+    walked = [stage.lane for stage in linked.stages]
+    lanes = {lane for lane in walked if walked.count(lane) > 1}
+    if keeps == "outputs":
+        read |= {use.step for output in linked.outputs for use in output.uses}
+        read |= set() if linked.outputs else set(linked.final_steps)
+        read |= {name for name, step in linked.steps.items() if step.save is not None}
+        lanes |= {output.lane for output in linked.outputs if isinstance(output.output, OutputTable)}
+    return frozenset(lanes | {linked.steps[name].lane for name in read}) - {""}
+
+
+def chunks_at_once(parallel: int) -> int:
+    """How many chunks are under way, so that there are always enough calls to make."""
+    return 2 + parallel // 10

@@ -92,8 +92,8 @@ def _unheard(ran: Ran, taken: Taken) -> Verdict | None:
 
 def _all_ends(state: RunState) -> Iterator[Outcome]:
     yield from state.root.values()
-    for results in state.results.values():
-        for outcomes in results:
+    for lane in state.lanes:
+        for _, outcomes in state.walked(lane):
             yield from outcomes.values()
     for lane, failure in state.lane_failures.items():
         yield Outcome(lane, "", Status.FAILED, failure=failure)
@@ -156,8 +156,7 @@ def _outcome(state: RunState, subject: Subject) -> Outcome | None:
     lane = state.program.steps[subject.step].linked.lane
     if not lane:
         return state.root.get(subject.step)
-    items = zip(state.items(lane), state.results[lane], strict=True)
-    ends = {item.id: outcomes.get(subject.step) for item, outcomes in items}
+    ends = {item.id: outcomes.get(subject.step) for item, outcomes in state.walked(lane)}
     if subject.item:
         return ends.get(subject.item)
     whole = state.barrier(subject.step)
@@ -242,7 +241,7 @@ def _value(state: RunState, subject: Subject, seen: Seen, broken: Mapping[str, s
         return f"expected a value, but it was {_word(outcome)}{because}"
     step = state.program.steps[subject.step]
     if step.linked.lane and not subject.item:
-        return (state.good_outputs(subject.step),)
+        return (list(state.good_outputs(subject.step)),)
     view = view_of(outcome, step.linked.step)
     return (next(view[name] for name in ("samples", "output", "text") if name in view),)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from runner.core.canonical import Json
+from runner.core.long_list import LongList
 from runner.templates.bounds import ELEMENT, Meter
 from runner.templates.text_filters import format_text
 from runner.templates.values import Missing, Refused, kind
@@ -30,6 +31,7 @@ def calculate(meter: Meter, sign: str, left: Json, right: Json) -> Json:
             operand.fail()
     if isinstance(left, str) and sign == "%":
         return _format(meter, left, right)
+    left, right = (list(one) if isinstance(one, LongList) else one for one in (left, right))
     _charge(meter, sign, left, right)
     try:
         made = _OPERATIONS[sign](left, right)

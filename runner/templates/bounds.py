@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
+from runner.core.long_list import LongList
 
 # How much work passes between two looks at the clock.
 _LOOK_EVERY = 1_000_000
@@ -16,7 +17,7 @@ _LOOK_EVERY = 1_000_000
 ELEMENT = 8
 _ITERATION = 64
 _CALL = 4
-_CONTAINERS = (dict, list, tuple)
+_CONTAINERS = (dict, list, tuple, LongList)
 _HEAVY = (str, *_CONTAINERS)
 
 
@@ -105,18 +106,29 @@ class Meter(threading.local):
 
     def weigh(self, value: Json) -> None:
         """Charge a value with all that is inside, as often as it is inside: `[x, x]` in a loop doubles quickly."""
-        nodes, stack = 0, [value]
+        self._weigh(value, 0)
+
+    def _weigh(self, value: Json, nodes: int) -> int:
+        """How many elements are inside, beside those that were counted before."""
+        stack = [value]
         while stack:
             current = stack.pop()
             if isinstance(current, str):
                 self.charge(len(current))
-            elif isinstance(current, _CONTAINERS):
-                nodes += len(current)
-                if nodes > self.limits.nodes:
-                    raise LimitReached(f"a value has more than {self.limits.nodes:,} elements inside")
-                self.charge(ELEMENT * len(current))
+                continue
+            if not isinstance(current, _CONTAINERS):
+                continue
+            nodes += len(current)
+            if nodes > self.limits.nodes:
+                raise LimitReached(f"a value has more than {self.limits.nodes:,} elements inside")
+            self.charge(ELEMENT * len(current))
+            if isinstance(current, LongList):
+                for element in current:
+                    nodes = self._weigh(element, nodes)
+            else:
                 inner = current.values() if isinstance(current, dict) else current
                 stack += [element for element in inner if isinstance(element, _HEAVY)]
+        return nodes
 
     def _look_closer(self) -> None:
         if self._work < 0:

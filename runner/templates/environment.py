@@ -21,6 +21,7 @@ from jinja2.runtime import BlockReference, Context, LoopContext, Macro, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, pass_context
 
+from runner.core.long_list import LongList
 from runner.core.ports import ReadFile
 from runner.core.problem import nearest
 from runner.templates.arithmetic import calculate
@@ -139,7 +140,7 @@ class Environment(ImmutableSandboxedEnvironment):
     def finalize_output(self, value: Any) -> str:
         """What `{{ … }}` inserts."""
         if type(value) is not str:
-            if isinstance(value, (dict, list, tuple)):
+            if isinstance(value, (dict, list, tuple, LongList)):
                 self.meter.weigh(value)
             inserted = text(value)
         else:
@@ -316,7 +317,7 @@ class Environment(ImmutableSandboxedEnvironment):
             if isinstance(value, Missing):
                 if not takes_missing:
                     value.fail()
-            elif isinstance(value, (str, list)):
+            elif isinstance(value, (str, list, LongList)):
                 charge(len(value))
             try:
                 return function(first, value, *args, **kwargs)
@@ -332,7 +333,11 @@ def _without_first(test: Callable[..., bool]) -> Callable[..., bool]:
 
 def _described(value: Any, args: tuple[Any, ...]) -> str:
     others = f" with {', '.join(map(kind, args))}" if args else ""
-    inside = " of " + " and ".join(sorted({kind(item) for item in value[:1000]})) if isinstance(value, list) else ""
+    inside = (
+        " of " + " and ".join(sorted({kind(item) for item in value[:1000]}))
+        if isinstance(value, list | LongList)
+        else ""
+    )
     return f"{kind(value)}{inside}{others}"
 
 

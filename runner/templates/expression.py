@@ -11,6 +11,7 @@ from jinja2.runtime import Context
 
 from runner.core.canonical import Json
 from runner.core.condition import Condition
+from runner.core.long_list import LongList
 from runner.core.problem import Problem
 from runner.core.workflow import Expression
 from runner.templates.conditions import condition_of
@@ -83,13 +84,17 @@ class CompiledExpression:
             self._program = assemble(self._env, wrapped, self.expression)
         return self._program
 
-    def evaluate(self, values: Mapping[str, Json]) -> Json:
-        """The value, as plain JSON. Raises RenderFailed, also when there is no value."""
+    def evaluate(self, values: Mapping[str, Json], *, may_be_long: bool = False) -> Json:
+        """The value, as plain JSON. Raises RenderFailed, also when there is no value.
+
+        Where it `may_be_long`, a list that is not in memory stays where it is.
+        """
         found = self._look_up(values)
         if found is not _ABSENT:
-            return found
+            return list(found) if isinstance(found, LongList) and not may_be_long else found
         try:
-            return plain(self._run(values))
+            found = self._run(values)
+            return found if may_be_long and isinstance(found, LongList) else plain(found)
         except Exception as error:  # noqa: BLE001 -- whatever an expression runs into is its author's to see
             failed = explain(error, self._env, self.assemble(), self._source)
         raise failed

@@ -9,6 +9,7 @@ from itertools import groupby, islice
 from typing import Any, Literal, Protocol
 
 from runner.core.canonical import Json
+from runner.core.long_list import LongList
 from runner.templates import text_filters
 from runner.templates.bounds import ELEMENT, Meter
 from runner.templates.values import Group, Missing, Refused, kind, text
@@ -273,7 +274,11 @@ def flatten(_env: Surroundings, value: Json, levels: int = 1) -> list[Json]:
     """Lists inside the list are replaced by their elements, `levels` deep."""
     found = list(elements(value))
     for _ in range(min(levels, 64)):
-        found = [inner for element in found for inner in (element if isinstance(element, list | tuple) else [element])]
+        found = [
+            inner
+            for element in found
+            for inner in (element if isinstance(element, list | tuple | LongList) else [element])
+        ]
     return found
 
 

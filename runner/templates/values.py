@@ -11,6 +11,7 @@ from jinja2.runtime import Macro, Undefined
 from jinja2.utils import missing
 
 from runner.core.canonical import Json
+from runner.core.long_list import LongList
 
 
 class Refused(Exception):
@@ -170,7 +171,7 @@ def plain(value: Any) -> Json:
     if isinstance(value, list):
         inner = [plain(element) for element in value]
         return value if all(map(_is_same, inner, value)) else inner
-    if isinstance(value, (tuple, range)):
+    if isinstance(value, (tuple, range, LongList)):
         return [plain(element) for element in value]
     if isinstance(value, (Mapping, Sequence)):
         return value

@@ -29,7 +29,7 @@ from runner.execute.replay import Walk
 from runner.link.linked import link
 from runner.plan.advance import Ask, begin
 from runner.plan.compiling import compile_step
-from runner.plan.items import Row, identify
+from runner.plan.items import ItemList, Row, identify
 from runner.plan.program import Policy, Program
 from runner.plan.stages import Receipt, RunState
 from runner.templates.environment import make_environment
@@ -174,7 +174,7 @@ class Bench:
         self, rows: list[Any] | None = None, before: Callable[[Performer], None] | None = None
     ) -> list[Receipt]:
         """All chunks of the first stage, one after the other."""
-        items = tuple(identify(Row(value, line) for line, value in enumerate(rows or [], 1)))
+        items = ItemList(identify(Row(value, line) for line, value in enumerate(rows or [], 1)))
         state = RunState(self.program, dict.fromkeys(self.program.linked.workflow.data, items))
         walk = Walk(self.program, state.stages[0].steps, state.scope())
 

@@ -10,7 +10,7 @@ from runner.core.events import Event
 from runner.core.outcome import Failure, FailureKind, Status
 from runner.execute.replay import NeedsCalls, Walk, replay_chunk
 from runner.plan.advance import Ask
-from runner.plan.items import Row, identify
+from runner.plan.items import ItemList, Row, identify
 from runner.plan.stages import Receipt, RunState
 
 
@@ -29,7 +29,7 @@ def lane(bench: Any) -> Any:
 
 
 def replay(bench: Any, rows: list[str], **more: Any) -> tuple[Receipt | NeedsCalls, list[Event]]:
-    state = RunState(bench.program, {"rows": tuple(identify(Row(row, line) for line, row in enumerate(rows, 1)))})
+    state = RunState(bench.program, {"rows": ItemList(identify(Row(row, line) for line, row in enumerate(rows, 1)))})
     walk = Walk(bench.program, state.stages[0].steps, state.scope())
     told: list[Event] = []
     (chunk,) = state.chunks(0, 8)

@@ -20,7 +20,7 @@ from runner.dialects import DIALECTS
 from runner.link.linked import link
 from runner.plan.advance import Answered, Ask, Move, advance, begin
 from runner.plan.compiling import Asked, compile_whole
-from runner.plan.items import Item, Row, identify
+from runner.plan.items import Item, ItemList, Row, identify
 from runner.plan.program import Policy, Program
 from runner.plan.stages import Chunk, Receipt, RunState
 from runner.templates.environment import make_environment
@@ -90,7 +90,7 @@ class Flow:
     def state(self, data: Mapping[str, Sequence[Json]] | None = None, key: str = "") -> RunState:
         """The empty state of a run over these rows."""
         items = {
-            name: tuple(identify((Row(value, line) for line, value in enumerate(rows, 1)), key))
+            name: ItemList(identify((Row(value, line) for line, value in enumerate(rows, 1)), key))
             for name, rows in (data or {}).items()
         }
         return RunState(self.program, items)

@@ -513,7 +513,7 @@ def test_an_item_reads_its_own_answer_and_all_answers_together(make_flow: MakeFl
     state, asked = make_flow(RANK % "{{ steps.a.text }}").run(_echo(talk), {"rows": [1, 0, 2, 3]})
     texts = [ask.call.messages[0].text for ask in asked if ask.step == "b"]
     assert texts == ["1 of 2", "2 of 2"]
-    own = [outcomes["b"] for outcomes in state.results["data.rows"]]
+    own = [outcomes["b"] for _, outcomes in state.walked("data.rows")]
     assert [outcome.because for outcome in own if outcome.status is Status.SKIPPED] == [
         "step 'a' was skipped",
         "step 'a' failed and is left out",

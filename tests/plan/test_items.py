@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.aside import InMemory
 from runner.core.canonical import Json, digest_of
-from runner.plan.items import ROOT_ITEM, Item, Row, identify
+from runner.plan import items_aside
+from runner.plan.items import ROOT_ITEM, Item, ItemList, Named, Row, identify, named, number, unnumbered
+from runner.plan.items_aside import ItemsAside
 
 
 def items(*values: Json, key: str = "") -> list[Item]:
@@ -93,3 +97,47 @@ def test_reordered_rows_keep_their_ids(rows: list[Json], random: object) -> None
 def test_ids_are_unique_whatever_the_keys(keys: list[str]) -> None:
     found = ids(*({"id": key} for key in keys), key="id")
     assert len(set(found)) == len(keys)
+
+
+# Of many rows, those that may come again are known before they are numbered
+
+_NAMES = st.sampled_from(["a", "b", "a#2", "a#2#", "a#2#2", "a#", "a##2", "a#3", "#2", "c", "line-2", ""])
+
+
+@given(st.lists(_NAMES, max_size=12), st.booleans())
+def test_names_that_come_once_need_not_be_remembered(keys: list[str], has_keys: bool) -> None:
+    rows = [Named(key, None, "bad" if key == "c" else "") for key in keys]
+    again = {key for key in keys if keys.count(key) > 1}
+    some = list(number(rows, has_keys=has_keys, may_come_again=lambda name: name in again))
+    assert some == list(number(rows, has_keys=has_keys))
+
+
+@given(_ROWS)
+def test_items_that_are_put_aside_are_the_same_whenever_they_are_walked(rows: list[Json]) -> None:
+    known = [named(Row(row, line, "bad" if line == 2 else ""), "a") for line, row in enumerate(rows, 1)]
+    aside = ItemsAside(known, InMemory().pieces())
+    expected = [Item(one.name, one.value, index, one.problem) for index, one in enumerate(known)]
+    assert (len(aside), list(aside), list(aside)) == (len(rows), expected, expected)
+    assert list(aside.named()) == known
+
+
+def test_the_longest_value_is_known_in_bytes() -> None:
+    rows = [Row("é", 1), Row({"a": [1, 2]}, 2), Row(None, 3)]
+    kept = ItemsAside((named(row, "") for row in rows), InMemory().pieces())
+    assert (ItemList(identify(rows)).longest, kept.longest) == (11, 11)
+    assert (ItemList().longest, ItemsAside([], InMemory().pieces()).longest) == (0, 0)
+
+
+def test_many_items_are_put_aside_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items_aside, "PIECE_BYTES", 40)
+    rows = [named(Row("x" * size, size), "") for size in range(30)]
+    kept = ItemsAside(rows, InMemory().pieces())
+    assert [item.value for item in kept] == [row.value for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "whose"),
+    [("a#2", "a"), ("a#2##", "a"), ("a#2#3", "a#2"), ("a#", "a#"), ("a#x", "a#x"), ("a#2\nb#7", "a#2\nb")],
+)
+def test_a_numbered_name_says_whose_repeat_it_is(name: str, whose: str) -> None:
+    assert unnumbered(name) == whose

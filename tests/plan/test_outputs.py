@@ -7,7 +7,7 @@ import pytest
 
 from runner.core.canonical import Json
 from runner.plan.advance import Answered, Ask
-from runner.plan.items import Item
+from runner.plan.items import Item, ItemList
 from runner.plan.outputs import TableRow, answers, output_value, table_rows
 from runner.plan.stages import RunState
 from runner.templates.problems import RenderFailed
@@ -213,7 +213,9 @@ def test_bad_rows_are_kept_apart(make_flow: MakeFlow) -> None:
           t: {rows: data.rows, file: t.jsonl, columns: {row: item}}
         """
     )
-    state = RunState(flow.program, {"rows": (Item("line-1", None, 0, "not JSON"), Item("r2", 2, 1)), "mails": ()})
+    state = RunState(
+        flow.program, {"rows": ItemList((Item("line-1", None, 0, "not JSON"), Item("r2", 2, 1))), "mails": ItemList()}
+    )
     assert cells(state) == ["not JSON", {"row": 2}]
 
 

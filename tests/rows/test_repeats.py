@@ -1,21 +1,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import closing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.aside import InMemory
 from runner.rows import repeats
 from runner.rows.repeats import Names, Repeated
 
 
 def repeated(names: list[str]) -> Repeated:
-    with closing(Names()) as seen:
-        for name in names:
-            seen.add(name)
-        return seen.repeated()
+    seen = Names(InMemory())
+    for name in names:
+        seen.add(name)
+    return seen.repeated()
 
 
 @given(st.lists(st.sampled_from([*"abcdefgh", ""]), max_size=60), st.integers(1, 9), st.integers(1, 4))
