@@ -20,7 +20,7 @@ from runner.core.errors import CallNeeded, NothingSelected, UsageError
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
 from runner.plan.ending import has_failures
-from runner.plan.items import Item
+from runner.plan.items import ItemList, Items
 from runner.plan.planned import Plan, PlannedCall
 from runner.plan.selection import selection_problems
 from runner.plan.shape import StepShape, shape_of
@@ -150,7 +150,7 @@ def _ensure_item(state: RunState, step: str, item: str) -> None:
     lane = state.program.steps[step].linked.lane
     if lane and lane not in state.lanes:
         return
-    items: Sequence[Item] = state.lanes[lane] if lane else ()
+    items: Items = state.lanes[lane] if lane else ItemList()
     if any(one.id == item for one in items):
         return
     near = nearest(item, (one.id for one in items))

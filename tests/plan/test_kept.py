@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ OUTCOMES = [
 ]
 
 
-def results(*chunks: tuple[int, list[object]]) -> StageResults:
+def results(*chunks: tuple[int, Sequence[object]]) -> StageResults:
     """Of a stage with one step; what is no outcome is a good answer."""
     kept = StageResults(("tag",), InMemory().pieces())
     for number, outputs in chunks:
