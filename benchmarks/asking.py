@@ -59,8 +59,8 @@ _OPENAI = """
 
 
 @contextlib.contextmanager
-def serving(latency_s: float = 0.0) -> Iterator[int]:
-    command = [sys.executable, str(HERE / "loopback.py"), str(latency_s)]
+def serving(latency_s: float = 0.0, *more: str) -> Iterator[int]:
+    command = [sys.executable, str(HERE / "loopback.py"), str(latency_s), *more]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:

@@ -1,8 +1,9 @@
 """A loopback server that is not the bottleneck: a bare protocol in a process of its own, with a chat answer ready.
 
-    uv run python benchmarks/loopback.py [LATENCY_S]     prints its port, and serves until its input ends
+    uv run python benchmarks/loopback.py [LATENCY_S] [repeats]     prints its port, and serves until its input ends
 
-`GET /stats` gives what it has counted, and starts counting anew.
+`GET /stats` gives what it has counted, and starts counting anew. With `repeats` it also counts how often it got each
+question; `GET /repeats` gives all that came since it runs.
 """
 
 from __future__ import annotations
@@ -27,14 +28,20 @@ def _http(body: bytes) -> bytes:
 class Counted:
     """What all connections share."""
 
-    def __init__(self, latency_s: float) -> None:
+    def __init__(self, latency_s: float, *, by_question: bool) -> None:
         self.latency_s = latency_s
+        self.questions: dict[bytes, int] | None = {} if by_question else None
         self.requests = self.in_flight = self.highest = self.connections = 0
 
     def told(self) -> bytes:
         told = {"requests": self.requests, "highest": self.highest, "connections": self.connections}
         self.requests = self.highest = self.connections = 0
         return _http(json.dumps(told).encode())
+
+    def repeats(self) -> bytes:
+        asked = (self.questions or {}).values()
+        told = {"requests": sum(asked), "questions": len(asked), "most": max(asked, default=0)}
+        return _http(json.dumps({**told, "in_flight": self.in_flight}).encode())
 
 
 class Serving(asyncio.Protocol):
@@ -59,17 +66,22 @@ class Serving(asyncio.Protocol):
             end = head + 4 + length
             if len(data) < end:
                 break
-            self._answer(is_question=data.startswith(b"POST"))
+            if data.startswith(b"GET /repeats") and self._transport is not None:
+                self._transport.write(self._counted.repeats())
+            else:
+                self._answer(data[head + 4 : end], is_question=data.startswith(b"POST"))
             data = data[end:]
         self._data = data
 
-    def _answer(self, *, is_question: bool) -> None:
+    def _answer(self, question: bytes, *, is_question: bool) -> None:
         counted = self._counted
         assert self._transport is not None
         if not is_question:
             self._transport.write(counted.told())
             return
         counted.requests += 1
+        if counted.questions is not None:
+            counted.questions[question] = counted.questions.get(question, 0) + 1
         if not counted.latency_s:
             counted.highest = 1
             self._transport.write(REPLY)
@@ -88,8 +100,8 @@ class Serving(asyncio.Protocol):
 REPLY = _http(BODY)
 
 
-async def serve(latency_s: float) -> None:
-    counted = Counted(latency_s)
+async def serve(latency_s: float, *, by_question: bool) -> None:
+    counted = Counted(latency_s, by_question=by_question)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Serving(counted), "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -105,7 +117,8 @@ def main() -> None:
         import uvloop
 
         uvloop.install()
-    asyncio.run(serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
+    latency_s = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
+    asyncio.run(serve(latency_s, by_question="repeats" in sys.argv))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from runner.core.ports import EventSink
 from runner.core.problem import Problem
 
 if TYPE_CHECKING:
+    from runner.app.cache_files import Carried, Collected
+    from runner.app.cache_proving import Doubt
     from runner.app.fixing import FixReport
     from runner.app.planning import OnCall, PlanReport, StepList
     from runner.app.session import Session
@@ -223,8 +226,28 @@ def cache_entries(root: Path) -> Iterator[StoredAnswer]:
     return entries(root)
 
 
-def cache_verify(root: Path) -> list[tuple[str, str]]:
-    """The damaged entries: key and reason."""
+def cache_verify(root: Path, workflows: Sequence[Path] = ()) -> Sequence[Doubt]:
+    """What is wrong with stored answers. Raises RunnerError for a workflow that cannot be planned."""
     from runner.app.showing import cache_verify as verify
 
-    return verify(root)
+    return verify(root, workflows)
+
+
+def cache_export(root: Path, target: Path, workflows: Sequence[Path] = ()) -> Carried:
+    from runner.app.cache_files import export_cache
+
+    return export_cache(root, target, workflows)
+
+
+def cache_import(root: Path, source: Path, *, is_dry: bool = False) -> Carried:
+    from runner.app.cache_files import import_cache
+
+    return import_cache(root, source, is_dry=is_dry)
+
+
+def cache_gc(
+    root: Path, *, older_than_s: float | None = None, workflows: Sequence[Path] = (), is_dry: bool = False
+) -> Collected:
+    from runner.app.cache_files import collect_garbage
+
+    return collect_garbage(root, now=time.time(), older_than_s=older_than_s, workflows=workflows, is_dry=is_dry)

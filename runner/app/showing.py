@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -23,6 +25,9 @@ from runner.record.summary import RunSummary, read_summary, summary_to_json
 from runner.store.layers import LayeredAnswers
 from runner.store.local import LocalStore
 from runner.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from runner.app.cache_proving import Doubt
 
 
 def list_runs(root: Path) -> tuple[dict[str, Json], ...]:
@@ -157,7 +162,9 @@ def cache_entries(root: Path) -> Iterator[StoredAnswer]:
         yield from (entry.answer for entry in answers.scan() if entry.answer is not None)
 
 
-def cache_verify(root: Path) -> list[tuple[str, str]]:
-    """Key and reason of every damaged entry."""
+def cache_verify(root: Path, workflows: Sequence[Path] = ()) -> Sequence[Doubt]:
+    """What is wrong with stored answers: damage, keys, and of the workflows' answers what does not fit any more."""
+    from runner.app.cache_proving import all_doubts
+
     with _Answers(root) as answers:
-        return [(entry.key, entry.damage) for entry in answers.scan() if entry.answer is None]
+        return all_doubts(root, answers, os.environ, workflows)

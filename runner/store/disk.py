@@ -84,6 +84,11 @@ class SteadyCache(diskcache.Cache):  # type: ignore[misc]  # the library ships n
                     self.reset(name, update=False)
         return self._connection
 
+    def compact(self) -> None:
+        """Outside a transaction."""
+        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            self._con.execute(statement).close()
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()

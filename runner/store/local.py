@@ -69,6 +69,12 @@ class LocalStore:
             for key in keys:
                 cache.delete(key)
 
+    def compact(self) -> None:
+        """Give the space of deleted entries back to the disk."""
+        with self._writing, told(self._folder):
+            if self._cache is not None:
+                self._cache.compact()
+
     def exclusive(self) -> AbstractContextManager[None]:
         """For maintenance: nobody else has the store open. Raises StorageError when somebody has."""
         return self._lock.alone()

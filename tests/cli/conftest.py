@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import runner.app
+from runner.app.cache_proving import Doubt
 from runner.app.fixing import FixReport
 from runner.app.types import CheckReport, RunOptions, RunResult
 from runner.cli.live import LiveBlock
@@ -69,7 +70,7 @@ class FakeApp:
     rows: Sequence[object] = ()
     stats: Mapping[str, Any] = field(default_factory=dict)
     entries: Sequence[StoredAnswer] = ()
-    damaged: Sequence[tuple[str, str]] = ()
+    damaged: Sequence[Doubt] = ()
     runs: Sequence[Mapping[str, Any]] = ()
     is_unfinished: bool = False
     attempts: list[dict[str, Any]] = field(default_factory=list)
@@ -149,7 +150,7 @@ class FakeApp:
         self._fail()
         return iter(self.entries)
 
-    def cache_verify(self, root: Path) -> list[tuple[str, str]]:
+    def cache_verify(self, root: Path, workflows: Sequence[Path]) -> list[Doubt]:
         self._fail()
         return list(self.damaged)
 

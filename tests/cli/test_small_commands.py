@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import runner.config
+from runner.app.cache_proving import Doubt
 from runner.app.listing import model_rows
 from runner.core.answer import StoredAnswer
 from runner.core.outcome import FailureKind, Source
@@ -205,13 +206,33 @@ def test_cache_ls(cli: Cli, app: Any) -> None:
 def test_cache_verify(cli: Cli, app: Any) -> None:
     said = cli("cache", "verify")
     assert (said.code, said.out, said.err) == (0, "", "no damaged entry\n")
-    app.damaged = [("ab" * 32, "the checksum does not match")]
+    app.damaged = [Doubt("ab" * 32, "damaged", "the checksum does not match")]
     said = cli("cache", "verify")
     assert said.code == 1
     assert said.out == f"{'ab' * 32}: the checksum does not match\n"
     assert said.err == "1 damaged entry · a damaged entry counts as a miss\n"
     document = cli("cache", "verify", "--json").document
     assert (document["exit_code"], document["damaged"][0]["reason"]) == (1, "the checksum does not match")
+    assert (document["secret"], document["unfit"]) == ([], [])
+    app.damaged = [Doubt("ab" * 32, "secret", "it holds what looks like a key"), Doubt("cd" * 32, "unfit", "no")]
+    assert cli("cache", "verify").err == "1 entry with a key · 1 answer that would be asked again\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["stats", "--dry-run"], "'runner cache stats' has no option '--dry-run'"),
+        (["import", "x", "--older-than", "3d"], "'runner cache import' has no option '--older-than'"),
+        (["export"], "'runner cache export' needs FILE"),
+        (["import", "a", "b"], "'runner cache import' does not take a further argument 'b'"),
+        (["ls", "a"], "'runner cache ls' does not take a further argument 'a'"),
+        (["gc", "--older-than", "soon"], "option --older-than: 'soon' is no age, such as 12h, 30d or 8w"),
+    ],
+)
+def test_cache_takes_what_its_action_takes(cli: Cli, app: Any, words: list[str], text: str) -> None:
+    said = cli("cache", *words)
+    assert (said.code, said.out) == (2, "")
+    assert text in said.err
 
 
 EXCHANGE = {"step": "tag", "item": "rev-1", "sample": 1, "repair": 1, "key": "k" * 64, "source": "fresh",
