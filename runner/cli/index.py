@@ -21,7 +21,7 @@ COMMANDS = {
     "test": "run suites and say which cases are not as expected",
     "show": "show a run, a step, or one exchange",
     "models": "list the known models, or pull the weights of a local one",
-    "cache": "look into the stored answers",
+    "cache": "look into the stored answers, clean up, carry them elsewhere",
     "schema": "print the JSON Schema of a file kind, for editors",
 }
 LATER = ("diff", "report")

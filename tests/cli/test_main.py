@@ -99,7 +99,7 @@ def test_an_unknown_option_of_any_command_is_exit_2(cli: Cli, app: object, comma
         (["run", "x", "y"], "'runner run' does not take a further argument 'y'"),
         (["run", "x", "--color", "pink"], "option --color: 'pink' is none of auto, always, never"),
         (["run", "x", "--offline=1"], "option --offline: ignored explicit argument '1'"),
-        (["cache", "clear"], "ACTION: 'clear' is none of stats, ls, verify"),
+        (["cache", "clear"], "ACTION: 'clear' is none of stats, ls, verify, gc, export, import"),
         (["schema", "plan"], "KIND: 'plan' is none of workflow, suite, settings"),
     ],
 )
