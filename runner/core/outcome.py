@@ -32,11 +32,12 @@ class FailureKind(StrEnum):
     STORAGE = "storage"  # the answer could not be kept
     INTERRUPTED = "interrupted"
     BUDGET = "budget"  # not asked: the run had spent what it may
+    NOT_ASKED = "not-asked"  # the run was stopped by trouble that every further request would meet
 
 
 ANSWER_KINDS = frozenset({FailureKind.INVALID, FailureKind.CUT, FailureKind.REFUSED})
 RETRIED_KINDS = frozenset({FailureKind.TRANSIENT, FailureKind.UNKNOWN_DELIVERY})
-UNASKED_KINDS = frozenset({FailureKind.INTERRUPTED, FailureKind.BUDGET})
+UNASKED_KINDS = frozenset({FailureKind.INTERRUPTED, FailureKind.BUDGET, FailureKind.NOT_ASKED})
 ROUTE_STOPPERS = frozenset({FailureKind.AUTH, FailureKind.QUOTA, FailureKind.NOT_FOUND})
 
 
@@ -52,13 +53,17 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no good output. `retry_after_s` is the provider's own wish, for the retry decision only."""
+    """Why there is no good output. `retry_after_s` is the provider's own wish, for the retry decision only.
+
+    `is_unsent`: the request reached nobody.
+    """
 
     kind: FailureKind
     message: str
     violations: tuple[Violation, ...] = ()
     retry_after_s: float | None = None
     status: int | None = None
+    is_unsent: bool = field(default=False, compare=False)
 
 
 class Source(StrEnum):

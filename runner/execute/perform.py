@@ -17,14 +17,16 @@ from runner.core.problem import Problem
 from runner.core.response import Finish
 from runner.execute.ahead import Ahead
 from runner.execute.gate import Gate
-from runner.execute.limits import InFlight
-from runner.execute.retry import DEFAULT_RETRIES, GiveUp, Wait, decide
+from runner.execute.limits import InFlight, Limiter, Limits, Turn
+from runner.execute.retry import DEFAULT_RETRIES, LONGEST_HINT_S, GiveUp, Wait, decide
 from runner.execute.spending import Purse, amount_of
 from runner.plan.advance import Answered, Ask
+from runner.plan.estimate import media_tokens, tokens_in
 from runner.plan.program import Program, StepProgram
 from runner.plan.selection import refusal
 
 DEFAULT_TIMEOUT_S = 600.0
+STOPPED = Failure(FailureKind.INTERRUPTED, "stopped before it was asked")
 FINAL_BY_FINISH = {
     Finish.CUT: FailureKind.CUT,
     Finish.REFUSED: FailureKind.REFUSED,
@@ -66,7 +68,8 @@ class _Ear:
 class Shared:
     """What performers of one run have in common: no question is paid twice, and what is gone is gone for all."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits
         self.flights: dict[str, asyncio.Future[Answered]] = {}
         self.asked: set[str] = set()
         self.by_step: dict[str, asyncio.Semaphore] = {}
@@ -78,7 +81,7 @@ class Performer:
     """Answers asks. Equal asks in flight are one request; a slot covers call and commit.
 
     `stop` makes every further request fail at once, without asking: after an interrupt, or when answers cannot be
-    kept. A provider whose key, quota or model is gone is not asked again in this run.
+    kept. A provider whose key, quota or model is gone stops it too; others that share its state go on with other models.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Performer:
         shared = shared or Shared()
         self._by_step, self._ends, self._dead = shared.by_step, shared.ends, shared.dead
         self._flights, self._asked = shared.flights, shared.asked
+        self.limits = shared.limits or Limits(ports.clock, ports.random)
         for name, step in program.steps.items():
             if step.linked.step.max_parallel is not None:
                 self._by_step.setdefault(name, asyncio.Semaphore(step.linked.step.max_parallel))
@@ -118,10 +122,18 @@ class Performer:
             if not waiting.done():
                 waiting.set_result(False)
 
-    def _bury(self, step: StepProgram, failure: Failure) -> None:
-        """Send nothing more to this model."""
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._stopped is not None
+
+    def _bury(self, step: StepProgram, failure: Failure, whole: StepProgram) -> None:
+        """Send nothing more to this model; nor to any, unless another one is asked in its place."""
         self._dead.setdefault(step.route.name, failure)
         self._ends[step.route.name].set()
+        escalate = whole.linked.step.escalate
+        if escalate is None or "transport" not in escalate.on:
+            self.stop(Failure(FailureKind.NOT_ASKED, f"not asked: {failure.message}"))
 
     async def answer(self, ask: Ask) -> Answered:
         """The stored answer, or a fresh one, or why there is none. Never raises for what a provider does."""
@@ -221,8 +233,8 @@ class Performer:
                 return Answered(failure=failure)
             reason = ask.reason or self._ports.explain(ask)
             answered = replace(await self._send(step, ask), reason=reason)
-            if answered.failure is not None and answered.failure.kind in ROUTE_STOPPERS:
-                self._bury(step, answered.failure)
+            if answered.failure is not None and self._is_hopeless(step, answered.failure):
+                self._bury(step, answered.failure, self._program.steps[ask.step])
             if answered.answer is not None and ask.use != "off":
                 await self.keep(answered.answer)
                 self._asked.add(ask.key)
@@ -232,26 +244,42 @@ class Performer:
         """Why nothing more is sent, at all or to this model."""
         return self._stopped or self._dead.get(step.route.name)
 
+    def _is_hopeless(self, step: StepProgram, failure: Failure) -> bool:
+        """Whether every further request to this model would fare as this one did."""
+        if failure.kind in ROUTE_STOPPERS or (failure.retry_after_s or 0.0) > LONGEST_HINT_S:
+            return True
+        return failure.kind in RETRIED_KINDS and self.limits.of(step.route).is_out_of_reach
+
     async def _send(self, step: StepProgram, ask: Ask) -> Answered:
         """Requests until one is answered or retrying has no point. The only retry loop."""
         clock = self._ports.clock
         settings = step.linked.step
+        limiter = self.limits.of(step.route)
         started = clock.monotonic()
+        waited_s = 0.0
         tries = requests = maybe_paid = 0
         while True:
-            held = await self.purse.hold(step, ask)
-            if isinstance(held, Failure):
+            came_at = clock.monotonic()
+            turn = await self._turn(step, ask, limiter)
+            waited_s += clock.monotonic() - came_at
+            held = turn if isinstance(turn, Failure) else await self.purse.hold(step, ask)
+            if isinstance(turn, Failure) or isinstance(held, Failure):
+                if isinstance(turn, Turn):
+                    limiter.leave(turn)
+                assert isinstance(held, Failure)
                 seconds = clock.monotonic() - started
                 return Answered(failure=held, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
             tries += 1
             requests += 1
             sent_at = clock.monotonic()
             paid, sent, is_unclear = None, 1, False
+            failure, usage = STOPPED, None
             ear = _Ear(self._ports, ask) if self._ports.hear is not None else None
             try:
                 payload = await self._payload(step, ask, settings.timeout_s or DEFAULT_TIMEOUT_S, ear)
                 response = step.dialect.decode(payload)
-                paid = amount_of(response.usage, step.cost, ask, payload)
+                usage = response.usage
+                paid = amount_of(usage, step.cost, ask, payload)
             except CallFailed as error:
                 failure, sent = error.failure, error.requests
                 is_unclear = failure.kind is FailureKind.UNKNOWN_DELIVERY
@@ -270,13 +298,16 @@ class Performer:
                 )
             finally:
                 self.purse.settle(held, paid, requests=sent, is_unclear=is_unclear)
+                limiter.ended(turn, usage if usage is not None else failure)
             decision = decide(
                 failure,
                 tries=tries,
                 retries=DEFAULT_RETRIES if settings.retries is None else settings.retries,
-                elapsed_s=clock.monotonic() - started,
+                elapsed_s=clock.monotonic() - started - waited_s,
                 random=self._ports.random(),
             )
+            if isinstance(decision, Wait) and self._is_hopeless(step, failure):
+                decision = GiveUp(limiter.why_out_of_reach)
             if isinstance(decision, Wait) and self._ended(step) is None:
                 self._ports.emit(Retrying(ask.step, ask.item, tries, decision.seconds, failure.message))
                 if not await self._ended_while(step, clock.sleep(decision.seconds)):
@@ -286,6 +317,24 @@ class Performer:
                 failure = replace(failure, message=f"{failure.message}; {decision.reason}")
             seconds = clock.monotonic() - started
             return Answered(failure=failure, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
+
+    async def _turn(self, step: StepProgram, ask: Ask, limiter: Limiter) -> Turn | Failure:
+        """Leave to send a request now, or why it is not sent any more."""
+
+        def tokens() -> int:
+            return tokens_in(ask.call) + media_tokens(ask.call)
+
+        turn = limiter.try_enter(tokens)
+        if turn is not None:
+            return turn
+        entering = asyncio.ensure_future(limiter.enter(tokens))
+        is_ended = await self._ended_while(step, entering)
+        if entering.done() and not entering.cancelled():
+            turn = entering.result()
+            if not is_ended:
+                return turn
+            limiter.leave(turn)
+        return self._ended(step) or STOPPED
 
     async def _payload(self, step: StepProgram, ask: Ask, timeout_s: float, ear: _Ear | None) -> bytes:
         """One request. Raises CallFailed. A stop waits for what may be paid, and drops what runs in this process."""

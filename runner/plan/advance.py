@@ -44,6 +44,7 @@ NEVER_ABSORBED = frozenset(
         FailureKind.NOT_SELECTED,
         FailureKind.INTERRUPTED,
         FailureKind.BUDGET,
+        FailureKind.NOT_ASKED,
         FailureKind.STORAGE,
         FailureKind.AUTH,
         FailureKind.QUOTA,

@@ -32,6 +32,7 @@ _TROUBLE = frozenset(
         FailureKind.BAD_REQUEST,
         FailureKind.BAD_ANSWER,
         FailureKind.STORAGE,
+        FailureKind.NOT_ASKED,
     }
 )
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
-from runner.core.outcome import Attempt, FailureKind, Source
+from runner.core.outcome import UNASKED_KINDS, Attempt, FailureKind, Source
 from runner.core.span import Span
 
 
@@ -89,7 +89,7 @@ class StepAttempt:
     attempt: Attempt
 
 
-_NEVER_ANSWERED = frozenset({FailureKind.INTERRUPTED, FailureKind.STORAGE, FailureKind.BUDGET})
+_NEVER_ANSWERED = frozenset({FailureKind.STORAGE, *UNASKED_KINDS})
 
 
 def taken_by(attempts: tuple[StepAttempt, ...], step: str = "") -> Taken:

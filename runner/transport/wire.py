@@ -85,7 +85,7 @@ class Delivery:
         return self.unknown(f"'{self.provider}' did not answer in full within {self.timeout_s:g} s")
 
     def unsent(self, message: str) -> Failure:
-        return Failure(FailureKind.TRANSIENT, message)
+        return Failure(FailureKind.TRANSIENT, message, is_unsent=True)
 
     def unknown(self, message: str) -> Failure:
         return Failure(FailureKind.UNKNOWN_DELIVERY, f"{message}; it may have been paid")

@@ -219,7 +219,8 @@ def test_a_model_that_is_gone_is_not_asked_again(one: Any, failed: Failed, kind:
     asks = [replace(one.ask(), key=f"key-{number}") for number in range(20)]
     answered = answer(one, *asks)
     assert len(one.sent) == 1
-    assert [found.failure for found in answered] == [Failure(kind, "gone")] * 20
+    rest = Failure(FailureKind.NOT_ASKED, "not asked: gone")
+    assert [found.failure for found in answered] == [Failure(kind, "gone"), *[rest] * 19]
     assert [found.requests for found in answered] == [1] + [0] * 19
 
 
