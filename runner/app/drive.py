@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import field
-from itertools import chain
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
 from runner.core.budget import Allowance
 from runner.core.errors import CallNeeded, OverBudget, RunnerError, StorageError
 from runner.core.events import Event, Noted, Settled, StepExpected
 from runner.core.frozen import dataclass
+from runner.core.limits import RateLimit
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
 from runner.core.ports import Answers, EventSink
 from runner.core.problem import Problem
@@ -50,6 +51,7 @@ class DriveSettings:
     allowance: Allowance = field(default_factory=Allowance)
     hear: Callable[[Ask, str], None] | None = None
     make_leases: Callable[[], Leases | None] = lambda: None
+    limits: tuple[RateLimit, ...] = ()
 
 
 @dataclass(slots=True)
@@ -109,9 +111,19 @@ class Drive:
         return self._performer.unkept if self._performer is not None else None
 
     @property
+    def ended_by(self) -> tuple[str, FailureKind] | None:
+        """The step and the kind of the failure that stopped the run, as every further call would have met it."""
+        return self._performer.ended_by if self._performer is not None else None
+
+    @property
     def purse(self) -> Purse | None:
         """What was spent; None as long as nothing was asked."""
         return self._performer.purse if self._performer is not None else None
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the rest is not walked: the run was interrupted, or every further call would fail."""
+        return self.is_interrupted or (self._performer is not None and self._performer.is_hopeless)
 
     @property
     def is_out_of_budget(self) -> bool:
@@ -158,8 +170,8 @@ class Drive:
     ) -> None:
         """Walk the rest, asking what is not stored. `ahead` has what was asked before its turn, from the same purse."""
         from runner.execute.gate import Gate
-        from runner.execute.limits import InFlight
-        from runner.execute.perform import Performer, Ports
+        from runner.execute.limits import InFlight, Limits
+        from runner.execute.perform import Performer, Ports, Shared
         from runner.execute.spending import Purse
 
         self.answers.commit([])  # a store that cannot keep answers is found before one is paid
@@ -168,7 +180,8 @@ class Drive:
         try:
             ports = Ports(transport, clock, self.sink, self.settings.explain, random, ahead, self.settings.hear)
             limit, purse = InFlight(self.settings.max_parallel), purse or Purse(self.settings.allowance)
-            await self.walk(Performer(self.state.program, gate, ports, limit, purse))
+            shared = Shared(Limits(clock, random, self.settings.limits))
+            await self.walk(Performer(self.state.program, gate, ports, limit, purse, shared))
         finally:
             try:
                 await transport.aclose()
@@ -209,6 +222,9 @@ class Drive:
 
         for before in self.state.stages[number].after:
             await ended[before].wait()
+        if self.is_cut_short:
+            ended[number].set()
+            return
         if chunks is None:
             self._expect(number)
             chunks = self.state.chunks(number, self.settings.max_parallel)
@@ -218,7 +234,9 @@ class Drive:
             return await run_chunk(chunk, walk, performer, self.sink)
 
         window = chunks_at_once(self.settings.max_parallel)
-        async with aclosing(LocalEngine(run).stream(chunks, window)) as receipts:
+        # Of a million items that cannot be asked none is walked any more: a rerun goes on with them.
+        wanted = takewhile(lambda _: not self.is_cut_short, chunks)
+        async with aclosing(LocalEngine(run).stream(wanted, window)) as receipts:
             async for receipt in receipts:
                 self.state.fold(receipt)
         self._tell_left_out(number)

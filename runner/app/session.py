@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runner.app.budget import allowance_of, stopped_problem
 from runner.app.changed_texts import kept_texts
+from runner.app.cut_short import with_rest
 from runner.app.data import aside_of
 from runner.app.drive import Drive, DriveSettings, exit_code
 from runner.app.explaining import RUNS, TEXTS, Explainer
@@ -102,6 +103,7 @@ class Session:
                 allowance=allowance_of(project, options),
                 hear=_ear(options),
                 make_leases=lambda: leases_of(root, options),
+                limits=project.settings.limits,
             ),
         )
         routes = {name: step.models for name, step in program.steps.items()}
@@ -219,7 +221,7 @@ class Session:
         drive = self.drive
         # What is missing without a call says nothing about the answers: files of earlier runs stay as they are.
         held_up = selection_problems(drive.state)
-        is_stopped = drive.is_interrupted or drive.is_out_of_budget
+        is_stopped = drive.is_cut_short or drive.is_out_of_budget
         is_partial = is_stopped or FailureKind.NEEDS_CALL in drive.kinds or bool(held_up)
         outputs = Outputs() if is_partial else self._write()
         for sentence in outputs.left_out:
@@ -237,8 +239,11 @@ class Session:
             trouble += self._update_lock(code)
             code = code or (StorageError.exit_code if trouble else 0)
         self._end("interrupted" if drive.is_interrupted else "failed" if code else "done", code, outputs.value)
+        failures = failure_problems(drive.state, drive.failures, self.run)
+        if drive.ended_by is not None:
+            failures = with_rest(failures, self.summariser.summary(), drive.ended_by)
         problems = (
-            *failure_problems(drive.state, drive.failures, self.run),
+            *failures,
             *list_problems(drive.state),
             *held_up,
             *moved,

@@ -21,7 +21,7 @@ from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import Transport
 from runner.core.workflow import Budget
 from runner.execute.gate import Gate
-from runner.execute.limits import InFlight
+from runner.execute.limits import InFlight, Limits
 from runner.execute.perform import Performer, Ports, Shared
 from runner.execute.spending import Purse
 from runner.record.texts import keep_texts
@@ -120,7 +120,8 @@ class Asking:
         session.answers.commit([])  # a store that cannot keep answers is found before one is paid
         self.purse = Purse(self._allowance)
         leases = leases_of(session.suite.project.files.root, options)
-        parts = _Parts(Gate(session.answers, leases), InFlight(options.max_parallel), self.purse, Shared())
+        limits = Limits(SystemClock(), random.random, session.suite.project.settings.limits)
+        parts = _Parts(Gate(session.answers, leases), InFlight(options.max_parallel), self.purse, Shared(limits))
         keep_texts(session.suite.project.files.root / TEXTS, kept_texts(session.suite.programs()))
         transport = make_transport(secrets_of(options), options, session.suite.project.files)
         room = asyncio.Semaphore(max(2, options.max_parallel))

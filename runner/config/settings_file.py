@@ -12,6 +12,7 @@ from runner.config.including import without_echoes
 from runner.config.keys import Keys
 from runner.config.model_facts import DATE, MODELS_HERE, PRICED, aliases_of, facts_of, read_facts
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode
+from runner.config.rate_limits import LIMITS, read_limits
 from runner.config.reading import Reading
 from runner.config.tools_file import TOOLS, read_tools
 from runner.config.verify import Findings, verify
@@ -116,10 +117,11 @@ SETTINGS = Record(
             Names("price", _ANY_PRICE, pattern=PRICED, says="provider/model"),
             "What models cost here, by provider/model; goes before the built-in list.",
         ),
+        LIMITS,
         Key("budget", BUDGET, "What one run of any workflow of the project may spend."),
         Key("tools", TOOLS, "What workflows may name as tools: functions in Python, and those of the providers."),
     ),
-    later=("limits", "cache"),
+    later=("cache",),
     has_free_keys=True,
 )
 
@@ -147,6 +149,7 @@ def read_settings(node: Node, file: str, reading: Reading) -> Settings | None:
         prices=_prices(keys, findings, reading),
         budget=read_budget(keys),
         tools=read_tools(keys, findings, reading),
+        limits=read_limits(keys, findings, reading, _owners(keys)),
     )
 
 
@@ -314,7 +317,7 @@ def _facts(keys: Keys, findings: Findings, reading: Reading) -> dict[str, FactsG
 
 
 def _nobodys(section: str, entry: Entry, keys: Keys) -> Problem | None:
-    known = {*BUILTIN_PROVIDERS, *(provider.key for provider in keys.entries("providers"))}
+    known = _owners(keys)
     owner, slash, model = entry.key.partition("/")
     if not slash or owner in known:
         return None
@@ -322,3 +325,8 @@ def _nobodys(section: str, entry: Entry, keys: Keys) -> Problem | None:
     message = f"'{section}' names '{entry.key}', but there is no provider '{owner}'"
     expected = f"a provider: {listed(known)}"
     return Problem("unknown-provider", message, entry.key_span, expected, near and f"{near}/{model}")
+
+
+def _owners(keys: Keys) -> frozenset[str]:
+    """All providers by name."""
+    return frozenset({*BUILTIN_PROVIDERS, *(provider.key for provider in keys.entries("providers"))})

@@ -14,6 +14,7 @@ from typing import Literal
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
+from runner.core.limits import RateLimit
 from runner.core.located import Located as Located  # noqa: PLC0414  # known from here
 from runner.core.located import SchemaSource as SchemaSource  # noqa: PLC0414  # known from here
 from runner.core.located import Template as Template  # noqa: PLC0414  # known from here
@@ -316,7 +317,7 @@ class Workflow(Located):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(Located):
-    """`runner.yaml`: providers, model aliases, tools and the budget of the project. Empty when there is no such file.
+    """`runner.yaml`: providers, model aliases, tools, limits and the budget of the project. Empty without such a file.
 
     `facts` maps `provider/model` to what the project says of a model, `prices` maps `provider/model` to what it costs there, whatever the catalogue says.
     """
@@ -328,3 +329,4 @@ class Settings(Located):
     prices: Mapping[str, Price] = field(default_factory=dict)
     budget: Budget | None = None
     tools: Mapping[str, Tool] = field(default_factory=dict)
+    limits: tuple[RateLimit, ...] = ()

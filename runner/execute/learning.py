@@ -26,6 +26,7 @@ _LONGEST_ROUND_S: Final = 5.0
 _FORGOTTEN_AFTER_S: Final = 10.0
 _ENOUGH: Final = 20
 _TOLERATED: Final = 0.1
+_MOST_USUAL: Final = 0.5
 _LATE_S: Final = 0.02
 _FIRST_TOGETHER: Final = 64
 _DOUBLES_EVERY_S: Final = 0.02
@@ -45,12 +46,21 @@ class _Round:
     def __init__(self, number: int, began_at: float) -> None:
         self.number = number
         self.began_at = began_at
-        self.sent = self.answered = self.refused = 0
+        self.sent = self.answered = self.refused = 0.0
+
+    def forget_half(self, now: float) -> None:
+        """So that a long time without a refusal does not hide what there was of late."""
+        self.began_at += (now - self.began_at) / 2
+        self.sent, self.answered = self.sent / 2, self.answered / 2
+
+    @property
+    def ended(self) -> float:
+        return self.answered + self.refused
 
     @property
     def share(self) -> float:
         """How much of what has ended was refused."""
-        return self.refused / max(1, self.answered + self.refused)
+        return self.refused / max(1.0, self.ended)
 
     def rate_until(self, now: float) -> float:
         """Requests a second that were not refused."""
@@ -110,7 +120,7 @@ class Learnt:
             self._began_at = now
             self._round = _Round(0, now)
         if not self._round.refused and now - self._round.began_at > _FORGOTTEN_AFTER_S:
-            self._round = _Round(self._round.number, now)
+            self._round.forget_half(now)
         if self.rate is not None:
             self._grow(now)
             rate = self._rate_at(now)
@@ -170,25 +180,31 @@ class Learnt:
 
     def _is_round_over(self, now: float, hint_s: float) -> bool:
         took_s = now - self._round.began_at
-        ended = self._round.answered + self._round.refused
-        is_long = took_s >= _LONGEST_ROUND_S or (took_s >= _SECOND and ended >= _ENOUGH)
+        is_long = took_s >= _LONGEST_ROUND_S or (took_s >= _SECOND and self._round.ended >= _ENOUGH)
         return self.rate is None or hint_s > 0 or is_long
 
     def _end_round(self, until: float) -> None:
-        """Lower the rate, unless refusals came at a lower rate as often as they do anyway."""
+        """Lower the rate, unless as much is refused as at a higher one: then it is not the rate that matters."""
         ended, observed = self._round, self._round.rate_until(until)
         rate = observed if self.rate is None else self.rate
-        if rate <= 0.9 * self._rate_before and ended.share > 0.6 * self._share_before:
-            self._usual_share = max(self._usual_share, min(ended.share, self._share_before, 0.5))
-        self._usual_share = min(self._usual_share, ended.share)
-        is_ours = self.rate is None or ended.share > self._usual_share + _TOLERATED or not self._usual_share
-        self._share_before, self._rate_before = ended.share, rate
-        if is_ours:
+        is_telling = ended.ended >= _ENOUGH
+        if is_telling and rate <= 0.9 * self._rate_before and ended.share > 0.6 * self._share_before:
+            self._usual_share = max(self._usual_share, min((ended.share + self._share_before) / 2, _MOST_USUAL))
+        if ended.share < self._usual_share:
+            self._usual_share = (3 * self._usual_share + ended.share) / 4
+        if self.rate is None or ended.share > self._borne(ended.ended):
             self._peak = min(observed, rate)
             self.rate = max(SLOWEST, DECREASE * self._peak)
+        if is_telling:
+            self._share_before, self._rate_before = ended.share, rate
         self._round = _Round(ended.number + 1, until)
         self._grown_at = until
         self._is_wanted = False
+
+    def _borne(self, ended: float) -> float:
+        """The share of refusals that lowers nothing: what is usual here, and what chance adds to it."""
+        usual = self._usual_share
+        return usual and usual + max(_TOLERATED, 2 * math.sqrt(usual * (1 - usual) / max(1.0, ended)))
 
 
 def is_overload(failure: Failure) -> bool:

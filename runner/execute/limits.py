@@ -216,7 +216,7 @@ class Limiter:
     def why_out_of_reach(self) -> str:
         """The reason in words, which complete a failure's message."""
         if not self.learnt.answers and self.unreached >= UNREACHED:
-            return f"{self.unreached} requests have reached nobody"
+            return "no request of this run has reached it"
         return f"nothing has been answered for {SILENT_S / 60:.0f} minutes"
 
 

@@ -110,6 +110,8 @@ class Performer:
         self._stopped: Failure | None = None
         self._claiming: set[asyncio.Future[bool]] = set()
         self._is_unclaimed = False
+        self.ended_by: tuple[str, FailureKind] | None = None
+        """The step and the failure that every further request would meet."""
         self.unkept: Problem | None = None
         """Why an answer of this run could not be kept."""
 
@@ -123,9 +125,9 @@ class Performer:
                 waiting.set_result(False)
 
     @property
-    def is_stopped(self) -> bool:
-        """Whether nothing more is sent."""
-        return self._stopped is not None
+    def is_hopeless(self) -> bool:
+        """Whether nothing more is sent because every request would fail."""
+        return self._stopped is not None and self._stopped.kind is FailureKind.NOT_ASKED
 
     def _bury(self, step: StepProgram, failure: Failure, whole: StepProgram) -> None:
         """Send nothing more to this model; nor to any, unless another one is asked in its place."""
@@ -133,6 +135,7 @@ class Performer:
         self._ends[step.route.name].set()
         escalate = whole.linked.step.escalate
         if escalate is None or "transport" not in escalate.on:
+            self.ended_by = self.ended_by or (whole.name, failure.kind)
             self.stop(Failure(FailureKind.NOT_ASKED, f"not asked: {failure.message}"))
 
     async def answer(self, ask: Ask) -> Answered:
@@ -233,7 +236,7 @@ class Performer:
                 return Answered(failure=failure)
             reason = ask.reason or self._ports.explain(ask)
             answered = replace(await self._send(step, ask), reason=reason)
-            if answered.failure is not None and self._is_hopeless(step, answered.failure):
+            if answered.failure is not None and self._ends_all(step, answered.failure):
                 self._bury(step, answered.failure, self._program.steps[ask.step])
             if answered.answer is not None and ask.use != "off":
                 await self.keep(answered.answer)
@@ -244,7 +247,7 @@ class Performer:
         """Why nothing more is sent, at all or to this model."""
         return self._stopped or self._dead.get(step.route.name)
 
-    def _is_hopeless(self, step: StepProgram, failure: Failure) -> bool:
+    def _ends_all(self, step: StepProgram, failure: Failure) -> bool:
         """Whether every further request to this model would fare as this one did."""
         if failure.kind in ROUTE_STOPPERS or (failure.retry_after_s or 0.0) > LONGEST_HINT_S:
             return True
@@ -306,7 +309,7 @@ class Performer:
                 elapsed_s=clock.monotonic() - started - waited_s,
                 random=self._ports.random(),
             )
-            if isinstance(decision, Wait) and self._is_hopeless(step, failure):
+            if isinstance(decision, Wait) and self._ends_all(step, failure):
                 decision = GiveUp(limiter.why_out_of_reach)
             if isinstance(decision, Wait) and self._ended(step) is None:
                 self._ports.emit(Retrying(ask.step, ask.item, tries, decision.seconds, failure.message))

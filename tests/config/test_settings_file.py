@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from runner.config.load import LoadedSettings, load_settings
+from runner.core.limits import RateLimit
 from runner.core.model import LongPrice, Price, Provider
 from runner.core.span import Span
 
@@ -115,7 +116,7 @@ def test_a_file_that_holds_something_else(write: Write, text: str, messages: lis
     assert loaded.settings.providers == {}
 
 
-@pytest.mark.parametrize("key", ["limits", "cache"])
+@pytest.mark.parametrize("key", ["cache"])
 def test_keys_of_later_versions(settings_complaints: Complaints, key: str) -> None:
     assert settings_complaints(f"{key}: {{a: 1}}\n") == (
         f"runner.yaml:1:1: not-in-this-version: runner.yaml has the key '{key}', which is not in this version\n"
@@ -249,3 +250,85 @@ def test_a_price_says_what_both_kinds_of_tokens_cost(write: Write, price: str, m
 
 def test_a_price_names_a_provider_and_a_model(write: Write) -> None:
     assert _messages(write, "prices: {flash: free}\n") == ["'flash' cannot be the name of a price"]
+
+
+# Limits
+
+LIMITS = """\
+limits:
+  - {models: "gemini/*", requests: 4000, tokens: 4000000, per: 1m, in_flight: 500}
+  - {models: openai, input_tokens: 100, output_tokens: 50, per: 24h}
+  - {models: "*", in_flight: 9}
+"""
+
+
+def test_limits_are_read_with_their_time_in_seconds(write: Write) -> None:
+    loaded = _load(write, LIMITS)
+    assert loaded.problems == ()
+    first, second, third = loaded.settings.limits
+    assert first == RateLimit(
+        "gemini/*", Span("runner.yaml", 2, 14, 10), requests=4000, tokens=4_000_000, in_flight=500
+    )
+    assert (second.models, second.input_tokens, second.output_tokens, second.per_s) == ("openai/*", 100, 50, 86_400.0)
+    assert (third.models, third.in_flight, third.requests) == ("*", 9, None)
+
+
+@pytest.mark.parametrize(
+    ("models", "fits"),
+    [
+        ("gemini/*", ["gemini/a", "gemini/a/b"]),
+        ("gemini/a", ["gemini/a"]),
+        ("*/a", ["gemini/a", "other/a"]),
+        ("gem?ni/[a]", []),
+        ("*", ["gemini/a", "gemini/a/b", "other/a"]),
+    ],
+)
+def test_a_limit_holds_for_the_models_that_its_pattern_fits(models: str, fits: list[str]) -> None:
+    limit = RateLimit(models, Span("runner.yaml", 1, 1))
+    assert [name for name in ("gemini/a", "gemini/a/b", "other/a") if limit.fits(name)] == fits
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "limits: [{models: gemni/x, requests: 1}]\n",
+            "runner.yaml:1:19: unknown-provider: 'limits' names 'gemni/x', but there is no provider 'gemni'\n"
+            "    1 | limits: [{models: gemni/x, requests: 1}]\n"
+            "      |                   ^^^^^^^\n"
+            "  expected: a provider: anthropic, cometapi, gemini, local, openai, openai-chat, scripted, vertex\n"
+            "  nearest:  gemini/x",
+        ),
+        (
+            "limits: [{models: gemini/x}]\n",
+            "runner.yaml:1:10: missing-key: entry 1 of 'limits' of runner.yaml lacks a key\n"
+            "    1 | limits: [{models: gemini/x}]\n"
+            "      |          ^^^^^^^^^^^^^^^^^^\n"
+            "  expected: one of requests, tokens, input_tokens, output_tokens, in_flight",
+        ),
+        (
+            "limits: [{models: gemini/x, in_flight: 3, per: 1m}]\n",
+            "runner.yaml:1:43: missing-key: entry 1 of 'limits' of runner.yaml has the key 'per', which belongs to one of "
+            "requests, tokens, input_tokens, output_tokens\n"
+            "    1 | limits: [{models: gemini/x, in_flight: 3, per: 1m}]\n"
+            "      |                                           ^^^\n"
+            "  expected: one of requests, tokens, input_tokens, output_tokens beside it",
+        ),
+        (
+            "limits: [{models: gemini/x, requests: 0}]\n",
+            "runner.yaml:1:39: bad-value: 'requests' of entry 1 of 'limits' of runner.yaml cannot be 0\n"
+            "    1 | limits: [{models: gemini/x, requests: 0}]\n"
+            "      |                                       ^\n"
+            "  expected: a whole number, at least 1",
+        ),
+        (
+            "limits: [{requests: 1}]\n",
+            "runner.yaml:1:10: missing-key: entry 1 of 'limits' of runner.yaml lacks the key 'models'\n"
+            "    1 | limits: [{requests: 1}]\n"
+            "      |          ^^^^^^^^^^^^^\n"
+            "  expected: models: provider/model, where * stands for any letters, such as gemini/*",
+        ),
+    ],
+)
+def test_limits_that_hold_nobody(settings_complaints: Complaints, text: str, complaint: str) -> None:
+    assert settings_complaints(text) == complaint

@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from random import Random
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -15,6 +16,7 @@ from runner.config.load import ProjectFiles, load_workflow
 from runner.core.answer import StoredAnswer
 from runner.core.errors import StorageError
 from runner.core.events import Event
+from runner.core.limits import RateLimit
 from runner.core.model import ModelFacts, Provider, Route
 from runner.core.outcome import Failure, FailureKind, Source
 from runner.core.ports import CallFailed, Leases
@@ -23,11 +25,11 @@ from runner.core.request import Request
 from runner.dialects import DIALECTS
 from runner.execute.chunk import run_chunk
 from runner.execute.gate import Gate
-from runner.execute.limits import InFlight
-from runner.execute.perform import Performer, Ports
+from runner.execute.limits import InFlight, Limits
+from runner.execute.perform import Performer, Ports, Shared
 from runner.execute.replay import Walk
 from runner.link.linked import link
-from runner.plan.advance import Ask, begin
+from runner.plan.advance import Answered, Ask, begin
 from runner.plan.compiling import compile_step
 from runner.plan.items import ItemList, Row, identify
 from runner.plan.program import Policy, Program
@@ -84,6 +86,91 @@ class Shelf:
             raise self.broken
         self.commits.append([answer.key for answer in answers])
         self.kept |= {answer.key: answer for answer in answers}
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Nobody waits: where there is nothing to do before a timer, the time of the timer comes at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moved_s = 0.0
+        select = self._selector.select  # type: ignore[attr-defined]
+
+        def jump(timeout: float | None = None) -> Any:
+            if timeout is not None:
+                self._moved_s += timeout
+            return select(0)
+
+        self._selector.select = jump  # type: ignore[attr-defined]
+
+    def time(self) -> float:
+        return 1000.0 + self._moved_s
+
+
+class LoopClock:
+    """The clock of the running loop."""
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def now(self) -> float:
+        return self.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Street:
+    """Requests to one model over virtual time: `serve(now, number)` says after how long which answer comes.
+
+    The answers of these questions are not kept, so that no thread has a part in it.
+    """
+
+    def __init__(self, bench: Bench, seed: int = 7) -> None:
+        self._bench = bench
+        self.chance = Random(seed)
+        self.serve: Callable[[float, str], tuple[float, Failure | None]] = lambda _now, _text: (0.1, None)
+        self.sent: list[tuple[float, str]] = []
+        self.ended: list[tuple[float, str, Failure | None]] = []
+        self.events: list[Event] = []
+        self.limits: Limits
+        self.now = 0.0
+
+    async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        text = last_user_text(request.body)
+        self.sent.append((loop.time(), text))
+        took_s, failure = self.serve(loop.time(), text)
+        await asyncio.sleep(took_s)
+        self.ended.append((loop.time(), text, failure))
+        if failure is not None:
+            raise CallFailed(failure)
+        return await ScriptedTransport(lambda _: Rule(answer="yes")).send(route, request, timeout_s=timeout_s)
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+    def run(self, count: int, at_once: int, rules: tuple[RateLimit, ...] = ()) -> list[Answered]:
+        """Ask so many questions, so many at a time."""
+        bench = self._bench
+        first = bench.ask(use="off")
+
+        async def whole() -> list[Answered]:
+            clock = LoopClock()
+            self.limits = Limits(clock, self.chance.random, rules)
+            ports = Ports(self, clock, self.events.append, lambda _: "new", self.chance.random)
+            performer = Performer(bench.program, cast(Gate, None), ports, InFlight(at_once), shared=Shared(self.limits))
+
+            async def one(number: int) -> Answered:
+                body = first.request.body.replace(b"hello", b"question %d" % number)
+                return await performer.answer(replace(first, request=replace(first.request, body=body)))
+
+            answered: list[Answered] = await asyncio.gather(*(one(number) for number in range(count)))
+            self.now = clock.monotonic()
+            return answered
+
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            return runner.run(whole())
 
 
 class Bench:
@@ -189,6 +276,12 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+@pytest.fixture
+def street(bench: Bench) -> Street:
+    bench.workflow("steps: {ask: {prompt: hello}}")
+    return Street(bench)
 
 
 @pytest.fixture
