@@ -23,17 +23,12 @@ def with_rest(
     """The problems of a run, with what was not asked at the one that ended it."""
     step, kind = stopped_by
     left = sum(map(_not_asked, (one for one in summary.steps if one.step == step)))
-    told = [problem.code for problem in problems].index(kind) if kind in {one.code for one in problems} else -1
-    return tuple(
-        replace(
-            problem,
-            notes=(*problem.notes, *((("not asked", _in_words(left, step)),) if left else ())),
-            fix=problem.fix or _WAYS.get(kind, WAY_ON),
-        )
-        if number == told
-        else problem
-        for number, problem in enumerate(problems)
-    )
+    told = next((number for number, problem in enumerate(problems) if problem.code == kind), None)
+    if told is None or not left:
+        return tuple(problems)
+    notes = (*problems[told].notes, ("not asked", _in_words(left, step)))
+    whole = replace(problems[told], notes=notes, fix=problems[told].fix or _WAYS.get(kind, WAY_ON))
+    return (*problems[:told], whole, *problems[told + 1 :])
 
 
 def _not_asked(step: StepSummary) -> int:

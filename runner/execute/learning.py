@@ -22,6 +22,7 @@ JITTER: Final = 0.1
 STRIKES: Final = 3
 """So many refusals one after the other, each sent after the last was known, are an outage."""
 _SECOND: Final = 1.0
+_SHORTEST_S: Final = 0.25
 _LONGEST_ROUND_S: Final = 5.0
 _FORGOTTEN_AFTER_S: Final = 10.0
 _ENOUGH: Final = 20
@@ -64,7 +65,7 @@ class _Round:
 
     def rate_until(self, now: float) -> float:
         """Requests a second that were not refused."""
-        return max(1, self.sent - self.refused) / max(_SECOND, now - self.began_at)
+        return max(1, self.sent - self.refused) / max(_SHORTEST_S, now - self.began_at)
 
 
 class Learnt:
@@ -142,7 +143,7 @@ class Learnt:
         assert self.rate is not None
         if self._ramp_at is None:
             return self.rate
-        climbed = self.rate * RAMP_FROM * 2.0 ** min(now - self._ramp_at, 16.0)
+        climbed = self.rate * RAMP_FROM * math.exp2(min(now - self._ramp_at, 16.0))
         if climbed >= self.rate:
             self._ramp_at = None
         return min(self.rate, max(SLOWEST, climbed))
@@ -179,9 +180,8 @@ class Learnt:
                 self._end_round(now + hint_s)
 
     def _is_round_over(self, now: float, hint_s: float) -> bool:
-        took_s = now - self._round.began_at
-        is_long = took_s >= _LONGEST_ROUND_S or (took_s >= _SECOND and self._round.ended >= _ENOUGH)
-        return self.rate is None or hint_s > 0 or is_long
+        took_s = now + hint_s - self._round.began_at
+        return self.rate is None or took_s >= _LONGEST_ROUND_S or (took_s >= _SECOND and self._round.ended >= _ENOUGH)
 
     def _end_round(self, until: float) -> None:
         """Lower the rate, unless as much is refused as at a higher one: then it is not the rate that matters."""

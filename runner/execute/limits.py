@@ -76,15 +76,8 @@ class _Rule:
         self.given = given
         per_s = given.per_s
         self.requests = Pace(given.requests, per_s) if given.requests else None
-        self._tokens = [
-            (Pace(most, per_s), share)
-            for most, share in (
-                (given.tokens, lambda size: size.input + size.output),
-                (given.input_tokens, lambda size: size.input),
-                (given.output_tokens, lambda size: size.output),
-            )
-            if most
-        ]
+        kinds = ((given.tokens, (1, 1)), (given.input_tokens, (1, 0)), (given.output_tokens, (0, 1)))
+        self._tokens = [(Pace(most, per_s), weights) for most, weights in kinds if most]
 
     @property
     def counts_tokens(self) -> bool:
@@ -99,12 +92,12 @@ class _Rule:
     def take(self, now: float, size: Size) -> None:
         if self.requests is not None:
             self.requests.take(now)
-        for pace, share in self._tokens:
-            pace.take(now, share(size))
+        for pace, weights in self._tokens:
+            pace.take(now, _weigh(size, weights))
 
     def correct(self, held: Size, used: Size) -> None:
-        for pace, share in self._tokens:
-            pace.correct(share(used) - share(held))
+        for pace, weights in self._tokens:
+            pace.correct(_weigh(used, weights) - _weigh(held, weights))
 
 
 class Limiter:
@@ -218,6 +211,11 @@ class Limiter:
         if not self.learnt.answers and self.unreached >= UNREACHED:
             return "no request of this run has reached it"
         return f"nothing has been answered for {SILENT_S / 60:.0f} minutes"
+
+
+def _weigh(size: Size, weights: tuple[int, int]) -> float:
+    """The tokens that a limit counts: of questions, of answers, or both."""
+    return weights[0] * size.input + weights[1] * size.output
 
 
 def _used(held: Size, usage: Usage) -> Size:

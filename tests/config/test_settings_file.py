@@ -293,40 +293,50 @@ def test_a_limit_holds_for_the_models_that_its_pattern_fits(models: str, fits: l
     [
         (
             "limits: [{models: gemni/x, requests: 1}]\n",
-            "runner.yaml:1:19: unknown-provider: 'limits' names 'gemni/x', but there is no provider 'gemni'\n"
-            "    1 | limits: [{models: gemni/x, requests: 1}]\n"
-            "      |                   ^^^^^^^\n"
-            "  expected: a provider: anthropic, cometapi, gemini, local, openai, openai-chat, scripted, vertex\n"
-            "  nearest:  gemini/x",
+            (
+                "runner.yaml:1:19: unknown-provider: 'limits' names 'gemni/x', but there is no provider 'gemni'\n"
+                "    1 | limits: [{models: gemni/x, requests: 1}]\n"
+                "      |                   ^^^^^^^\n"
+                "  expected: a provider: anthropic, cometapi, gemini, local, openai, openai-chat, scripted, vertex\n"
+                "  nearest:  gemini/x"
+            ),
         ),
         (
             "limits: [{models: gemini/x}]\n",
-            "runner.yaml:1:10: missing-key: entry 1 of 'limits' of runner.yaml lacks a key\n"
-            "    1 | limits: [{models: gemini/x}]\n"
-            "      |          ^^^^^^^^^^^^^^^^^^\n"
-            "  expected: one of requests, tokens, input_tokens, output_tokens, in_flight",
+            (
+                "runner.yaml:1:10: missing-key: entry 1 of 'limits' of runner.yaml lacks a key\n"
+                "    1 | limits: [{models: gemini/x}]\n"
+                "      |          ^^^^^^^^^^^^^^^^^^\n"
+                "  expected: one of requests, tokens, input_tokens, output_tokens, in_flight"
+            ),
         ),
         (
             "limits: [{models: gemini/x, in_flight: 3, per: 1m}]\n",
-            "runner.yaml:1:43: missing-key: entry 1 of 'limits' of runner.yaml has the key 'per', which belongs to one of "
-            "requests, tokens, input_tokens, output_tokens\n"
-            "    1 | limits: [{models: gemini/x, in_flight: 3, per: 1m}]\n"
-            "      |                                           ^^^\n"
-            "  expected: one of requests, tokens, input_tokens, output_tokens beside it",
+            (
+                "runner.yaml:1:43: missing-key: entry 1 of 'limits' of runner.yaml has the key 'per', which belongs to one of "
+                "requests, tokens, input_tokens, output_tokens\n"
+                "    1 | limits: [{models: gemini/x, in_flight: 3, per: 1m}]\n"
+                "      |                                           ^^^\n"
+                "  expected: one of requests, tokens, input_tokens, output_tokens beside it"
+            ),
         ),
         (
             "limits: [{models: gemini/x, requests: 0}]\n",
-            "runner.yaml:1:39: bad-value: 'requests' of entry 1 of 'limits' of runner.yaml cannot be 0\n"
-            "    1 | limits: [{models: gemini/x, requests: 0}]\n"
-            "      |                                       ^\n"
-            "  expected: a whole number, at least 1",
+            (
+                "runner.yaml:1:39: bad-value: 'requests' of entry 1 of 'limits' of runner.yaml cannot be 0\n"
+                "    1 | limits: [{models: gemini/x, requests: 0}]\n"
+                "      |                                       ^\n"
+                "  expected: a whole number, at least 1"
+            ),
         ),
         (
             "limits: [{requests: 1}]\n",
-            "runner.yaml:1:10: missing-key: entry 1 of 'limits' of runner.yaml lacks the key 'models'\n"
-            "    1 | limits: [{requests: 1}]\n"
-            "      |          ^^^^^^^^^^^^^\n"
-            "  expected: models: provider/model, where * stands for any letters, such as gemini/*",
+            (
+                "runner.yaml:1:10: missing-key: entry 1 of 'limits' of runner.yaml lacks the key 'models'\n"
+                "    1 | limits: [{requests: 1}]\n"
+                "      |          ^^^^^^^^^^^^^\n"
+                "  expected: models: provider/model, where * stands for any letters, such as gemini/*"
+            ),
         ),
     ],
 )

@@ -19,7 +19,7 @@ from runner.core.events import Event
 from runner.core.limits import RateLimit
 from runner.core.model import ModelFacts, Provider, Route
 from runner.core.outcome import Failure, FailureKind, Source
-from runner.core.ports import CallFailed, Leases
+from runner.core.ports import CallFailed, Leases, Transport
 from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.dialects import DIALECTS
@@ -158,7 +158,7 @@ class Street:
         async def whole() -> list[Answered]:
             clock = LoopClock()
             self.limits = Limits(clock, self.chance.random, rules)
-            ports = Ports(self, clock, self.events.append, lambda _: "new", self.chance.random)
+            ports = Ports(cast(Transport, self), clock, self.events.append, lambda _: "new", self.chance.random)
             performer = Performer(bench.program, cast(Gate, None), ports, InFlight(at_once), shared=Shared(self.limits))
 
             async def one(number: int) -> Answered:
