@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,6 +137,20 @@ def rows(count: int = ROWS) -> list[Mapping[str, Any]]:
 
 def jsonl(values: list[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(value) + "\n" for value in values)
+
+
+@pytest.fixture
+def skipped_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long a run would have waited; its clock moves on without waiting."""
+    waits: list[float] = []
+
+    async def sleep(_clock: object, seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("runner.app.transports.SystemClock.sleep", sleep)
+    monkeypatch.setattr("runner.app.transports.SystemClock.monotonic", lambda _clock: time.monotonic() + sum(waits))
+    return waits
 
 
 @pytest.fixture
