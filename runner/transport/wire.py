@@ -81,7 +81,8 @@ class Delivery:
     def late(self) -> Failure:
         """The whole-answer deadline has passed."""
         if not self.is_sent:
-            return self.unsent(f"no connection to '{self.provider}' within {self.timeout_s:g} s")
+            # Not `unsent`, which says that nobody is there: a short deadline may pass while this machine is busy.
+            return Failure(FailureKind.TRANSIENT, f"no connection to '{self.provider}' within {self.timeout_s:g} s")
         return self.unknown(f"'{self.provider}' did not answer in full within {self.timeout_s:g} s")
 
     def unsent(self, message: str) -> Failure:
