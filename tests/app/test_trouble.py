@@ -14,7 +14,7 @@ from runner.core.events import Retrying
 
 ONE_STEP = """
 format: 1
-defaults: {model: box/small, retries: 2, timeout: 2s}
+defaults: {model: box/small, retries: 2, timeout: 8s}
 steps:
   ask:
     prompt: "ask about tea"
