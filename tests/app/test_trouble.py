@@ -212,7 +212,7 @@ TROUBLES = (
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.id)
 def test_a_provider_in_trouble_ends_the_run_with_3_and_nothing_is_kept(one: Any, trouble: Trouble) -> None:
     if trouble.id == "silence":
-        one.edit("timeout: 2s", "timeout: 200ms")
+        one.edit("timeout: 8s", "timeout: 200ms")
     bad = one.Answer(**trouble.answer)
     one.server.respond = lambda *_: bad
     result = one.run()
