@@ -23,7 +23,6 @@ from runner.execute.ahead import Ahead
 from runner.execute.spending import Purse
 from runner.plan.stages import RunState
 from runner.record.batches import BatchFolder
-from runner.record.command import CommandLine, write_command
 from runner.store.lock import one_at_a_time
 from runner.transport.batch_gemini import GeminiBatchWire
 from runner.transport.batch_http import BatchHttp
@@ -121,7 +120,6 @@ class BatchRun:
             pause=self._stop.pause,
             alone=lambda: alone(folder.lock),
         )
-        self._keep_command(session)
         self.filler = Filler(self._filling(session), ports, self.purse)
 
     def _filling(self, session: Session) -> Filling:
@@ -137,12 +135,6 @@ class BatchRun:
             waits=not session.options.is_detached,
             is_fail_fast=session.options.is_fail_fast,
         )
-
-    def _keep_command(self, session: Session) -> None:
-        options = session.options
-        if options.words:
-            is_piped = bool(options.stdin_reader or options.stdin)
-            write_command(session.folder, CommandLine(str(Path.cwd()), options.words, is_piped))
 
     async def fill(self) -> Ahead:
         """Raises StorageError."""

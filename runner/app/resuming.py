@@ -22,7 +22,7 @@ def command_of(root: Path, run: str) -> CommandLine:
         )
     command = read_command(folder)
     if command is None:
-        text = f"run {run} handed over no batch job, so there is nothing to take up"
+        text = f"run {run} kept no command: it asked nothing, or was not started by 'runner run'"
         raise UsageError(Problem("no-resume", text, fix="give its command again; what was received is stored"))
     if command.is_piped:
         text = f"run {run} read standard input, which is gone"

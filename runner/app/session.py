@@ -38,6 +38,7 @@ from runner.plan.items import Items
 from runner.plan.program import Program
 from runner.plan.selection import selection_problems
 from runner.plan.stages import RunState
+from runner.record.command import CommandLine, write_command
 from runner.record.folders import new_run_folder
 from runner.record.journal import Journal
 from runner.record.lock_file import LOCK_NAME, LockedStep
@@ -188,6 +189,7 @@ class Session:
         if self.unwritten is not None:
             raise self.unwritten
         keep_texts(self.project.files.root / TEXTS, kept_texts([self.program]))
+        self._keep_command()
         transport = make_transport(self.secrets, self.options, self.project.files)
         clock = SystemClock()
         if not any(step.is_batched for step in self.program.steps.values()):
@@ -198,6 +200,12 @@ class Session:
         self.batches = BatchRun(self, transport, clock, random.random)
         ahead = await self.batches.fill()
         await self.drive.ask(transport, clock, random.random, self.batches.purse, ahead)
+
+    def _keep_command(self) -> None:
+        """So that a run that is cut short can be taken up by its id."""
+        if self.options.words:
+            is_piped = bool(self.options.stdin_reader or self.options.stdin)
+            write_command(self.folder, CommandLine(str(Path.cwd()), self.options.words, is_piped))
 
     def interrupt(self) -> None:
         """Stop new calls; what is in flight is waited for and kept, but for batch jobs, which are taken up again."""

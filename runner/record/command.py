@@ -1,4 +1,4 @@
-"""The command line of a run that hands over batch jobs, so that it can be taken up again by its id."""
+"""The command line of a run that asks, so that it can be taken up again by its id."""
 
 from __future__ import annotations
 

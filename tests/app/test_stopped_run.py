@@ -11,10 +11,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner.cli.main import main
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "killing.py"
 ROWS = 300
 PARALLEL = 8
 KILLS = 50
@@ -84,6 +88,16 @@ def test_killed_at_fifty_random_points_nothing_received_is_asked_again(lane: Any
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["KILL", "INT", "TERM"])
+def test_the_measurement_of_ends_finds_nothing_lost(name: str) -> None:
+    words = [sys.executable, str(BENCHMARK), "--signal", name, "--times", "4", "--rows", "200", "--at-once", "8"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"SIG{name}, 4 times at random points" in done.stdout
+    assert "answers lost: 0" in done.stdout
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_once_it_keeps_what_is_in_flight(lane: Any, number: signal.Signals) -> None:
     process = start(lane)
@@ -96,8 +110,9 @@ def test_interrupted_once_it_keeps_what_is_in_flight(lane: Any, number: signal.S
     assert json.loads(journal[-1])["status"] == "interrupted"
     lane.server.settle()
     before = Counter(lane.server.by_prompt)
-    result = lane.run(parallel=PARALLEL)
-    assert result.exit_code == 0
+    lane.server.forget()
+    assert main(["-C", str(lane.root), "run", "--resume", "r1", "-q"]) == 0
+    assert lane.server.by_prompt
     assert not [prompt for prompt in lane.server.by_prompt if before[prompt]]
 
 
