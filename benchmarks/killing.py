@@ -58,7 +58,14 @@ def end_again_and_again(name: str, times: int, rows: int, at_once: int, latency_
         project(root, port, rows)
         for point in points:
             before = repeats(port)
-            run = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRON)
+            run = subprocess.Popen(
+                command,
+                cwd=root,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=ENVIRON,
+                preexec_fn=_hear_interrupts,
+            )
             asked = repeats(port)
             while asked["questions"] < point and run.poll() is None:
                 time.sleep(0.002)
@@ -72,6 +79,11 @@ def end_again_and_again(name: str, times: int, rows: int, at_once: int, latency_
         is_whole = done.returncode == 0 and json.loads(done.stdout) == {"count": rows} and last["questions"] == rows
         found.repeated.append(last["requests"] - last["questions"] - sum(found.repeated))
     return found, is_whole
+
+
+def _hear_interrupts() -> None:
+    """What a shell starts in the background is deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _again(before: dict[str, int], after: dict[str, int]) -> int:
