@@ -96,3 +96,11 @@ def counting_server() -> Iterator[Servers]:
     servers = Servers()
     yield servers
     servers.stop()
+
+
+@pytest.fixture(scope="module")
+def counting_servers() -> Iterator[Servers]:
+    """The same, for all tests of a module together."""
+    servers = Servers()
+    yield servers
+    servers.stop()

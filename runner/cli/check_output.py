@@ -16,7 +16,7 @@ from runner.report.format import count
 if TYPE_CHECKING:
     from runner.app.types import CheckReport
 
-FORMATS = ("text", "json", "github", "sarif")
+FORMATS = ("text", "json", "github", "gitlab", "sarif")
 SUFFIXES = {".txt": "text", ".json": "json", ".sarif": "sarif"}
 
 
@@ -57,6 +57,12 @@ def as_sarif(report: CheckReport) -> dict[str, Json]:
     from runner.report.sarif import sarif_document
 
     return sarif_document(report.problems, report.sources, codes(), VERSION)
+
+
+def as_code_quality(report: CheckReport) -> list[Json]:
+    from runner.report.code_quality import code_quality_document
+
+    return code_quality_document(report.problems)
 
 
 def file_text(path: Path, report: CheckReport, safe: Callable[[str], str], *, is_strict: bool) -> str:

@@ -11,10 +11,11 @@ from dataclasses import replace
 from threading import RLock
 from typing import IO, Literal, TextIO
 
-from runner.cli.safe_text import fit, redact, safe, safe_json, secret_values
+from runner.cli.safe_text import fit, redact, safe_json, secret_values
 from runner.cli.settings import Look, wants_color
 from runner.core.canonical import Json, ordered
 from runner.core.errors import StorageError
+from runner.core.harmless import safe
 from runner.core.problem import Problem, in_order, render
 
 Style = Literal["", "error", "warning", "dim", "bold"]
@@ -156,6 +157,10 @@ class Console:
                 self._tell(head, "error" if problem.is_error else "warning")
                 if rest:
                     self._tell(rest, "")
+
+    def redacted(self, text: str) -> str:
+        """Without the values of secrets."""
+        return redact(text, self._secrets)
 
     def safe(self, text: str) -> str:
         return safe(redact(text, self._secrets), is_ci=self._is_ci)

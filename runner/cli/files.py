@@ -77,6 +77,15 @@ def write_whole(path: Path, text: str) -> None:
         raise StorageError(Problem("unwritable-file", f"{path} cannot be written: {_reason(error)}")) from None
 
 
+def add_to(path: Path, text: str) -> None:
+    """Write behind what is there. Raises StorageError."""
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise StorageError(Problem("unwritable-file", f"{path} cannot be written: {_reason(error)}")) from None
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -1,30 +1,20 @@
-"""Foreign text made harmless where it is shown: it may not drive a terminal, nor command a CI job."""
+"""Foreign text as JSON, secrets, and what a stream can carry; `core.harmless` has the rest."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 
-# C0 but tab and newline, DEL, C1, bidi controls, line separators, half characters, byte-order mark.
-_BEYOND_ASCII = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
-_CONTROL = re.compile(f"[\x00-\x08\x0b-\x1f{_BEYOND_ASCII}]")
-_CONTROL_IN_JSON = re.compile(f"[{_BEYOND_ASCII}]")
-_NOT_ASCII = re.compile("[^\x00-\x7f]")
+from runner.core.harmless import BEYOND_ASCII, COMMAND_BRACKET
 
-# CI trims blanks before it looks for the double colon, and finds the older bracket form anywhere in a line.
-_COMMAND_COLONS = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
-_COMMAND_BRACKET = re.compile(r"#(?=#\[)")
+_CONTROL_IN_JSON = re.compile(f"[{BEYOND_ASCII}]")
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
 
 _ASCII_SYMBOLS = str.maketrans({"·": "-", "≤": "<=", "→": "->", "…": "...", "×": "x"})
 
 _SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 # A shorter value is as likely a word of the text as a secret.
 _SHORTEST_SECRET = 6
-
-
-def _visible(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def _json_escape(match: re.Match[str]) -> str:
@@ -35,18 +25,10 @@ def _json_escape(match: re.Match[str]) -> str:
     return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
-def safe(text: str, *, is_ci: bool = False) -> str:
-    """The text with control characters as visible escapes; for a CI log, without workflow commands."""
-    shown = _CONTROL.sub(_visible, text)
-    if not is_ci:
-        return shown
-    return _COMMAND_BRACKET.sub(r"\\x23", _COMMAND_COLONS.sub(r"\1\\x3a", shown))
-
-
 def safe_json(document: str, *, is_ci: bool = False) -> str:
     """JSON text of the same value without raw control characters (they stand in strings only)."""
     shown = _CONTROL_IN_JSON.sub(_json_escape, document)
-    return _COMMAND_BRACKET.sub(r"\\u0023", shown) if is_ci else shown
+    return COMMAND_BRACKET.sub(r"\\u0023", shown) if is_ci else shown
 
 
 def fit(text: str, encoding: str | None, *, is_json: bool = False) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runner.app.types import RunOptions
-from runner.cli import exit_codes
+from runner.cli import exit_codes, files
 from runner.cli.console import Console
 from runner.core.canonical import Json
 from runner.core.errors import CallNeeded, RunnerError
@@ -41,6 +41,7 @@ ORDER = (
     exit_codes.NOTHING,
 )
 CACHE_FOLDER = ".runner/pytest"
+SUMMARY_FILE = "GITHUB_STEP_SUMMARY"
 
 
 def run_suites(targets: list[str], args: Namespace, options: RunOptions, console: Console) -> int:
@@ -222,8 +223,36 @@ class SuiteStory:
                 self._console.story(f"lock: {note}")
         if self._console.is_ci and self._annotated():
             self._console.commands(annotation_lines(self._annotated()))
-        self._console.story(self._closing(suites, code))
+        closing = self._closing(suites, code)
+        self._console.story(closing)
+        self._write_summary(closing)
         return code
+
+    def _write_summary(self, closing: str) -> None:
+        """A page for the service that runs this, where it says into which file."""
+        path = self._console.environ.get(SUMMARY_FILE, "")
+        if not path:
+            return
+        from runner.report.step_summary import Failed, step_summary
+
+        failed = [Failed(node, told, text) for node, text, told in self._failed]
+        failed += [Failed(problem.code, problem.message, str(problem.span or "")) for problem in self._problems]
+        files.add_to(
+            Path(path), self._console.redacted(step_summary("runner test", closing, failed, self._cells())) + "\n"
+        )
+
+    def _cells(self) -> list[list[str]]:
+        """A line for each cell: its numbers, and what it cost."""
+        rows: list[list[str]] = []
+        for item in self._items.values():
+            if isinstance(item, ThresholdsItem) and item.totals is not None:
+                for cell in item.totals.cells:
+                    usd = "?" if cell.usd is None else f"{cell.usd:.6f}"
+                    numbers = ", ".join(f"{name} {metric}" for name, metric in cell.metrics.items())
+                    rows.append(
+                        [item.parent.nodeid, cell.cell or "-", str(cell.passed), numbers, usd, str(cell.tokens)]
+                    )
+        return [["suite", "cell", "passed", "metrics", "USD", "tokens"], *rows] if rows else []
 
     def _exit_code(self) -> int:
         if self.pytest_code == pytest.ExitCode.INTERRUPTED and not self._codes:

@@ -13,6 +13,7 @@ from runner.app.suite_session import SuiteSession
 from runner.app.types import RunOptions
 from runner.core.budget import Limit
 from runner.core.errors import RunnerError
+from runner.core.harmless import safe
 from runner.core.problem import render_all
 from runner.pytest_plugin import FOLDER
 from runner.pytest_plugin.sharing import hear
@@ -29,6 +30,11 @@ OPTIONS = pytest.StashKey[RunOptions]()
 
 COUNTS_TOGETHER = "counts towards the thresholds"
 _YES = ("1", "yes", "true", "on")
+
+
+def harmless(text: str) -> str:
+    """Answers are shown by whatever runs pytest: a terminal, the log of a CI job, a reader of JUnit."""
+    return safe(text, is_ci=os.environ.get("GITHUB_ACTIONS") == "true")
 
 
 class CaseFailed(Exception):
@@ -139,9 +145,9 @@ class SuiteItem(pytest.Item):
     def repr_failure(self, excinfo: ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> str | TerminalRepr:
         error = excinfo.value
         if isinstance(error, CaseFailed | NoVerdict):
-            return str(error)
+            return harmless(str(error))
         if isinstance(error, RunnerError):
-            return render_all(error.problems, {**self.parent.suite.suite.sources, **error.sources})
+            return harmless(render_all(error.problems, {**self.parent.suite.suite.sources, **error.sources}))
         return super().repr_failure(excinfo, *args, **kwargs)
 
     def _tell(self, taken: Taken) -> None:
@@ -152,7 +158,7 @@ class SuiteItem(pytest.Item):
             ("tokens", taken.tokens),
             ("calls", taken.calls),
             ("cached", taken.cached),
-            ("model", ", ".join(taken.models)),
+            ("model", harmless(", ".join(taken.models))),
         ]
 
 
@@ -174,7 +180,7 @@ class CaseItem(SuiteItem):
             return
         if verdict.kind is Kind.FAILED:
             if counts_together(file.suite.suite.suite) and not self.unit.case.xfail:
-                pytest.xfail(f"{COUNTS_TOGETHER}: {brief(verdict)}")
+                pytest.xfail(harmless(f"{COUNTS_TOGETHER}: {brief(verdict)}"))
             raise CaseFailed(self._told(verdict, run))
         raise NoVerdict(self._told(verdict, run))
 

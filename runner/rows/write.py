@@ -119,8 +119,9 @@ def _is_number(text: str) -> bool:
 
 def csv_line(cells: list[str]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode("utf-8", "surrogatepass")
+    # The library quotes what its line end holds: without the \r, one in a cell would begin a row, and maybe a formula.
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return f"{text.getvalue()[:-2]}\n".encode("utf-8", "surrogatepass")
 
 
 def _open_beside(path: Path) -> tuple[Path, IO[bytes]]:

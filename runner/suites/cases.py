@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
+from runner.core.harmless import safe
 from runner.core.span import Span
 from runner.core.suite import Assertion, Case, CaseSource, Expectation, Suite
 from runner.core.values import Value
@@ -76,7 +77,7 @@ def _written(case: Case, suite: Suite) -> CaseToRun:
 
 def _made(row: Item, source: CaseSource, suite: Suite) -> CaseToRun:
     return CaseToRun(
-        name=row.id,
+        name=safe(row.id).replace("\n", "\\n"),  # it stands in names of tests, which everything shows
         values={**suite.values, **source.values},
         expect=source.expect,
         assertions=(*source.assertions, *suite.assertions),

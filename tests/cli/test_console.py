@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.cli.console import Console, columns, silence
-from runner.cli.safe_text import fit, redact, safe, safe_json, secret_values
+from runner.cli.safe_text import fit, redact, safe_json, secret_values
 from runner.cli.settings import Look, wants_color
 from runner.core.errors import StorageError
+from runner.core.harmless import safe
 from runner.core.problem import Problem
 
 BAD = set("\x00\x07\x1b\r\x7f\x85\x9b\u200f\u202e\u2066\u2028\ufeff")

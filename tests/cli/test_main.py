@@ -72,7 +72,7 @@ def test_every_command_has_a_help_of_one_screen_with_few_options(cli: Cli, comma
     said = cli(command, "--help")
     assert said.code == 0
     assert len(said.out.splitlines()) <= 50
-    most = 20 if command == "run" else 15  # what to run, what to replay, what to keep and what to spend
+    most = 20 if command in ("run", "test") else 15  # what to run, what to replay, what to keep, what to spend
     assert sum(line.startswith("  -") for line in said.out.splitlines()) <= most
     assert max(map(len, said.out.splitlines())) <= 110
 

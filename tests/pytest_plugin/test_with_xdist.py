@@ -216,3 +216,59 @@ def test_one_case_is_run_by_its_node(run_pytest: Callable[..., Any], project: An
     project.suite(MANY)
     assert "1 passed" in run_pytest("-q", "--live", "flow.suite.yaml::charge").out
     assert len(project.asked) == 2
+
+
+# --- JUnit, read by two
+
+
+def test_junit_is_read_alike_by_two_readers(project: Any) -> None:
+    from junitparser.xunit2 import JUnitXml
+
+    project.suite(MANY + RATES)
+    project.test("-o", "out.xml")
+    root = ET.parse(project.root / "out.xml").getroot()
+    by_library = [
+        {
+            "name": case.get("name"),
+            "class": case.get("classname"),
+            "ends": [one.tag for one in case if one.tag != "properties"],
+            "properties": {one.get("name"): one.get("value") for one in case.iter("property")},
+        }
+        for case in root.iter("testcase")
+    ]
+    by_parser = [
+        {
+            "name": case.name,
+            "class": case.classname,
+            "ends": [type(one).__name__.lower() for one in case.result],
+            "properties": {one.name: one.value for one in case.properties()},  # type: ignore[attr-defined] # typed as the older form
+        }
+        for suite in JUnitXml.fromfile(str(project.root / "out.xml"))
+        for case in suite
+    ]
+    assert by_parser == by_library
+    assert by_library[0]["properties"] == {
+        "cost_usd": "0.000000", "tokens": "30", "calls": "2", "cached": "0", "model": "small",
+    }  # fmt: skip
+
+
+def test_junit_keeps_the_rules_of_its_schema(project: Any) -> None:
+    """The rules of the common XSD: names, order, counts and types of what it describes."""
+    project.suite(MANY)
+    project.test("-o", "out.xml")
+    (suite,) = ET.parse(project.root / "out.xml").getroot()
+    cases = [one for one in suite if one.tag == "testcase"]
+    ends = [one.tag for case in cases for one in case]
+    assert suite.tag == "testsuite"
+    assert {"name", "tests", "failures", "errors", "skipped", "time", "timestamp", "hostname"} <= set(suite.keys())
+    assert [int(suite.get(name, "")) for name in ("tests", "failures", "errors", "skipped")] == [
+        len(cases), ends.count("failure"), ends.count("error"), ends.count("skipped"),
+    ]  # fmt: skip
+    for case in cases:
+        assert {"name", "classname", "time"} <= set(case.keys())
+        assert float(case.get("time", "")) >= 0
+        tags = [one.tag for one in case]
+        assert tags == sorted(tags, key=["properties", "skipped", "error", "failure", "system-out"].index)
+        assert sum(tag in ("skipped", "error", "failure") for tag in tags) <= 1
+        for one in case:
+            assert one.tag not in ("failure", "error") or one.get("message") is not None

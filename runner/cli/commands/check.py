@@ -86,6 +86,8 @@ def _show(report: CheckReport, args: Namespace, console: Console) -> None:
         console.result(check_output.as_json(report, is_strict=args.strict))
     elif args.format == "sarif":
         console.result(check_output.as_sarif(report))
+    elif args.format == "gitlab":
+        console.result(check_output.as_code_quality(report))
     elif args.format == "github":
         console.commands(check_output.as_annotations(report), is_result=True)
     else:

@@ -34,17 +34,74 @@ steps:
       greeting: string
 """
 IGNORED = (".runner/", "cache/local/")
+CI_FILE = ".github/workflows/prompts.yml"
+CI_TEXT = """\
+# Written by `runner init --ci github`; yours to change.
+name: prompts
+
+on:
+  push: {branches: [main]}
+  pull_request:
+
+permissions:
+  contents: read
+
+jobs:
+  # No secrets, no network to a model: all that is not recorded in cache/recordings/ is a failure.
+  recorded:
+    runs-on: ubuntu-latest
+    timeout-minutes: 10
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with: {python-version: "3.12"}
+      - run: pip install -r requirements.txt  # names the runner, with its version
+      - run: runner check
+      - name: Nothing needs to be asked
+        run: |
+          git grep -lz '^steps:' -- '*.yaml' ':!:.github' | while IFS= read -r -d '' flow; do
+            runner plan "$flow" --exit-code
+          done
+      - run: runner test --offline -o results.xml
+      - uses: actions/upload-artifact@v4
+        if: always()
+        with: {name: prompts, path: results.xml, if-no-files-found: ignore}
+
+  # Asks the models, within a budget; only where the secrets are, which is never for a fork.
+  live:
+    needs: recorded
+    if: github.event_name == 'push'
+    runs-on: ubuntu-latest
+    timeout-minutes: 30
+    env:
+      GEMINI_API_KEY: ${{ secrets.GEMINI_API_KEY }}
+      OPENAI_API_KEY: ${{ secrets.OPENAI_API_KEY }}
+      RUNNER_MAX_COST: "1.00"
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with: {python-version: "3.12"}
+      - run: pip install -r requirements.txt  # names the runner, with its version
+      - run: runner test --refresh -o results.xml
+      - uses: actions/upload-artifact@v4
+        if: always()
+        with: {name: prompts-live, path: results.xml, if-no-files-found: ignore}
+"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("folder_to_fill", metavar="DIR", nargs="?", type=Path, default=Path(),
         help="the folder (default: the current one); what is there is kept")  # fmt: skip
+    parser.add_argument("--ci", choices=("github",),
+        help=f"write {CI_FILE}: check, plan and test without secrets, and a second job with them and a budget")  # fmt: skip
 
 
 def execute(args: Namespace, console: Console) -> int:
     folder: Path = args.folder_to_fill
     try:
         created, kept = _fill(folder)
+        if args.ci:
+            _add_ci(folder, created, kept)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         place = error.filename or folder
@@ -79,6 +136,11 @@ def _fill(folder: Path) -> tuple[list[str], list[str]]:
         note(path_of(kind), is_new=_write_new(folder / path_of(kind), partial(text_of, kind)))
     note(".gitignore", is_new=_add_lines(folder / ".gitignore"))
     return created, kept
+
+
+def _add_ci(folder: Path, created: list[str], kept: list[str]) -> None:
+    (folder / CI_FILE).parent.mkdir(parents=True, exist_ok=True)
+    (created if _write_new(folder / CI_FILE, lambda: CI_TEXT) else kept).append(CI_FILE)
 
 
 def _write_new(path: Path, text: Callable[[], str]) -> bool:
