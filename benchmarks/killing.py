@@ -58,14 +58,7 @@ def end_again_and_again(name: str, times: int, rows: int, at_once: int, latency_
         project(root, port, rows)
         for point in points:
             before = repeats(port)
-            run = subprocess.Popen(
-                command,
-                cwd=root,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=ENVIRON,
-                preexec_fn=_hear_interrupts,
-            )
+            run = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRON)
             asked = repeats(port)
             while asked["questions"] < point and run.poll() is None:
                 time.sleep(0.002)
@@ -79,11 +72,6 @@ def end_again_and_again(name: str, times: int, rows: int, at_once: int, latency_
         is_whole = done.returncode == 0 and json.loads(done.stdout) == {"count": rows} and last["questions"] == rows
         found.repeated.append(last["requests"] - last["questions"] - sum(found.repeated))
     return found, is_whole
-
-
-def _hear_interrupts() -> None:
-    """What a shell starts in the background is deaf to SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _again(before: dict[str, int], after: dict[str, int]) -> int:
@@ -147,6 +135,8 @@ def main() -> int:
     args = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{args.rows:,} rows, {args.at_once} at once, {args.latency:g} s latency", flush=True)
+    # What a shell starts in the background is deaf to SIGINT, and so would be the runs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     is_good = True
     for name in [args.signal] if args.signal else SIGNALS:
         found, is_whole = end_again_and_again(name, args.times, args.rows, args.at_once, args.latency)
