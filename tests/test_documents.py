@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -32,6 +33,7 @@ from runner.core.request import Request
 from runner.store.recordings import Recordings
 from runner.transport import script
 from runner.transport.secrets import WELL_KNOWN
+from runner.transport.wire_aiohttp import AiohttpWire
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -297,6 +299,72 @@ def normalised(text: str) -> list[str]:
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", text)
     text = re.sub(r"\d+(\.\d+)? k?B\b", "SIZE", text)
     return [re.sub(r"(?<=\S) {2,}", "  ", line).rstrip() for line in text.splitlines() if line.strip()]
+
+
+# --- the routes, each set up in three lines and asked at a local server that is as strict as the services
+
+_ROUTE = re.compile(r"^## ([a-z-]+)\n(?:(?!^## ).*\n)*?1\. (.*)\n2\. (.*)\n3\. `(.*)`\n", re.MULTILINE)
+HOSTS = {
+    "gemini": {"generativelanguage.googleapis.com"},
+    "vertex": {"europe-west4-aiplatform.googleapis.com"},
+    "openai": {"api.openai.com"},
+    "openai-chat": {"api.openai.com"},
+    "anthropic": {"api.anthropic.com"},
+    "cometapi": {"api.cometapi.com"},
+    "local": set(),
+}
+
+
+def routes() -> dict[str, tuple[str, str]]:
+    """What is exported for each route, and the command that asks it."""
+    text = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
+    return {name: (set_up, command) for name, _, set_up, command in _ROUTE.findall(text)}
+
+
+def schema_in(body: Json) -> Json:
+    """The schema that a body asks to keep to, by the protocol; None for a text."""
+    shapes = (
+        body.get("generationConfig", {}).get("responseJsonSchema"),
+        body.get("response_format", {}).get("json_schema", {}).get("schema"),
+        body.get("text", {}).get("format", {}).get("schema"),
+        body.get("output_config", {}).get("format", {}).get("schema"),
+    )
+    return next((shape for shape in shapes if shape), None)
+
+
+def test_the_document_has_a_set_up_for_every_route() -> None:
+    assert set(routes()) == set(HOSTS)
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_a_route_that_is_set_up_as_documented_answers(
+    name: str, copy: Copy, counting_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def respond(_dialect: str, body: Json, _n: int) -> Any:
+        schema = schema_in(body)
+        return counting_server.Answer("Some words." if schema is None else json.dumps(sample_of(schema)))
+
+    server = counting_server(respond)
+    asked: set[str] = set()
+    real = AiohttpWire.post
+
+    async def post(wire: AiohttpWire, url: str, *given: Any) -> Any:
+        parts = urlsplit(url)
+        asked.add(parts.netloc)
+        return await real(wire, server.base_url + urlunsplit(("", "", *parts[2:])), *given)
+
+    monkeypatch.setattr(AiohttpWire, "post", post)
+    set_up, command = routes()[name]
+    for variable, value in re.findall(r"(?:export )?\b([A-Z][A-Z_]+[A-Z])(?:=([\w-]+))?", set_up):
+        monkeypatch.setenv(variable, value or "shop")
+    # What logging in to gcloud brings about, and the answer to the question about the price.
+    monkeypatch.setenv("GOOGLE_OAUTH_ACCESS_TOKEN", "a-token")
+    monkeypatch.setenv("RUNNER_YES", "1")
+    code, said = copy.run(command, monkeypatch)
+    assert (code, server.refused, asked) == (0, [], HOSTS[name]), said
+    assert server.count == ((3 if "triage" in command else 1) if HOSTS[name] else 0)
+    streamed, said = copy.run(f"{command} --stream --refresh", monkeypatch)
+    assert (streamed, server.refused) == (0, []), said
 
 
 # --- YAML: whole workflows, settings, and fragments
