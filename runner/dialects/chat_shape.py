@@ -37,6 +37,7 @@ _KINDS_IN_A_200 = {
     "rate_limit_exceeded": FailureKind.TRANSIENT,
     "server_error": FailureKind.TRANSIENT,
     "overloaded": FailureKind.TRANSIENT,
+    "vector_store_timeout": FailureKind.TRANSIENT,
     "unavailable_error": FailureKind.TRANSIENT,
     "invalid_request_error": FailureKind.BAD_REQUEST,
 }
@@ -163,6 +164,8 @@ def _kind(status: int, error: Mapping[str, Json]) -> FailureKind | None:
         return None
     if isinstance(code, int) and 400 <= code < 600:
         return kind_of_status(code)
+    if any("image" in word for word in words):
+        return FailureKind.BAD_REQUEST  # a picture that cannot be read, for one of many reasons
     return next((_KINDS_IN_A_200[word] for word in words if word in _KINDS_IN_A_200), None)
 
 

@@ -126,7 +126,8 @@ def test_only_messages_make_the_answer() -> None:
         ("server_error", FailureKind.TRANSIENT),
         ("rate_limit_exceeded", FailureKind.TRANSIENT),
         ("invalid_prompt", FailureKind.BAD_REQUEST),
-        ("invalid_image_format", FailureKind.BAD_ANSWER),
+        ("invalid_image_format", FailureKind.BAD_REQUEST),
+        ("something_new", FailureKind.BAD_ANSWER),
     ],
 )
 def test_a_failed_answer_inside_a_200_is_a_failure(code: str, kind: FailureKind) -> None:
