@@ -204,7 +204,8 @@ def test_what_is_no_answer_is_said_in_one_sentence(payload: bytes, message: str)
         ({"code": 429}, FailureKind.TRANSIENT),
         ({"code": 401}, FailureKind.AUTH),
         ({"type": "invalid_request_error"}, FailureKind.BAD_REQUEST),
-        ({"code": "image_too_small"}, FailureKind.BAD_ANSWER),
+        ({"code": "image_too_small"}, FailureKind.BAD_REQUEST),
+        ({"code": "something_new"}, FailureKind.BAD_ANSWER),
     ],
 )
 def test_an_error_inside_a_200_is_classed_by_what_it_says(error: dict[str, Any], kind: FailureKind) -> None:
