@@ -338,7 +338,7 @@ def openai_route() -> Route:
 def test_a_batch_is_started_as_openais_client_starts_it(tmp_path: Path) -> None:
     path = tmp_path / "batch.jsonl"
     path.write_bytes(b"{}\n")
-    wires = Wires({"id": "x", "object": "batch"})
+    wires = Wires({"id": "x", "object": "batch", "data": [], "status": "completed"})
     http: Any = httpx.Client(transport=wires.inner)
     with OpenAI(api_key="k", base_url="http://127.0.0.1:1/v1", http_client=http) as client:
         client.files.create(file=("name.jsonl", b"{}\n", "application/jsonl"), purpose="batch")
