@@ -105,7 +105,9 @@ def _exchange(line: dict[str, Json] | object, answer: StoredAnswer | None) -> di
     shown = {name: value for name, value in line.items() if name not in ("event", "format")}
     if answer is None:
         return {**shown, "request": None, "answer": None}
-    return {**shown, "request": _document(answer.body), "answer": _text(answer), "payload": _document(answer.payload)}
+    text, thoughts = _said(answer)
+    thought = {"thoughts": thoughts} if thoughts else {}
+    return {**shown, "request": _document(answer.body), **thought, "answer": text, "payload": _document(answer.payload)}
 
 
 def _document(data: bytes) -> Json:
@@ -115,15 +117,17 @@ def _document(data: bytes) -> Json:
         return data.decode("utf-8", "replace")
 
 
-def _text(answer: StoredAnswer) -> Json:
+def _said(answer: StoredAnswer) -> tuple[Json, str]:
+    """The answer's text, and the summary of what the model thought."""
     from runner.core.ports import CallFailed
 
     if answer.dialect not in ASKED:
-        return None
+        return None, ""
     try:
-        return ASKED[answer.dialect].decode(answer.payload).text
+        response = ASKED[answer.dialect].decode(answer.payload)
     except CallFailed as error:
-        return error.failure.message
+        return error.failure.message, ""
+    return response.text, response.thoughts
 
 
 class _Answers:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
-from runner.core.response import Usage
+from runner.core.response import Citation, Usage
 
 
 class FailureKind(StrEnum):
@@ -98,6 +98,7 @@ class Attempt:
     part: str = ""
     turn: int = 0
     first_token_s: float | None = None
+    sources: tuple[Citation, ...] = ()
 
 
 def in_turn(item: str, turn: int) -> str:
@@ -116,7 +117,8 @@ class Status(StrEnum):
 class Outcome:
     """What became of one (step, item). `output` is the JSON value or the text; with samples, their list.
 
-    `because` says why it was skipped or blocked; `model` is the version that says it answered.
+    `because` says why it was skipped or blocked; `model` is the version that says it answered, `sources` what it
+    rests on.
     """
 
     step: str
@@ -128,11 +130,26 @@ class Outcome:
     because: str = ""
     seconds: float = field(default=0.0, compare=False)
     model: str = ""
+    sources: tuple[Citation, ...] = ()
 
     def without_attempts(self) -> Outcome:
         """The same outcome for keeping: how it came about is in the record."""
         if not self.attempts:
             return self
         return Outcome(
-            self.step, self.item, self.status, self.output, self.failure, (), self.because, self.seconds, self.model
+            self.step,
+            self.item,
+            self.status,
+            self.output,
+            self.failure,
+            (),
+            self.because,
+            self.seconds,
+            self.model,
+            self.sources,
         )
+
+    @property
+    def cited(self) -> list[Json]:
+        """The sources as readers see them."""
+        return [{"url": source.url, "title": source.title} for source in self.sources]

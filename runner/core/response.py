@@ -30,11 +30,20 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Citation:
+    """A page that an answer rests on, as the provider names it; `title` may be ""."""
+
+    url: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """The decoded payload: the answer's text, why it ended, what it used, which model says it answered.
 
     `detail` is the provider's own word for the finish (such as MAX_TOKENS or SAFETY), for messages.
     `thoughts` is the summary of the model's thinking, where the call asked for one; it is no part of the answer.
+    `sources` are each told once, in the order in which the provider does.
     """
 
     text: str
@@ -43,3 +52,4 @@ class Response:
     model: str = ""
     detail: str = ""
     thoughts: str = ""
+    sources: tuple[Citation, ...] = ()

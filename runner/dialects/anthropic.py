@@ -12,7 +12,7 @@ from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed, LoweredSchema
 from runner.core.request import Request
-from runner.core.response import Finish, Response, Usage
+from runner.core.response import Citation, Finish, Response, Usage
 from runner.dialects.anthropic_schema import lower_for_anthropic
 from runner.dialects.failing import describe_failure
 from runner.dialects.media import HERE, TEXT, Part, attachments, name_of
@@ -20,6 +20,7 @@ from runner.dialects.naming import identity_of
 from runner.dialects.options import place_options
 from runner.dialects.payload import (
     bad_answer,
+    citations,
     count_of,
     list_of,
     mapping_of,
@@ -127,6 +128,7 @@ class AnthropicDialect:
             model=text_of(answer.get("model")),
             detail=show(word) or "no stop reason",
             thoughts="".join(text_of(block.get("thinking")) for block in blocks if block.get("type") == "thinking"),
+            sources=_sources(blocks),
         )
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -172,6 +174,11 @@ def _thinking(call: Call, route: Route) -> tuple[Json, Json]:
     if isinstance(word, int):
         return {"type": "enabled", "budget_tokens": word}, None
     return {"type": "adaptive"} if "none" in route.facts.thinking_levels else None, word
+
+
+def _sources(blocks: list[dict[str, Json]]) -> tuple[Citation, ...]:
+    notes = [mapping_of(note) for block in blocks for note in list_of(block.get("citations"))]
+    return citations((note.get("url"), note.get("title")) for note in notes)
 
 
 def _usage(usage: Mapping[str, Json]) -> Usage:

@@ -9,10 +9,20 @@ from runner.core.canonical import Json
 from runner.core.media import MediaRules, Medium
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
-from runner.core.response import Finish, Response, Usage
+from runner.core.response import Citation, Finish, Response, Usage
 from runner.dialects.failing import describe_failure, kind_of_status
 from runner.dialects.media import FILE_NAMES, HERE, TEXT, Part, data_url, name_of
-from runner.dialects.payload import bad_answer, count_of, list_of, mapping_of, read_answer, read_error, show, text_of
+from runner.dialects.payload import (
+    bad_answer,
+    citations,
+    count_of,
+    list_of,
+    mapping_of,
+    read_answer,
+    read_error,
+    show,
+    text_of,
+)
 
 _FINISHES = {"stop": Finish.COMPLETE, "length": Finish.CUT, "content_filter": Finish.REFUSED}
 
@@ -119,7 +129,15 @@ def decode_chat(payload: bytes) -> Response:
         usage=_usage(mapping_of(answer.get("usage"))),
         model=text_of(answer.get("model")),
         detail=detail,
+        # Own servers that think aloud have one of two names for it.
+        thoughts=text_of(message.get("reasoning_content")) or text_of(message.get("reasoning")),
+        sources=_sources(message),
     )
+
+
+def _sources(message: Mapping[str, Json]) -> tuple[Citation, ...]:
+    notes = [mapping_of(mapping_of(note).get("url_citation")) for note in list_of(message.get("annotations"))]
+    return citations((note.get("url"), note.get("title")) for note in notes)
 
 
 def _text(content: Json) -> str:

@@ -14,7 +14,7 @@ from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed, LoweredSchema
 from runner.core.request import Request
-from runner.core.response import Finish, Response, Usage
+from runner.core.response import Citation, Finish, Response, Usage
 from runner.dialects.failing import describe_failure, kind_of_status, read_seconds
 from runner.dialects.gemini_schema import lower_for_gemini
 from runner.dialects.media import HERE, TEXT, Part, attachments, name_of
@@ -22,6 +22,7 @@ from runner.dialects.naming import identity_of
 from runner.dialects.options import place_options
 from runner.dialects.payload import (
     bad_answer,
+    citations,
     count_of,
     list_of,
     mapping_of,
@@ -144,7 +145,8 @@ class GeminiDialect:
             "".join(text_of(part.get("text")) for part in parts if bool(part.get("thought")) is is_thought)
             for is_thought in (False, True)
         )
-        return Response(text, _finish(word), usage, model, show(word) or "no finish reason", thoughts)
+        detail = show(word) or "no finish reason"
+        return Response(text, _finish(word), usage, model, detail, thoughts, _sources(candidate))
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         error = read_error(body).get("error")
@@ -216,6 +218,13 @@ def _finish(word: str) -> Finish:
     if word == "MAX_TOKENS":
         return Finish.CUT
     return Finish.REFUSED if word in _REFUSALS or word.startswith("IMAGE_") else Finish.UNKNOWN
+
+
+def _sources(candidate: Mapping[str, Json]) -> tuple[Citation, ...]:
+    """The pages of a search, and those of files that were looked into."""
+    chunks = map(mapping_of, list_of(mapping_of(candidate.get("groundingMetadata")).get("groundingChunks")))
+    pages = [mapping_of(chunk.get("web") or chunk.get("retrievedContext")) for chunk in chunks]
+    return citations((page.get("uri"), page.get("title")) for page in pages)
 
 
 def _usage(usage: Mapping[str, Json]) -> Usage:

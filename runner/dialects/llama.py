@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from runner.core.call import Call
 from runner.core.canonical import Json, ordered
+from runner.core.frozen import replace
 from runner.core.media import MediaRules
 from runner.core.model import Route
 from runner.core.outcome import Failure
@@ -84,7 +85,7 @@ class LlamaDialect:
 
     def decode(self, payload: bytes) -> Response:
         response = decode_chat(payload)
-        return Response(response.text, response.finish, response.usage, _file_name(response.model), response.detail)
+        return replace(response, model=_file_name(response.model))
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         return chat_failure(status, headers, body)

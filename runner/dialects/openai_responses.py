@@ -13,13 +13,23 @@ from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.ports import CallFailed, LoweredSchema
 from runner.core.request import Request
-from runner.core.response import Finish, Response, Usage
+from runner.core.response import Citation, Finish, Response, Usage
 from runner.dialects.chat_shape import CHAT_MEDIA, chat_failure
 from runner.dialects.media import FILE_NAMES, HERE, TEXT, Part, attachments, data_url, name_of
 from runner.dialects.naming import identity_of, schema_name
 from runner.dialects.openai_schema import lower_for_openai
 from runner.dialects.options import place_options
-from runner.dialects.payload import bad_answer, count_of, list_of, mapping_of, read_answer, scrub_json, show, text_of
+from runner.dialects.payload import (
+    bad_answer,
+    citations,
+    count_of,
+    list_of,
+    mapping_of,
+    read_answer,
+    scrub_json,
+    show,
+    text_of,
+)
 
 # Where each named option goes in the body.
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -110,6 +120,7 @@ class OpenAIResponsesDialect:
             model=text_of(answer.get("model")),
             detail=detail,
             thoughts=_thoughts(items),
+            sources=_sources(parts),
         )
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -179,6 +190,11 @@ def _is_policy(error: Mapping[str, Json]) -> bool:
 def _thoughts(items: list[dict[str, Json]]) -> str:
     summaries = [list_of(item.get("summary")) for item in items if item.get("type") == "reasoning"]
     return "\n\n".join(text_of(mapping_of(part).get("text")) for summary in summaries for part in summary)
+
+
+def _sources(parts: list[dict[str, Json]]) -> tuple[Citation, ...]:
+    notes = [mapping_of(note) for part in parts for note in list_of(part.get("annotations"))]
+    return citations((note.get("url"), note.get("title")) for note in notes if note.get("type") == "url_citation")
 
 
 def _usage(usage: Mapping[str, Json]) -> Usage:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import orjson
 
 from runner.core.canonical import MAX_DEPTH, Json, canonical
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
+from runner.core.response import Citation
 
 SHOWN_CHARACTERS = 200
 
@@ -99,6 +100,15 @@ def show(text: str, limit: int = SHOWN_CHARACTERS) -> str:
 
 def _spell(char: str) -> str:
     return char.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def citations(found: Iterable[tuple[Json, Json]]) -> tuple[Citation, ...]:
+    """Addresses and titles, each address once, with the first title that it has."""
+    titles: dict[str, str] = {}
+    for url, title in found:
+        if isinstance(url, str) and url:
+            titles[url] = titles.get(url) or text_of(title)
+    return tuple(Citation(url, title) for url, title in titles.items())
 
 
 def text_of(value: Json) -> str:

@@ -216,6 +216,7 @@ class _Linker:
             item_fields=frozenset(_fields_read(prompt_references, names)),
             answers=frozenset(use.step for use in prompt_uses),
             models=frozenset(use.step for use in prompt_uses if use.field == "model"),
+            cited=frozenset(use.step for use in prompt_uses if use.field == "sources"),
             carried=frozenset(one.path[0] for one in prompt_references) & carried,
             tools=link_tools(step.toolbox.values(), self.schema, self.problems),
             arguments=arguments,

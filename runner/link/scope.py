@@ -14,10 +14,10 @@ from runner.templates.trail import Reference
 
 # What an outcome offers to readers; the first four are answers.
 ANSWER_FIELDS = ("output", "text", "samples", "outputs", "texts")
-STATE_FIELDS = ("skipped", "failed", "model")
+STATE_FIELDS = ("skipped", "failed", "model", "sources")
 BARRIER_FIELDS = ("outputs", "texts")
 LOOP_FIELDS = ("state", "turns", "last", "finished")
-LATER_FIELDS = ("tool_calls", "sources")
+LATER_FIELDS = ("tool_calls",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def use_of(
 def _field_problem(field: str, target: Step, right: str, place: Place, target_lane: str, span: Span) -> Problem | None:
     same = not target_lane or target_lane == place.lane
     name = target.name
-    if field == right or (field in STATE_FIELDS and same and not (target.loop and field == "model")):
+    if field == right or (field in STATE_FIELDS and same and not (target.loop and field in ("model", "sources"))):
         return None
     if target.loop is not None and same and field in LOOP_FIELDS:
         return None

@@ -19,6 +19,15 @@ _STATE: Mapping[str, Json] = {
     "skipped": {"type": "boolean"},
     "failed": {"enum": [*map(str, FailureKind), None]},
     "model": {"type": "string"},
+    "sources": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"url": {"type": "string"}, "title": {"type": "string"}},
+            "required": ["url", "title"],
+            "additionalProperties": False,
+        },
+    },
 }
 
 

@@ -59,7 +59,8 @@ def view_of(outcome: Outcome, step: Step) -> dict[str, Json]:
         if step.loop is not None:
             return view_of_loop(outcome)
         name = "samples" if step.samples is not None else "output" if step.schema else "text"
-        return {name: outcome.output, "skipped": False, "failed": None, "model": outcome.model}
+        view = {name: outcome.output, "skipped": False, "failed": None, "model": outcome.model}
+        return {**view, "sources": outcome.cited}
     if outcome.status is Status.SKIPPED:
         return {"skipped": True, "failed": None}
     kind = str(outcome.failure.kind) if outcome.failure else "upstream"
@@ -285,8 +286,10 @@ def _outcome(step: StepProgram, item: Item, opened: OpenStep) -> Outcome:
         return replace(_failed(step, item, fatal or failures[0]), attempts=attempts)
     good = sorted(opened.results)
     output = [opened.results[sample] for sample in good] if is_sampled else opened.results[good[0]]
-    models = {attempt.sample: attempt.model for attempt in attempts}
-    return Outcome(step.name, item.id, Status.GOOD, output=output, attempts=attempts, model=models[good[0]])
+    last = {attempt.sample: attempt for attempt in attempts}[good[0]]
+    return Outcome(
+        step.name, item.id, Status.GOOD, output=output, attempts=attempts, model=last.model, sources=last.sources
+    )
 
 
 def _failed(step: StepProgram, item: Item, failure: Failure) -> Outcome:

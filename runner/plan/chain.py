@@ -238,6 +238,7 @@ def _attempt(
         seconds=answered.seconds,
         requests=answered.requests,
         model=response.model if response else "",
+        sources=response.sources if response else (),
         violations=violations,
         failure=failure,
         maybe_paid_twice=answered.maybe_paid_twice,

@@ -70,8 +70,8 @@ def changing_ingredients(linked: LinkedStep, call: Call, values: Mapping[str, Js
         found["inputs"] = inputs
     if linked.item_fields:
         found["data"] = {name: brief(_field(values["item"], name)) for name in sorted(linked.item_fields)}
-    views, models = values["steps"], linked.models
-    upstream = {name: brief(_answer(views.get(name, {}), has_model=name in models)) for name in sorted(linked.answers)}
+    views = values["steps"]
+    upstream = {name: brief(_answer(views.get(name, {}), _unread(name, linked))) for name in sorted(linked.answers)}
     upstream |= {name: brief(values[name]) for name in sorted(linked.carried)}
     if upstream:
         found["upstream"] = upstream
@@ -146,9 +146,14 @@ def _field(value: Json, name: str) -> Json:
     return value.get(name)
 
 
-def _answer(view: Mapping[str, Json], *, has_model: bool) -> Json:
-    """A view of a step; without the part that is no answer, if it is not read."""
-    return {name: _shortened(value) for name, value in view.items() if has_model or name != "model"}
+def _unread(step: str, linked: LinkedStep) -> frozenset[str]:
+    """What of a step's view is no answer, and not read."""
+    read = {"model": linked.models, "sources": linked.cited}
+    return frozenset(name for name, steps in read.items() if step not in steps)
+
+
+def _answer(view: Mapping[str, Json], unread: frozenset[str]) -> Json:
+    return {name: _shortened(value) for name, value in view.items() if name not in unread}
 
 
 def _shortened(value: Json) -> Json:

@@ -143,7 +143,8 @@ def inside_view(outcome: Outcome, step: StepProgram) -> dict[str, Json]:
     if outcome.status is not Status.GOOD:
         return {"skipped": True, "failed": None}
     name = "output" if step.linked.step.schema else "text"
-    return {name: outcome.output, "skipped": False, "failed": None, "model": outcome.model}
+    view = {name: outcome.output, "skipped": False, "failed": None, "model": outcome.model}
+    return {**view, "sources": outcome.cited}
 
 
 def _ended(step: StepProgram, opened: OpenLoop, *, is_finished: bool) -> Outcome:

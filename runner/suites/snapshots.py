@@ -46,9 +46,9 @@ def snapshots_of(case: CaseToRun, seen: Seen) -> tuple[Snapshot, ...]:
 
 
 def _answers(views: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
-    """The answers without the models that gave them: another version that says the same is no change."""
+    """The answers without what gave them, models and pages: another version that says the same is no change."""
     return {
-        step: {name: value for name, value in view.items() if name not in ("model", "failed")}
+        step: {name: value for name, value in view.items() if name not in ("model", "failed", "sources")}
         for step, view in views.items()
     }
 

@@ -163,6 +163,12 @@ def test_show_says_when_a_streamed_answer_began(cli: Cli, app: Any) -> None:
     assert "streamed" not in cli("show", "ask").out
 
 
+def test_show_tells_thoughts_before_the_answer(cli: Cli, app: Any) -> None:
+    line = {"step": "ask", "item": "", "source": "fresh", "key": "k", "request": {}, "payload": {}}
+    app.attempts = [{**line, "thoughts": "Hm.\nYes.", "answer": "x"}]
+    assert cli("show", "ask").out.endswith("  thoughts\n    Hm.\n    Yes.\n  answer\n    x\n")
+
+
 @pytest.mark.parametrize("style", ["", "dim"])
 def test_a_piece_is_painted_like_a_line(style: Any) -> None:
     err = io.StringIO()

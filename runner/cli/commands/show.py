@@ -136,6 +136,8 @@ def _exchanges(shown: Mapping[str, Json]) -> Iterator[str]:
         yield f"  key       {attempt.get('key', '')}"
         yield from _timing(attempt.get("meta"))
         yield from _block("request", attempt.get("request"))
+        if attempt.get("thoughts"):
+            yield from _block("thoughts", attempt["thoughts"])
         yield from _block("answer", attempt.get("answer"))
 
 
