@@ -12,6 +12,7 @@ from runner.core.aside import Pieces, pack, unpack
 from runner.core.canonical import Json, canonical
 from runner.core.long_list import LongList
 from runner.core.outcome import Failure, FailureKind, Outcome, Status, Violation
+from runner.core.response import Citation
 
 _ABSENT = -1
 Kept = dict[str, Outcome]
@@ -76,7 +77,7 @@ class StageResults:
     def good_of_chunk(self, name: str, number: int) -> list[Json]:
         column = self._steps.index(name)
         ends = (item[column] for item in self._read(number))
-        return [end[0] for end in ends if end is not None and len(end) == _GOOD]
+        return [end[0] for end in ends if end is not None and len(end) <= _MOST_OF_GOOD]
 
 
 class GoodOutputs(LongList):
@@ -121,15 +122,16 @@ class GoodOutputs(LongList):
         return self._digest
 
 
-# A good outcome is a pair, another one has more to say.
-_GOOD = 2
+# A good outcome is a pair, or with its sources a triple; another one has more to say.
+_MOST_OF_GOOD = 3
 
 
 def _packed(outcome: Outcome | None) -> list[Json] | None:
     if outcome is None:
         return None
     if outcome.status is Status.GOOD:
-        return [outcome.output, outcome.model]
+        sources = [[[source.url, source.title] for source in outcome.sources]] if outcome.sources else []
+        return [outcome.output, outcome.model, *sources]
     failure = outcome.failure
     told = None
     if failure is not None:
@@ -139,8 +141,10 @@ def _packed(outcome: Outcome | None) -> list[Json] | None:
 
 
 def _outcome(name: str, item: str, packed: list[Json]) -> Outcome:
-    if len(packed) == _GOOD:
-        return Outcome(name, item, Status.GOOD, output=packed[0], model=packed[1])
+    if len(packed) <= _MOST_OF_GOOD:
+        output, model, *cited = packed
+        sources = tuple(Citation(*one) for listed in cited for one in listed)
+        return Outcome(name, item, Status.GOOD, output=output, model=model, sources=sources)
     status, because, told, output, model = packed
     failure = None
     if told is not None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from runner.core.aside import InMemory
 from runner.core.outcome import Failure, FailureKind, Outcome, Status, Violation
+from runner.core.response import Citation
 from runner.plan.kept import StageResults
 
 GOOD = Outcome("tag", "a", Status.GOOD, output={"n": 2**80}, model="m-1")
@@ -15,6 +16,9 @@ INVALID = Failure(FailureKind.INVALID, "no", (Violation("/n", "type", "a number"
 OUTCOMES = [
     GOOD,
     Outcome("tag", "a", Status.GOOD, output=None),
+    Outcome(
+        "tag", "a", Status.GOOD, output="x", model="m", sources=(Citation("https://a.example", "A"), Citation("b"))
+    ),
     Outcome("tag", "a", Status.SKIPPED, because="when does not hold"),
     Outcome("tag", "a", Status.FAILED, failure=INVALID),
     Outcome("tag", "a", Status.FAILED, output="half", failure=Failure(FailureKind.CUT, "cut"), model="m-2"),
