@@ -180,7 +180,7 @@ class Drive:
         try:
             ports = Ports(transport, clock, self.sink, self.settings.explain, random, ahead, self.settings.hear)
             limit, purse = InFlight(self.settings.max_parallel), purse or Purse(self.settings.allowance)
-            shared = Shared(Limits(clock, random, self.settings.limits))
+            shared = Shared(Limits(clock, random, self.settings.limits), self.state.aside.table())
             await self.walk(Performer(self.state.program, gate, ports, limit, purse, shared))
         finally:
             try:

@@ -17,6 +17,7 @@ from runner.plan.explain import Change, changes, nearest_entry, reason
 from runner.plan.program import Program
 from runner.record.places import Place, PlaceEntry, places_of
 from runner.record.texts import read_text
+from runner.rows.aside import OnDisk
 from runner.store.layers import LayeredAnswers
 from runner.store.recordings import Recordings
 
@@ -65,7 +66,7 @@ class Explainer:
     ) -> None:
         self._workflow = workflow
         name = workflow.name
-        self._places: Mapping[Place, PlaceEntry] = places_of(root / RUNS, name, recordings.places_file(name))
+        self._places: Mapping[Place, PlaceEntry] = places_of(root / RUNS, name, recordings.places_file(name), OnDisk())
         self._answers = answers
         self._programs = programs
         self._kept = lambda text: read_text(root / TEXTS, text) or recordings.read_text(text)

@@ -102,25 +102,27 @@ class VersionWatch:
 
     def __init__(self, locked: Mapping[str, LockedStep] | None) -> None:
         self._locked = locked or {}
-        self._moved: dict[tuple[str, str], list[str]] = {}
+        self._moved: dict[tuple[str, str], tuple[str, int]] = {}
 
     def __call__(self, event: Event, /) -> None:
         if not isinstance(event, AttemptMade) or not event.attempt.model:
             return
         step = self._locked.get(event.step)
         if step is not None and step.answered_by and event.attempt.model not in step.answered_by:
-            self._moved.setdefault((event.step, event.attempt.model), []).append(event.item)
+            pair = (event.step, event.attempt.model)
+            first, count = self._moved.get(pair, (event.item, 0))
+            self._moved[pair] = (first, count + 1)
 
     def problems(self, program: Program) -> tuple[Problem, ...]:
         """One for each step and version."""
         return self.moved({name: step.linked.step for name, step in program.steps.items()})
 
     def moved(self, written: Mapping[str, Step]) -> tuple[Problem, ...]:
-        return tuple(self._problem(written[pair[0]], *pair, items) for pair, items in self._moved.items())
+        return tuple(self._problem(written[pair[0]], *pair, *told) for pair, told in self._moved.items())
 
-    def _problem(self, step: Step, name: str, model: str, items: Sequence[str]) -> Problem:
-        where = f"{name}[{items[0]}]" if items[0] else name
-        more = f" (and {len(items) - 1:,} more)" if len(items) > 1 else ""
+    def _problem(self, step: Step, name: str, model: str, first: str, count: int) -> Problem:
+        where = f"{name}[{first}]" if first else name
+        more = f" (and {count - 1:,} more)" if count > 1 else ""
         locked = ", ".join(self._locked[name].answered_by)
         return Problem(
             "model-moved",

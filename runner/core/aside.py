@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import orjson
@@ -27,6 +27,8 @@ class Table(Protocol):
     def get(self, key: str, /) -> str | None: ...
 
     def __setitem__(self, key: str, value: str, /) -> None: ...
+
+    def keys(self) -> Iterable[str]: ...
 
 
 class Aside(Protocol):

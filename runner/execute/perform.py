@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from runner.core.answer import HEADERS, StoredAnswer
+from runner.core.aside import Table
 from runner.core.budget import Allowance
 from runner.core.errors import StorageError
 from runner.core.events import Noted, Retrying
@@ -66,12 +67,15 @@ class _Ear:
 
 
 class Shared:
-    """What performers of one run have in common: no question is paid twice, and what is gone is gone for all."""
+    """What performers of one run have in common: no question is paid twice, and what is gone is gone for all.
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    `asked` has the keys that were asked in this run.
+    """
+
+    def __init__(self, limits: Limits | None = None, asked: Table | None = None) -> None:
         self.limits = limits
         self.flights: dict[str, asyncio.Future[Answered]] = {}
-        self.asked: set[str] = set()
+        self.asked: Table = {} if asked is None else asked
         self.by_step: dict[str, asyncio.Semaphore] = {}
         self.ends: dict[str, asyncio.Event] = {}
         self.dead: dict[str, Failure] = {}
@@ -158,8 +162,8 @@ class Performer:
         if not ask.must_ask:
             stored = await self._gate.lookup(ask.key)
             if stored is not None:
-                return Answered(stored, is_todays=ask.key in self._asked)
-        elif ask.key in self._asked:
+                return Answered(stored, is_todays=self._asked.get(ask.key) is not None)
+        elif self._asked.get(ask.key) is not None:
             stored = await self._gate.lookup(ask.key)
             if stored is not None:
                 return Answered(stored, reason=ask.reason, is_todays=True)
@@ -240,7 +244,7 @@ class Performer:
                 self._bury(step, answered.failure, self._program.steps[ask.step])
             if answered.answer is not None and ask.use != "off":
                 await self.keep(answered.answer)
-                self._asked.add(ask.key)
+                self._asked[ask.key] = ""
         return answered
 
     def _ended(self, step: StepProgram) -> Failure | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from time import time
 from typing import Final
@@ -14,7 +15,7 @@ from runner.core.outcome import Source
 from runner.record.folders import JOURNAL, unwritable_record
 from runner.record.lines import read_line, to_line, to_record
 
-__all__ = ["Journal", "read_journal"]
+__all__ = ["Journal", "read_journal", "read_placed", "read_record_at"]
 
 MAX_WAITING: Final = 256
 MAX_LINE_BYTES: Final = 64 * 2**20
@@ -73,17 +74,32 @@ def read_journal(path: Path, words: tuple[bytes, ...] = ()) -> Iterator[Mapping[
 
     With `words`, lines that hold none of them are passed over unread.
     """
+    return (record for _, record in read_placed(path, words))
+
+
+def read_placed(path: Path, words: tuple[bytes, ...] = ()) -> Iterator[tuple[int, dict[str, Json]]]:
+    """The records, each with its place in the file."""
+    place = 0
     try:
         file = path.open("rb")
     except OSError:
         return
     with file:
         while line := file.readline(MAX_LINE_BYTES):
+            start, place = place, place + len(line)
             if words and not any(word in line for word in words):
                 continue
             record = read_line(line)
             if record is not None:
-                yield record
+                yield start, record
+
+
+def read_record_at(path: Path, place: int) -> dict[str, Json] | None:
+    """The record at a place that was found by reading; None where the file has changed since."""
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(place)
+        return read_line(file.readline(MAX_LINE_BYTES))
+    return None
 
 
 def _may_be_lost(event: Event) -> bool:

@@ -20,6 +20,7 @@ from runner.core.outcome import ANSWER_KINDS, Attempt, FailureKind, Outcome, Sou
 from runner.record.folders import SUMMARY, write_record_file
 
 SUMMARY_FORMAT: Final = 1
+MOST_REASONS: Final = 1000
 
 _Told: TypeAlias = tuple[str, Source, int, int, bool]
 
@@ -195,7 +196,9 @@ class _Tally:
             # A request that brought no answer has no bill to know; what may have been paid is counted apart.
             self.spent = _plus(self.spent, attempt.cost_usd)
         if attempt.reason:
-            self.reasons[attempt.reason] = self.reasons.get(attempt.reason, 0) + 1
+            is_one_too_many = len(self.reasons) >= MOST_REASONS and attempt.reason not in self.reasons
+            reason = attempt.reason.partition(":")[0] if is_one_too_many else attempt.reason
+            self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
     def tell_attempt(self, item: str, attempt: Attempt) -> None:
         self.open.setdefault(item, []).append(_told(attempt))

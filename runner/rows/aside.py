@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import finalize
@@ -77,6 +78,13 @@ class WideTable:
         self._few[key] = value
         if len(self._few) > MOST_ENTRIES:
             self._spill()
+
+    def keys(self) -> Iterator[str]:
+        """Each once, in any order."""
+        yield from list(self._few)
+        if self._many is not None:
+            rows = self._many.execute("SELECT key FROM entries ORDER BY key")
+            yield from (key for (key,) in rows if key not in self._few)
 
     def _spill(self) -> None:
         import sqlite3

@@ -22,20 +22,25 @@ _BYTES_PER_TOKEN = 4
 
 
 class ScriptedTransport:
-    """Fills `Transport` with computed or written answers; `requests` lists what was asked, in order."""
+    """Fills `Transport` with computed or written answers; `requests` lists what was asked, in order.
 
-    def __init__(self, respond: Respond, *, sleep: Sleep = asyncio.sleep) -> None:
+    A script of a file may be asked a million times: it does not remember them.
+    """
+
+    def __init__(self, respond: Respond, *, sleep: Sleep = asyncio.sleep, remembers: bool = True) -> None:
         self._respond = respond
         self._sleep = sleep
+        self._remembers = remembers
         self.requests: list[Request] = []
 
     @classmethod
     def from_file(cls, data: bytes, file: str = "the script", *, sleep: Sleep = asyncio.sleep) -> ScriptedTransport:
         """The answers of one script. Raises FileError for a script that is wrong."""
-        return cls(_Script(read_script(data, file)).rule_for, sleep=sleep)
+        return cls(_Script(read_script(data, file)).rule_for, sleep=sleep, remembers=False)
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
-        self.requests.append(request)
+        if self._remembers:
+            self.requests.append(request)
         reply = self._respond(request)
         if isinstance(reply, Rule):
             reply = await self._act(reply, request, route, timeout_s)

@@ -11,7 +11,7 @@ from runner.core.events import AttemptMade, RunStarted
 from runner.core.outcome import Attempt, FailureKind, Source
 from runner.record import places as places_module
 from runner.record.folders import new_run_folder
-from runner.record.journal import Journal, read_journal
+from runner.record.journal import Journal, read_placed
 from runner.record.places import PlaceEntry, places_of
 
 
@@ -48,11 +48,11 @@ def test_nothing_is_read_before_it_is_asked_and_older_runs_only_when_needed(
     write_run("triage", ("ask", "a", "new", {}))
     read: list[str] = []
 
-    def read_and_note(path: Path, *words: Any) -> Iterator[Mapping[str, Any]]:
+    def read_and_note(path: Path, *words: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
         read.append(path.parent.name)
-        return read_journal(path, *words)
+        return read_placed(path, *words)
 
-    monkeypatch.setattr(places_module, "read_journal", read_and_note)
+    monkeypatch.setattr(places_module, "read_placed", read_and_note)
     found = places_of(runs, "triage")
     assert read == []
     assert found[("ask", "a", 0, 0)].key == "new"
@@ -124,3 +124,11 @@ def test_what_a_file_of_recorded_places_has_besides_is_passed_over(
     recorded = tmp_path / "others.jsonl"
     recorded.write_text('{"other": 1}\n{"place": "a"}\n')
     assert dict(places_of(runs, "triage", recorded)) == {}
+
+
+def test_an_entry_whose_journal_has_gone_since_says_nothing(runs: Path, write_run: Callable[..., str]) -> None:
+    run = write_run("triage", ("ask", "a", "k", {"n": 1}))
+    found = places_of(runs, "triage")
+    assert ("ask", "a", 0, 0) in found
+    (runs / run / "journal.jsonl").unlink()
+    assert found[("ask", "a", 0, 0)] == PlaceEntry("", {}, "r1")

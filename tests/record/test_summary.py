@@ -206,3 +206,14 @@ def test_what_is_no_summary_is_refused(value: Any) -> None:
 def test_a_summary_of_a_later_format_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="a summary of format 2 cannot be read by this version"):
         summary_from_json({"format": 2})
+
+
+def test_of_very_many_reasons_the_later_ones_are_told_by_their_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runner.record.summary.MOST_REASONS", 2)
+    reasons = ("new", "data:n: 1 → 2", "data:n: 2 → 3", "new", "data:n: 3 → 4")
+    events = [
+        AttemptMade("ask", str(number), Attempt(f"k{number}", Source.FRESH, reason=reason, requests=1))
+        for number, reason in enumerate(reasons)
+    ]
+    (step,) = summarise(events).steps
+    assert step.reasons == {"new": 2, "data:n: 1 → 2": 1, "data": 2}

@@ -41,6 +41,7 @@ def test_a_wide_table_is_a_table(entries: list[tuple[str, str]], most: int) -> N
             table[key] = value
             assert {one: table.get(one) for one, _ in entries[: number + 1]} == dict(entries[: number + 1])
         assert table.get("not there") is None
+        assert sorted(table.keys()) == sorted(dict(entries))
 
 
 @pytest.mark.usefixtures("little_memory")

@@ -63,7 +63,7 @@ def test_the_first_rule_that_matches_answers(ask: Callable[..., Any]) -> None:
         "stop",
     ]
     assert ask(transport)["text"] == "else"
-    assert len(transport.requests) == 5
+    assert transport.requests == []  # it may be asked a million times
 
 
 def test_only_the_last_user_message_is_matched() -> None:
