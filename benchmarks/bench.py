@@ -6,6 +6,7 @@
     uv run python benchmarks/bench.py check-large  one workflow of 2,000 lines, checked
     uv run python benchmarks/bench.py cached     a rerun from the cache
     uv run python benchmarks/bench.py plan       a plan over cached rows, and its memory
+    uv run python benchmarks/bench.py memory     memory and CPU per row as rows grow (benchmarks/memory.py, for more rows)
     uv run python benchmarks/bench.py asked      rows that are asked, against a bare httpx loop
 
 Times are CPU seconds of the process (user and system), medians of interleaved rounds: on a shared machine the wall
@@ -32,6 +33,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from large import large_workflow
+from memory import main as bench_memory
 
 REPOSITORY = Path(__file__).parent.parent
 ROUNDS = 5
@@ -324,6 +326,7 @@ def main() -> None:
         "check-large": bench_check_large,
         "cached": bench_cached,
         "plan": bench_plan,
+        "memory": bench_memory,
         "asked": bench_asked,
     }
     wanted = sys.argv[1:] or list(parts)

@@ -1,7 +1,7 @@
 """Memory and CPU per row as rows grow: asked (answers made in this process), all cached, and planned.
 
     uv run python benchmarks/memory.py               10,000 and 100,000 rows
-    uv run python benchmarks/memory.py 1000 300000   as many rows as are named
+    uv run python benchmarks/memory.py 10000 1000000 as many rows as are named
 
 Each command is a process of its own; the memory is the most that it held at once.
 """
