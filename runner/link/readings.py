@@ -10,7 +10,7 @@ from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
 from runner.core.span import Span
 from runner.core.workflow import Expression, Template
-from runner.link.paths import Gap, Typed, type_at, words_at
+from runner.link.paths import Gap, Typed, words_at
 from runner.link.scope import Place, Use
 from runner.link.subjects import Found, Subject, Subjects
 from runner.templates.trail import Comparison, Guards, Path, Readings, Reference, Word, is_along
@@ -92,7 +92,7 @@ def _readings(text: ReadText, subjects: Subjects, known: _Known) -> Iterator[Rea
         if found is None or len(found.path) < found.subject.start:
             continue
         start, subject = found.subject.start, found.subject
-        typed = _shifted(type_at(subject.schema, found.path[start:], subject.root), start)
+        typed = _shifted(subjects.type_at(subject, found.path[start:]), start)
         reading = Reading(text, reference, subject, found.path, found.shift, typed)
         gap = _open_gap(reading, known)
         yield reading if gap is None else replace(reading, gap=gap)
@@ -100,6 +100,8 @@ def _readings(text: ReadText, subjects: Subjects, known: _Known) -> Iterator[Rea
 
 def _shifted(typed: Typed, start: int) -> Typed:
     """The type with indices that count from the beginning of the path."""
+    if not (typed.index or typed.gaps or typed.unlisted) and typed.kind in ("any", "value"):
+        return typed
     gaps = tuple(replace(gap, index=gap.index + start) for gap in typed.gaps)
     unlisted = tuple((index + start, names) for index, names in typed.unlisted)
     return replace(typed, index=typed.index + start, gaps=gaps, unlisted=unlisted)
@@ -108,15 +110,15 @@ def _shifted(typed: Typed, start: int) -> Typed:
 def _unequal(text: ReadText, subjects: Subjects) -> Iterator[Unequal]:
     for comparison in text.readings.comparisons:
         found = subjects.find(comparison.path, text.place)
-        values = None if found is None else _values(found)
+        values = None if found is None else _values(found, subjects)
         if found is not None and values is not None:
             for word in _strangers(comparison, values):
                 yield Unequal(text, found.subject, found.path, word, values)
 
 
-def _values(found: Found) -> tuple[Json, ...] | None:
+def _values(found: Found, subjects: Subjects) -> tuple[Json, ...] | None:
     start = found.subject.start
-    return words_at(type_at(found.subject.schema, found.path[start:], found.subject.root))
+    return words_at(subjects.type_at(found.subject, found.path[start:]))
 
 
 def _strangers(comparison: Comparison, values: Sequence[Json]) -> Iterator[Word]:

@@ -9,6 +9,7 @@ from runner.core.frozen import dataclass, replace
 from runner.core.outcome import FailureKind
 from runner.core.ports import ReadFile
 from runner.core.workflow import Loop, SchemaSource, Step, Workflow
+from runner.link.paths import Typed, type_at
 from runner.link.scope import Place
 from runner.output.keywords import every_schema
 from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
@@ -76,12 +77,22 @@ class Subjects:
         self._read = read
         self._states = states or {}
         self._compiled: dict[int, CompiledSchema | None] = {}
+        self._typed: dict[tuple[int, Path], tuple[Json, Typed]] = {}
 
     def find(self, path: Path, place: Place) -> Found | None:
         """The subject of a path that is read at a place, None where nothing is known of it."""
         known = self.plain(path, place)
         subject = known and self._subject(known, place)
         return Found(known, len(known) - len(path), subject) if known and subject else None
+
+    def type_at(self, subject: Subject, path: Path) -> Typed:
+        """What stands at a path inside a subject; many texts read the same ones."""
+        key = (id(subject.schema), path)
+        known = self._typed.get(key)
+        if known is None or known[0] is not subject.schema:
+            known = (subject.schema, type_at(subject.schema, path, subject.root))
+            self._typed[key] = known
+        return known[1]
 
     def plain(self, path: Path, place: Place) -> Path:
         """The path with its first name replaced by what it stands for; () where that is not known.

@@ -33,12 +33,11 @@ def compile_expression(env: Environment, expression: Expression) -> CompiledExpr
     try:
         problems = list(examine(env, tree, expression.origin))
         keys = _constant_keys(tree.root)
-        normal = _normal_form(tree.root, keys)
     except RecursionError:
         problems = [Problem("template-syntax", "the expression is nested too deeply", expression.origin.span())]
     if problems:
         raise TemplateProblem(problems)
-    compiled = CompiledExpression(env, expression, cast(nodes.Expr, tree.root), keys, normal)
+    compiled = CompiledExpression(env, expression, cast(nodes.Expr, tree.root), keys)
     if not tree.is_plain:
         compiled.assemble()
     return compiled
@@ -51,7 +50,7 @@ class CompiledExpression:
     `path` is set when the expression only names a value, such as `data.reviews`.
     """
 
-    __slots__ = ("_env", "_globals", "_keys", "_program", "_root", "_source", "canonical", "expression", "path")
+    __slots__ = ("_env", "_globals", "_keys", "_program", "_root", "_source", "expression", "path")
 
     def __init__(
         self,
@@ -59,17 +58,22 @@ class CompiledExpression:
         expression: Expression,
         root: nodes.Expr,
         keys: tuple[str | int, ...] | None,
-        canonical: str,
     ) -> None:
         self.expression = expression
         self._source = Source(expression.text, expression.origin, is_expression=True)
         self.path: tuple[str, ...] | None = None if keys is None else tuple(map(str, keys))
-        self.canonical = canonical
         self._env = env
         self._root = root
         self._program: JinjaTemplate | None = None
         self._keys = keys
         self._globals = dict(env.globals)
+
+    @property
+    def canonical(self) -> str:
+        try:
+            return _normal_form(self._root, self._keys)
+        except RecursionError:
+            return self.expression.text.strip()  # it is as deep as what the compiler refuses
 
     def condition(self) -> Condition:
         """The expression as a condition that can be looked into without values."""
