@@ -30,13 +30,20 @@ def place_of_change(word: str, step: Step, workflow: Workflow) -> Span | None:
         case "option":
             return _first(step, (name, f"options.{name}"))
         case "file":
-            return next((entry.span for entry in _files(step) if _plain(entry) == name), _first(step, ("files",)))
+            return _place_of_file(name, list(_files(step))) or _first(step, ("files",))
         case _:
             return _first(step, (_KEYS | _WHOLE).get(kind, ()))
 
 
 def _first(step: Step, keys: tuple[str, ...]) -> Span | None:
     return next((step.spans[key] for key in keys if key in step.spans), None)
+
+
+def _place_of_file(name: str, files: list[FileTemplate]) -> Span | None:
+    """Where a path is written that comes to this file, as far as that is certain."""
+    if len(files) == 1:
+        return files[0].span
+    return next((entry.span for entry in files if _plain(entry) == name), None)
 
 
 def _plain(entry: FileTemplate) -> str:

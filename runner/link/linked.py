@@ -41,6 +41,7 @@ from runner.link.parts import (
 )
 from runner.link.readings import ReadText, Typing, type_readings
 from runner.link.scope import Place, Use, name_problem, use_of
+from runner.link.shifts import shifting_index
 from runner.link.stages import Stage, cut_stages, find_circle
 from runner.link.subjects import Subjects
 from runner.link.tools import link_tools
@@ -332,7 +333,8 @@ class _Linker:
             if problem is not None:
                 self.problems += () if reference.is_echo(problem.span) else (problem,)
             elif use is not None:
-                self._warn_of_index(reference, use)
+                lane = self.lanes.get(self.lane_of.get(use.step, ""))
+                self.problems += shifting_index(reference, use, self.workflow, lane.items if lane else None)
                 yield use
 
     def _one(self, reference: Reference, place: Place) -> tuple[Use | None, Problem | None]:
@@ -357,20 +359,6 @@ class _Linker:
         circle = find_circle(steps, {})
         if circle:
             self.problems.append(circle_problem(circle, steps, {}))
-
-    def _warn_of_index(self, reference: Reference, use: Use) -> None:
-        is_index = use.path and use.path[0].isdigit() and not reference.is_echo(reference.spans[3])
-        picked = f"[{use.path[0]}]" if is_index else reference.picked
-        if use.is_barrier and picked:
-            self.problems.append(
-                Problem(
-                    "index-shifts",
-                    f"steps.{use.step}.{use.field}{picked} is another item's answer when an item fails",
-                    reference.span,
-                    fix="walk the list, or pick by a value with find(…)",
-                    severity="warning",
-                )
-            )
 
 
 def _named_at(step: Step, role: str) -> Span:

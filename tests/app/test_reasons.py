@@ -344,6 +344,52 @@ def test_a_thinking_level_is_the_reason(flow: Flow) -> None:
     assert flow.asked() == [("first", "thinking: low → high")]
 
 
+PICTURES = """\
+format: 1
+name: pictures
+data: {shots: {file: shots.jsonl, key: id}}
+defaults: {model: box/small}
+steps:
+  look:
+    prompt: first about a picture
+    files:
+      - image: media/plan.png
+  each:
+    for_each: data.shots
+    prompt: "tag {{ item.id }}"
+    files:
+      - {for_each: item.shots, as: shot, files: [{image: "{{ shot }}"}]}
+    fields: {label: string, size: integer}
+"""
+
+
+@pytest.mark.parametrize(
+    ("changed", "asked", "place"),
+    [
+        ("media/plan.png", ["look"], "flow.yaml:9:16"),
+        ("media/a.png", ["each[s1]"], "flow.yaml:14:58"),
+        ("media/both.png", ["each[s1]", "each[s2]"], "flow.yaml:14:58"),
+    ],
+)
+def test_the_bytes_of_a_file_are_the_reason(project: Any, changed: str, asked: list[str], place: str) -> None:
+    project.workflow(PICTURES)
+    shots = [{"id": "s1", "shots": ["media/a.png", "media/both.png"]}, {"id": "s2", "shots": ["media/both.png"]}]
+    project.write("shots.jsonl", "".join(json.dumps(row) + "\n" for row in shots))
+    (project.root / "media").mkdir()
+    for name in ("plan", "a", "both"):
+        (project.root / f"media/{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + name.encode())
+    project.server.respond = lambda *_: project.Answer(text=json.dumps(ANSWERS["tag"]))
+    assert project.run().exit_code == 0
+    (project.root / changed).write_bytes(b"\x89PNG\r\n\x1a\nanother")
+    report = plan_workflow(project.root / "flow.yaml", RunOptions(), "")
+    found = [(_spelled(call.ask.step, call.ask.item), call.reason) for call in report.plan.asked]
+    assert [where for where, _ in found] == asked
+    assert {reason for _, reason in found} == {f"file:{changed}"}
+    assert {why.places for why in report.why} == {(place,)}
+    project.run()
+    assert project.server.count == len(asked)
+
+
 def test_more_samples_ask_the_new_ones(flow: Flow) -> None:
     edit("options: {presence_penalty: 0.5}", "options: {presence_penalty: 0.5}\n    samples: 1")(flow)
     edit("    when: steps.third.output.word", "    when: steps.first.output.word")(flow)
