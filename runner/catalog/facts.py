@@ -92,6 +92,7 @@ def _facts(owner: str, model: str, entry: Mapping[str, Json], date: str) -> Mode
         context_tokens=entry.get("context"),
         max_output_tokens=entry.get("max_output"),
         refuses=tuple(entry.get("refuses", ())),
+        refuses_thinking=tuple(entry.get("refuses_thinking", ())),
         price=_price(entry, date),
         retired=entry.get("retired", ""),
         replacement=entry.get("replacement", ""),

@@ -25,6 +25,8 @@ def check_models(context: CheckContext) -> Iterator[Problem]:
             yield level
         yield from _kind(step, route)
         yield from _refused(step, route, context.dialect_of(route).lacks)
+        if isinstance(level, str) and level != "none":
+            yield from _refused_while_thinking(step, route, level)
         yield from _options(step, route, context.dialect_of(route).options)
         yield from _transport(step, route)
 
@@ -81,6 +83,19 @@ def _refused(step: Step, route: Route, lacks: frozenset[str]) -> Iterator[Proble
             expected=f"at most {cap}",
             fix=f"max_output_tokens: {cap}",
         )
+
+
+def _refused_while_thinking(step: Step, route: Route, level: str) -> Iterator[Problem]:
+    """Settings that the model takes only where it does not think; 1, which is its own value, is taken everywhere."""
+    for key in route.facts.refuses_thinking:
+        value = getattr(step, key)
+        if value is not None and value != 1 and key not in route.facts.refuses:
+            yield Problem(
+                "refused-setting",
+                f"step '{step.name}' sets {key}, which {route.name} takes at the thinking level none only, not at {level}",
+                step.at(key),
+                fix=f"leave {key} out, or set thinking: none",
+            )
 
 
 def _transport(step: Step, route: Route) -> Iterator[Problem]:

@@ -69,7 +69,8 @@ class ModelFacts:
     `thinking_levels` is empty for a model without the control: nothing is sent and setting a level is an error.
     `is_thinking_in_cap`: what it thinks counts towards `max_output_tokens`.
     `accepts` are the kinds of input that it reads, empty where that is not known.
-    `refuses` names step keys that the model answers with an error (such as `temperature`). `thinking_words` is the
+    `refuses` names step keys that the model answers with an error (such as `temperature`), `refuses_thinking` those that
+    it takes at the level none only. `thinking_words` is the
     model's own way to say a level, where its dialect would say it otherwise: a word, or a number of tokens.
     `gives` is "" where nobody knows whether it answers in words or with a vector.
     """
@@ -93,6 +94,7 @@ class ModelFacts:
     is_listed: bool = True
     tokenizer: str = ""
     gives: Literal["", "text", "vector"] = "text"
+    refuses_thinking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from runner.app.planning import plan_workflow
 from runner.app.types import RunOptions
 from runner.core import request
 from runner.core.events import AttemptMade
-from runner.dialects import DIALECTS
+from runner.dialects import ASKED
 
 FLOW = """\
 format: 1
@@ -444,10 +444,10 @@ def test_the_repair_of_a_question_that_changed_is_asked_for_the_same_reason(flow
 
 
 def test_another_version_of_the_keys_is_a_reason(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Newer(type(DIALECTS["openai-chat"])):  # type: ignore[misc]  # whatever class the table holds
+    class Newer(type(ASKED["openai-chat"])):  # type: ignore[misc]  # whatever class the table holds
         key_version = 2
 
-    monkeypatch.setitem(DIALECTS, "openai-chat", Newer())
+    monkeypatch.setitem(ASKED, "openai-chat", Newer())
     assert {call.reason for call in flow.planned().plan.asked} == {"key-format: openai-chat/1 → openai-chat/2"}
     assert {reason for _, reason in flow.asked()} == {"key-format: openai-chat/1 → openai-chat/2"}
 

@@ -15,10 +15,12 @@ from runner.checks.models import model_notes
 from runner.checks.unread import unread_fields
 from runner.config.load import ProjectFiles, load_workflow
 from runner.core.errors import FileError
+from runner.core.frozen import replace
 from runner.core.model import ModelFacts, Price, Provider, Route
 from runner.core.problem import Problem, render_all
 from runner.core.span import Span
-from runner.dialects import DIALECTS
+from runner.dialects import ASKED
+from runner.dialects.embedding import EMBEDDINGS
 from runner.link.linked import link
 from runner.templates.environment import make_environment
 
@@ -85,10 +87,15 @@ def findings(tmp_path: Path) -> Callable[..., str]:
         models = {name: alias.use for name, alias in loaded.workflow.models.items()}
         named = {name: _end_of(step.model, models) for name, step in loaded.workflow.asked.items()}
         routes = {name: _route(model) for name, model in named.items() if model != "lost/one"}
+        for name, step in loaded.workflow.asked.items():
+            if step.is_embedding and name in routes:
+                provider = routes[name].provider
+                provider = replace(provider, dialect=EMBEDDINGS[provider.dialect])
+                routes[name] = replace(routes[name], provider=provider)
         context = CheckContext(
             linked,
             routes,
-            lambda route: DIALECTS[route.provider.dialect],
+            lambda route: ASKED[route.provider.dialect],
             find=locate,
             files=frozenset(loaded.files),
             given=given,

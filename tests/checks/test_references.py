@@ -21,7 +21,7 @@ Findings = Callable[..., str]
 
 
 def _further_files() -> dict[str, str]:
-    found = (path for path in CORRECT.rglob("*") if path.is_file() and path.parent != CORRECT)
+    found = (path for path in CORRECT.rglob("*") if path.is_file() and path.parent not in (CORRECT, CORRECT / "media"))
     return {path.relative_to(CORRECT).as_posix(): path.read_text("utf-8") for path in found}
 
 
