@@ -45,7 +45,8 @@ class Recorder:
         if attempt.source is Source.FRESH and attempt.reason in ASKED_ANEW:
             self._anew[attempt.key] = None
         if self._is_recording:
-            place = (attempt.part or event.step, in_turn(event.item, attempt.turn), attempt.sample, attempt.repair)
+            item = in_turn(event.item, attempt.turn, attempt.answers, attempt.number)
+            place = (attempt.part or event.step, item, attempt.sample, attempt.repair)
             self._lines.append(PlaceLine(self._workflow, *place, attempt.key, event.ingredients))
 
     def write(

@@ -138,7 +138,7 @@ class Session:
         for stage in self.program.linked.stages:
             asked |= {name for name in stage.steps if self._needs_of(name) & asked}
         asked = {name for name in asked if self.program.steps[name].may_ask}
-        parts = [part for name in sorted(asked) for part in self.program.steps[name].all_parts]
+        parts = [part for name in sorted(asked) for part in self.program.steps[name].reached]
         routes = {part.route.name: part.route for part in parts}
         problems = [problem for route in routes.values() if (problem := self._not_ready(route)) is not None]
         if problems:

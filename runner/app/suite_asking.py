@@ -96,7 +96,8 @@ class Asking:
         """The models that may be asked, once each. A case that lacks one answer may lack those behind it."""
         told: set[str] = set()
         for walk in self._pending:
-            for step in walk.drive.state.program.asked.values() if walk.drive else ():
+            steps = walk.drive.state.program.steps.values() if walk.drive else ()
+            for step in (part for whole in steps for part in whole.reached):
                 if step.route.name not in told:
                     told.add(step.route.name)
                     yield step.route

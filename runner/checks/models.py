@@ -74,6 +74,13 @@ def _refused(step: Step, route: Route, lacks: frozenset[str]) -> Iterator[Proble
                 step.at(key),
                 fix=f"leave {key} out",
             )
+    if step.tools and ("tools" in lacks or "tools" in route.facts.refuses):
+        yield Problem(
+            "refused-setting",
+            f"step '{step.name}' has tools, which {route.name} does not take",
+            step.at("tools"),
+            fix="choose a model that takes tools, or run the tool as a step of its own with call",
+        )
     cap = route.facts.max_output_tokens
     if cap is not None and step.max_output_tokens is not None and step.max_output_tokens > cap:
         yield Problem(
@@ -116,6 +123,13 @@ def _transport(step: Step, route: Route) -> Iterator[Problem]:
             f"step '{step.name}' is asked in batches, and questions that show files are sent one by one in this version",
             step.at("transport"),
             fix="leave transport out",
+        )
+    elif step.tools:
+        yield Problem(
+            "no-batch",
+            f"step '{step.name}' is asked in batches, and a conversation with tools takes its turns one by one",
+            step.at("transport"),
+            fix="leave transport or tools out",
         )
     elif step.cache.use == "off":
         yield Problem(

@@ -28,7 +28,7 @@ from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem
 from runner.core.span import Span
-from runner.core.tool import ToolUse
+from runner.core.tool import DEFAULT_MAX_TURNS, ToolUse
 from runner.core.workflow import (
     CachePolicy,
     CacheUse,
@@ -117,6 +117,9 @@ class StepReader:
             options=keys.value("options") or {},
             save=self._template(keys.get("save")),
             call=self._call(keys) if "call" in own else None,
+            tools=tuple(dict.fromkeys(keys.texts("tools"))),
+            tool_choice=keys.text("tool_choice") or "",
+            max_turns=keys.whole("max_turns") or DEFAULT_MAX_TURNS,
             own=own,
         )
 

@@ -30,6 +30,7 @@ from runner.config.fields import (
     Variants,
 )
 from runner.core.media import MEDIUM_KINDS
+from runner.core.tool import DEFAULT_MAX_TURNS
 
 _SEED = Number(is_whole=True, minimum=-(2**63), maximum=2**63 - 1, says="a whole number of at most 64 bits")
 _VARIABLE = Text(pattern=VARIABLE, says=VARIABLE_IN_WORDS, taken=RESERVED)
@@ -132,6 +133,7 @@ _ESCALATE = Record(
         ),
     ),
 )
+_TOOL = Text(pattern=TOOL_NAME, says=TOOL_NAME_IN_WORDS)
 STEP_KEYS = (
     Key("description", TEXT, "What the step is for."),
     Key("tags", ListOf(FILLED), "Words to select steps by."),
@@ -190,18 +192,29 @@ STEP_KEYS = (
     ),
     Key("cache", _CACHE, "How stored answers are used."),
     Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),
+    Key("tools", ListOf(_TOOL, minimum=1), "The tools of runner.yaml that the model may call."),
+    Key(
+        "tool_choice",
+        Text(pattern=TOOL_NAME, says="auto, required, none or the name of a tool"),
+        "Whether the model must call a tool in its first answer: auto, required, none, or the name of one.",
+    ),
+    Key(
+        "max_turns",
+        Number(is_whole=True, minimum=1, maximum=100),
+        f"How often the model may be asked in a conversation with tools; {DEFAULT_MAX_TURNS} when left out.",
+    ),
     Key("save", Prompt(), "Where the answer is written, relative to the project root: a template."),
 )
-STEP_LATER = ("tools", "tool_choice", "max_turns")
 # A step that runs a tool in place of asking a model, and what it may say besides.
 _CALL_KEYS = (
-    Key("call", Text(pattern=TOOL_NAME, says=TOOL_NAME_IN_WORDS), "The tool of runner.yaml that the step runs."),
+    Key("call", _TOOL, "The tool of runner.yaml that the step runs."),
     Key(
         "with",
         Names("argument", Value(), pattern=r"\S", says="a name that is not empty"),
         "What the tool is given: a value for each of its parameters.",
     ),
 )
+_NEEDS = {"with": ("call",), "tool_choice": ("tools",), "max_turns": ("tools",)}
 BESIDE_CALL = (
     *("description", "tags", "needs", "when", "for_each", "as", "on_error", "min_success", "max_parallel", "timeout"),
     *("cache", "ensure", "call", "with"),
@@ -212,6 +225,7 @@ DEFAULTS_EITHER = (("prompt", "messages"), ("schema", "fields"))
 NOT_TO_EMBED = (
     *("prompt", "messages", "system", "files", "thinking", "schema", "fields", "enforce", "repair", "escalate"),
     *("temperature", "top_p", "max_output_tokens", "seed", "stop", "samples", "transport"),
+    *("tools", "tool_choice", "max_turns"),
 )
 STEP_EITHER = (*DEFAULTS_EITHER, *(("embed", name) for name in NOT_TO_EMBED))
 # What a step with a loop may say itself.
@@ -226,9 +240,8 @@ _BESIDE_NO_LOOP = tuple(
 INNER_STEP = Record(
     "a step of a loop",
     (*(key for key in STEP_KEYS if key.name not in _NOT_IN_LOOP), *_CALL_KEYS),
-    later=STEP_LATER,
     either=(*STEP_EITHER, *(pair for pair in _BESIDE_NO_CALL if pair[1] not in _NOT_IN_LOOP)),
-    needs={"with": ("call",)},
+    needs=_NEEDS,
     has_free_keys=True,
     hints={
         **dict.fromkeys(_NOT_IN_LOOP, "put it into the step that has the loop"),
@@ -281,15 +294,13 @@ _LOOP_KEY = Key("loop", _LOOP, "Steps that are walked turn by turn, with a state
 STEP = Record(
     "a step",
     (*STEP_KEYS, *_CALL_KEYS, _LOOP_KEY),
-    later=STEP_LATER,
     either=(*STEP_EITHER, *_BESIDE_NO_LOOP, *_BESIDE_NO_CALL),
-    needs={"with": ("call",)},
+    needs=_NEEDS,
     has_free_keys=True,
 )
 DEFAULTS = Record(
     "defaults",
     tuple(key for key in STEP_KEYS if key.name not in ("description", "embed")),
-    later=STEP_LATER,
     either=DEFAULTS_EITHER,
     has_free_keys=True,
     hints=dict.fromkeys(("call", "with"), "put it into the step that runs the tool"),

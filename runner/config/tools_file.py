@@ -11,7 +11,7 @@ from runner.config.nodes import Entry, MappingNode, ScalarNode, dotted_spans, po
 from runner.config.reading import Reading, base_of
 from runner.config.verify import Findings
 from runner.core.located import SchemaSource
-from runner.core.tool import OWN_TOOLS, OwnTool, Tool
+from runner.core.tool import OWN_TOOLS, TOOL_CHOICES, OwnTool, Tool
 
 _FUNCTION = Text(
     pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
@@ -34,6 +34,7 @@ TOOLS = Names(
     Shapes(text=Text(choices=OWN_TOOLS, says="or a mapping with the function under 'python'"), mapping=_TOOL),
     pattern=TOOL_NAME,
     says=TOOL_NAME_IN_WORDS,
+    taken=TOOL_CHOICES,
 )
 
 

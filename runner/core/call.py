@@ -14,12 +14,47 @@ Role = Literal["user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model is told of it; of one that the provider runs itself (`own`) nothing more is told."""
+
+    name: str
+    description: str = ""
+    parameters: Json = None
+    own: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What a model wants to be run; `problem` says why its arguments cannot be read."""
+
+    id: str
+    name: str
+    arguments: Json
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What became of a call: a JSON value as text, or what went wrong."""
+
+    call: ToolCall
+    text: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn: a text, and the files that are shown before it."""
+    """One turn: a text, and the files that are shown before it.
+
+    `said` is the turn of a model that called tools, as its provider spelt it: it goes back as it came, with all that
+    signs it. `results` answer those calls, in their order.
+    """
 
     role: Role
     text: str
     files: tuple[Medium, ...] = ()
+    said: Json = None
+    results: tuple[ToolResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +65,8 @@ class Call:
     that is only checked here). `thinking` is the level to send, None when the model has no such control.
     `schema_name` is a constant on the wire, since a step's
     name must not enter the key. `arguments` are what a tool is given, where one is run in place of asking a model.
-    `sample` numbers repeats of one question from 0; `salt` is the author's, to ask anew.
+    `asked_in` is the key of the question whose answer asks for it, "" for a step that runs it itself. A model may call
+    `tools`; `tool_choice` is "", `required`, `none` or the name of one. `sample` numbers repeats of one question from 0; `salt` is the author's, to ask anew.
     """
 
     model: str
@@ -48,3 +84,6 @@ class Call:
     sample: int = 0
     salt: str = ""
     arguments: Json = None
+    asked_in: str = ""
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: str = ""

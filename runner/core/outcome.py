@@ -11,10 +11,11 @@ from runner.core.response import Citation, Usage
 
 
 class FailureKind(StrEnum):
-    """Kinds of failure. The first three are answers that are no good; they are stored as failures."""
+    """Kinds of failure. The first four are answers that are no good; they are stored as failures."""
 
     INVALID = "invalid"  # does not parse, does not fit the schema, or an ensure line does not hold
     CUT = "cut"  # the provider stopped at a limit
+    TURNS = "turns"  # the model still calls tools in the last turn that it has
     REFUSED = "refused"  # the provider or the model declined
     TRANSIENT = "transient"  # network, overload, rate limit: retried, then given up
     UNKNOWN_DELIVERY = "unknown-delivery"  # sent, but whether it was answered (and paid) is not known
@@ -35,7 +36,7 @@ class FailureKind(StrEnum):
     NOT_ASKED = "not-asked"  # the run was stopped by trouble that every further request would meet
 
 
-ANSWER_KINDS = frozenset({FailureKind.INVALID, FailureKind.CUT, FailureKind.REFUSED})
+ANSWER_KINDS = frozenset({FailureKind.INVALID, FailureKind.CUT, FailureKind.TURNS, FailureKind.REFUSED})
 RETRIED_KINDS = frozenset({FailureKind.TRANSIENT, FailureKind.UNKNOWN_DELIVERY})
 UNASKED_KINDS = frozenset({FailureKind.INTERRUPTED, FailureKind.BUDGET, FailureKind.NOT_ASKED})
 ROUTE_STOPPERS = frozenset({FailureKind.AUTH, FailureKind.QUOTA, FailureKind.NOT_FOUND})
@@ -97,13 +98,16 @@ class Attempt:
     maybe_paid_twice: int = 0
     part: str = ""
     turn: int = 0
+    answers: int = 0
+    number: int = 0
     first_token_s: float | None = None
     sources: tuple[Citation, ...] = ()
 
 
-def in_turn(item: str, turn: int) -> str:
-    """An item in a turn of its loop, as it is told and as a place spells it."""
-    return f"{item} turn {turn}".strip() if turn else item
+def in_turn(item: str, turn: int, answers: int = 0, number: int = 0) -> str:
+    """An item in a turn of its loop and of its conversation with tools, as it is told and as a place spells it."""
+    parts = (("turn", turn), ("after answer", answers), ("call", number))
+    return " ".join([item, *(f"{word} {count}" for word, count in parts if count)]).strip()
 
 
 class Status(StrEnum):
@@ -118,7 +122,7 @@ class Outcome:
     """What became of one (step, item). `output` is the JSON value or the text; with samples, their list.
 
     `because` says why it was skipped or blocked; `model` is the version that says it answered, `sources` what it
-    rests on.
+    rests on, `tool_calls` what tools it called on its way.
     """
 
     step: str
@@ -131,6 +135,7 @@ class Outcome:
     seconds: float = field(default=0.0, compare=False)
     model: str = ""
     sources: tuple[Citation, ...] = ()
+    tool_calls: tuple[Json, ...] = ()
 
     def without_attempts(self) -> Outcome:
         """The same outcome for keeping: how it came about is in the record."""
@@ -147,6 +152,7 @@ class Outcome:
             self.seconds,
             self.model,
             self.sources,
+            self.tool_calls,
         )
 
     @property

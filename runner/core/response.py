@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from runner.core.call import ToolCall
+from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 
 
 class Finish(StrEnum):
-    """Why the model stopped. Anything a dialect does not know is UNKNOWN, which is not success."""
+    """Why the model stopped; TOOLS: it waits for what it called. Anything a dialect does not know is UNKNOWN, which is not success."""
 
     COMPLETE = "complete"
+    TOOLS = "tools"
     CUT = "cut"
     REFUSED = "refused"
     UNKNOWN = "unknown"
@@ -44,6 +47,7 @@ class Response:
     `detail` is the provider's own word for the finish (such as MAX_TOKENS or SAFETY), for messages.
     `thoughts` is the summary of the model's thinking, where the call asked for one; it is no part of the answer.
     `sources` are each told once, in the order in which the provider does.
+    `calls` are the tools that are to be run, `said` is the turn in the provider's own spelling, to be sent back.
     """
 
     text: str
@@ -53,3 +57,5 @@ class Response:
     detail: str = ""
     thoughts: str = ""
     sources: tuple[Citation, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    said: Json = None

@@ -15,6 +15,7 @@ TOOL_DIALECT: Final = "tool"
 DEFAULT_MAX_TURNS: Final = 8
 
 OwnTool = Literal["web_search", "code_execution"]
+TOOL_CHOICES: Final = ("auto", "required", "none")
 OWN_TOOLS: tuple[OwnTool, ...] = get_args(OwnTool)
 
 

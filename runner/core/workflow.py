@@ -21,7 +21,7 @@ from runner.core.located import Template as Template  # noqa: PLC0414  # known f
 from runner.core.media import Clip, MediumKind, Resolution
 from runner.core.model import FactsGiven, Price, Provider
 from runner.core.span import Span
-from runner.core.tool import Tool, ToolUse
+from runner.core.tool import DEFAULT_MAX_TURNS, Tool, ToolUse
 from runner.core.values import Expression as Expression  # noqa: PLC0414  # known from here
 from runner.core.values import Value
 
@@ -174,6 +174,9 @@ class Step(Located):
     options: Mapping[str, Json] = field(default_factory=dict)
     save: Template | None = None
     call: ToolUse | None = None
+    tools: tuple[str, ...] = ()
+    tool_choice: str = ""
+    max_turns: int = DEFAULT_MAX_TURNS
     toolbox: Mapping[str, Tool] = field(default_factory=dict)
     own: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from runner.core.call import Call, Message
+from runner.core.call import Call, Message, ToolCall, ToolResult, ToolSpec
 from runner.core.canonical import Json, ordered
 from runner.core.media import MediaRules, Medium
 from runner.core.model import Route
@@ -14,6 +14,7 @@ from runner.core.ports import CallFailed, LoweredSchema
 from runner.core.request import Request
 from runner.core.response import Citation, Finish, Response, Usage
 from runner.dialects.anthropic_schema import lower_for_anthropic
+from runner.dialects.calling import function_of, in_fixed_order, read_call
 from runner.dialects.failing import describe_failure
 from runner.dialects.media import HERE, TEXT, Part, attachments, name_of
 from runner.dialects.naming import identity_of
@@ -45,6 +46,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
 }
 _FINISHES = {
     "end_turn": Finish.COMPLETE,
+    "tool_use": Finish.TOOLS,
     "stop_sequence": Finish.COMPLETE,
     "max_tokens": Finish.CUT,
     "model_context_window_exceeded": Finish.CUT,
@@ -87,6 +89,7 @@ class AnthropicDialect:
             "max_tokens": DEFAULT_MAX_TOKENS if call.max_output_tokens is None else call.max_output_tokens,
             "system": call.system,
             "messages": [{"role": message.role, "content": _said(message)} for message in call.messages],
+            **_tools(call),
             "thinking": thinking,
             "output_config": self._output(call, effort) or None,
             "temperature": call.temperature,
@@ -121,14 +124,17 @@ class AnthropicDialect:
             raise bad_answer("the answer has no content")
         blocks = [mapping_of(block) for block in answer["content"]]
         word = text_of(answer.get("stop_reason"))
+        calls = tuple(_call(block) for block in blocks if block.get("type") == "tool_use")
         return Response(
             text="".join(text_of(block.get("text")) for block in blocks if block.get("type") == "text"),
-            finish=_FINISHES.get(word, Finish.UNKNOWN),
+            finish=_FINISHES.get(word, Finish.UNKNOWN) if calls or word != "tool_use" else Finish.UNKNOWN,
             usage=_usage(mapping_of(answer.get("usage"))),
             model=text_of(answer.get("model")),
             detail=show(word) or "no stop reason",
             thoughts="".join(text_of(block.get("thinking")) for block in blocks if block.get("type") == "thinking"),
             sources=_sources(blocks),
+            calls=calls,
+            said=in_fixed_order(answer["content"]) if calls else None,
         )
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -147,11 +153,37 @@ class AnthropicDialect:
 
 
 def _said(message: Message) -> Json:
-    """A text alone is a text; files come before it as blocks."""
+    """A text alone is a text; files come before it as blocks. What a model said goes back as it came."""
+    if message.said is not None:
+        return message.said
+    if message.results:
+        return [_result(one) for one in message.results]
     if not message.files:
         return message.text
     blocks = [{"type": medium.kind, "source": dict(_part(medium).fields)} for medium in message.files]
     return [*blocks, {"type": "text", "text": message.text}]
+
+
+def _result(result: ToolResult) -> Json:
+    found = {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text}
+    return {**found, "is_error": True} if result.is_error else found
+
+
+def _tools(call: Call) -> dict[str, Json]:
+    """The tools that a model may call, and whether it must."""
+    words = {"required": {"type": "any"}, "none": {"type": "none"}, "": None}
+    choice: Json = words.get(call.tool_choice, {"type": "tool", "name": call.tool_choice})
+    return {"tools": [_tool(tool) for tool in call.tools] or None, "tool_choice": choice}
+
+
+def _tool(tool: ToolSpec) -> Json:
+    function = function_of(tool)
+    schema = function.pop("parameters")
+    return {**function, "input_schema": schema}
+
+
+def _call(block: Mapping[str, Json]) -> ToolCall:
+    return read_call(text_of(block.get("id")), text_of(block.get("name")), block.get("input"))
 
 
 def _part(medium: Medium) -> Part:
@@ -205,5 +237,8 @@ def _clean(answer: dict[str, Json]) -> None:
         usage.pop(name, None)
     if total is not None:
         usage["input_tokens"] = total
-    for block in list_of(answer.get("content")):
-        mapping_of(block).pop("signature", None)
+    blocks = [mapping_of(block) for block in list_of(answer.get("content"))]
+    if any(block.get("type") == "tool_use" for block in blocks):
+        return  # they go back with the next turn, whose key they are part of
+    for block in blocks:
+        block.pop("signature", None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from runner.core.call import Message
+from runner.core.call import Call, Message, ToolCall
 from runner.core.canonical import Json
 from runner.core.media import MediaRules, Medium
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.response import Citation, Finish, Response, Usage
+from runner.dialects.calling import function_of, in_fixed_order, read_call, told
 from runner.dialects.failing import describe_failure, kind_of_status
 from runner.dialects.media import FILE_NAMES, HERE, TEXT, Part, data_url, name_of
 from runner.dialects.payload import (
@@ -68,7 +69,25 @@ CHAT_MEDIA = MediaRules(
 
 def chat_messages(system: str | None, messages: Sequence[Message], *, system_role: str) -> list[Json]:
     opening = [{"role": system_role, "content": system}] if system is not None else []
-    return opening + [{"role": message.role, "content": _content(message)} for message in messages]
+    return opening + [spoken for message in messages for spoken in _spoken(message)]
+
+
+def _spoken(message: Message) -> list[Json]:
+    """One message; the results of tools are each one of their own."""
+    if message.said is not None:
+        return [message.said]
+    if message.results:
+        return [{"role": "tool", "tool_call_id": one.call.id, "content": told(one)} for one in message.results]
+    return [{"role": message.role, "content": _content(message)}]
+
+
+def chat_tools(call: Call) -> dict[str, Json]:
+    """The tools that a model may call, and whether it must."""
+    choice: Json = call.tool_choice or None
+    if choice not in (None, "required", "none"):
+        choice = {"type": "function", "function": {"name": call.tool_choice}}
+    tools = [{"type": "function", "function": function_of(tool)} for tool in call.tools]
+    return {"tools": tools or None, "tool_choice": choice}
 
 
 def _content(message: Message) -> Json:
@@ -123,6 +142,13 @@ def decode_chat(payload: bytes) -> Response:
     finish, detail = _FINISHES.get(word, Finish.UNKNOWN), show(word) or "no finish reason"
     if text_of(message.get("refusal")):
         finish, detail = Finish.REFUSED, f"refusal: {show(message['refusal'])}"
+    raw = [mapping_of(call) for call in list_of(message.get("tool_calls"))]
+    said: Json = None
+    if raw and finish is not Finish.CUT and finish is not Finish.REFUSED:
+        # Some servers say `stop` where they call, and leave the id out.
+        raw = [{**call, "id": text_of(call.get("id")) or f"call_{number}"} for number, call in enumerate(raw, 1)]
+        raw = [{name: value for name, value in call.items() if name != "index"} for call in raw]
+        finish, said = Finish.TOOLS, {"role": "assistant", "content": message.get("content"), "tool_calls": raw}
     return Response(
         text=_text(message.get("content")),
         finish=finish,
@@ -132,12 +158,19 @@ def decode_chat(payload: bytes) -> Response:
         # Own servers that think aloud have one of two names for it.
         thoughts=text_of(message.get("reasoning_content")) or text_of(message.get("reasoning")),
         sources=_sources(message),
+        calls=tuple(map(_call, raw)) if said is not None else (),
+        said=in_fixed_order(said),
     )
 
 
 def _sources(message: Mapping[str, Json]) -> tuple[Citation, ...]:
     notes = [mapping_of(mapping_of(note).get("url_citation")) for note in list_of(message.get("annotations"))]
     return citations((note.get("url"), note.get("title")) for note in notes)
+
+
+def _call(call: Mapping[str, Json]) -> ToolCall:
+    function = mapping_of(call.get("function"))
+    return read_call(text_of(call.get("id")), text_of(function.get("name")), function.get("arguments"))
 
 
 def _text(content: Json) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import quote
 
-from runner.core.call import Call
+import orjson
+
+from runner.core.call import Call, Message, ToolCall, ToolResult, ToolSpec
 from runner.core.canonical import Json, ordered
 from runner.core.frozen import replace
 from runner.core.media import MEDIUM_KINDS, MediaRules, Medium
@@ -15,6 +17,7 @@ from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed, LoweredSchema
 from runner.core.request import Request
 from runner.core.response import Citation, Finish, Response, Usage
+from runner.dialects.calling import function_of, in_fixed_order, read_call
 from runner.dialects.failing import describe_failure, kind_of_status, read_seconds
 from runner.dialects.gemini_schema import lower_for_gemini
 from runner.dialects.media import HERE, TEXT, Part, attachments, name_of
@@ -91,9 +94,8 @@ class GeminiDialect:
         body: dict[str, Json] = {}
         if call.system is not None:
             body["systemInstruction"] = {"parts": [{"text": call.system}]}
-        body["contents"] = [
-            {"role": _ROLES[m.role], "parts": [*map(_file, m.files), {"text": m.text}]} for m in call.messages
-        ]
+        body["contents"] = [_content(message) for message in call.messages]
+        body |= self._tools(call)
         config = self._config(call, route)
         if config:
             body["generationConfig"] = config
@@ -109,6 +111,21 @@ class GeminiDialect:
             salt=call.salt,
             attachments=attachments(call, _part, self.media, route.provider, sent),
         )
+
+    def _tools(self, call: Call) -> dict[str, Json]:
+        """The tools that a model may call, and whether it must."""
+        declared = [self._declaration(tool) for tool in call.tools]
+        found: dict[str, Json] = {"tools": [{"functionDeclarations": declared}]} if declared else {}
+        if call.tool_choice:
+            mode = {"required": "ANY", "none": "NONE"}.get(call.tool_choice)
+            one = {} if mode else {"allowedFunctionNames": [call.tool_choice]}
+            found["toolConfig"] = {"functionCallingConfig": {"mode": mode or "ANY", **one}}
+        return found
+
+    def _declaration(self, tool: ToolSpec) -> Json:
+        function = function_of(tool)
+        schema = function.pop("parameters")
+        return {**function, "parametersJsonSchema": self.lower(schema).body}
 
     def _config(self, call: Call, route: Route) -> dict[str, Json]:
         config: dict[str, Json] = {
@@ -145,8 +162,13 @@ class GeminiDialect:
             "".join(text_of(part.get("text")) for part in parts if bool(part.get("thought")) is is_thought)
             for is_thought in (False, True)
         )
-        detail = show(word) or "no finish reason"
-        return Response(text, _finish(word), usage, model, detail, thoughts, _sources(candidate))
+        calls = tuple(_call(mapping_of(part["functionCall"])) for part in parts if part.get("functionCall"))
+        finish, detail = _finish(word), show(word) or "no finish reason"
+        if not calls or finish is not Finish.COMPLETE:
+            return Response(text, finish, usage, model, detail, thoughts, _sources(candidate))
+        return Response(
+            text, Finish.TOOLS, usage, model, detail, thoughts, calls=calls, said=in_fixed_order(candidate["content"])
+        )
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         error = read_error(body).get("error")
@@ -175,6 +197,25 @@ class VertexDialect(GeminiDialect):
     places: ClassVar[Mapping[str, tuple[str, ...]]] = _VERTEX_OPTIONS
     options: ClassVar[frozenset[str]] = frozenset(_VERTEX_OPTIONS)
     media: ClassVar[MediaRules] = replace(GeminiDialect.media, uploads=frozenset())
+
+
+def _content(message: Message) -> Json:
+    """One turn. What a model said goes back as it came, with the signatures of its thoughts."""
+    if message.said is not None:
+        return {"role": "model", **message.said}
+    if message.results:
+        return {"role": "user", "parts": [_result(one) for one in message.results]}
+    return {"role": _ROLES[message.role], "parts": [*map(_file, message.files), {"text": message.text}]}
+
+
+def _result(result: ToolResult) -> Json:
+    answer = {"error": result.text} if result.is_error else {"output": orjson.loads(result.text)}
+    named = {"id": result.call.id} if result.call.id else {}
+    return {"functionResponse": {**named, "name": result.call.name, "response": answer}}
+
+
+def _call(call: Mapping[str, Json]) -> ToolCall:
+    return read_call(text_of(call.get("id")), text_of(call.get("name")), call.get("args"))
 
 
 def _file(medium: Medium) -> dict[str, Json]:
@@ -273,5 +314,8 @@ def _clean(answer: dict[str, Json]) -> None:
     for name in ("cachedContentTokenCount", "cacheTokensDetails", "trafficType"):
         usage.pop(name, None)
     for candidate in list_of(answer.get("candidates")):
-        for part in list_of(mapping_of(mapping_of(candidate).get("content")).get("parts")):
-            mapping_of(part).pop("thoughtSignature", None)
+        parts = [mapping_of(part) for part in list_of(mapping_of(mapping_of(candidate).get("content")).get("parts"))]
+        if any("functionCall" in part for part in parts):
+            continue  # they go back with the next turn, whose key they are part of
+        for part in parts:
+            part.pop("thoughtSignature", None)

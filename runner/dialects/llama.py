@@ -50,7 +50,7 @@ class LlamaDialect:
     name: ClassVar[str] = "llama"
     key_version: ClassVar[int] = 1
     options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
-    lacks: ClassVar[frozenset[str]] = frozenset()
+    lacks: ClassVar[frozenset[str]] = frozenset({"tools"})
     media: ClassVar[MediaRules] = MediaRules()
 
     def encode(self, call: Call, route: Route) -> Request:

@@ -20,7 +20,15 @@ from runner.core.outcome import Failure
 from runner.core.ports import LoweredSchema
 from runner.core.request import Request
 from runner.core.response import Response
-from runner.dialects.chat_shape import CHAT_MEDIA, chat_failure, chat_messages, chat_part, clean_chat, decode_chat
+from runner.dialects.chat_shape import (
+    CHAT_MEDIA,
+    chat_failure,
+    chat_messages,
+    chat_part,
+    chat_tools,
+    clean_chat,
+    decode_chat,
+)
 from runner.dialects.media import attachments
 from runner.dialects.naming import identity_of, schema_name
 from runner.dialects.openai_schema import lower_for_openai
@@ -82,6 +90,7 @@ class OpenAIChatDialect:
             "seed": call.seed,
             "stop": list(call.stop) or None,
             "response_format": self._format(call),
+            **chat_tools(call),
         }
         body = {name: value for name, value in fields.items() if value is not None}
         place_options(body, call.options, _OPTIONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from runner.core.call import Call, Message
+from runner.core.call import Call, Message, ToolCall
 from runner.core.canonical import Json, ordered
 from runner.core.frozen import replace
 from runner.core.media import MediaRules, Medium
@@ -14,6 +14,7 @@ from runner.core.outcome import Failure
 from runner.core.ports import CallFailed, LoweredSchema
 from runner.core.request import Request
 from runner.core.response import Citation, Finish, Response, Usage
+from runner.dialects.calling import function_of, in_fixed_order, read_call, told
 from runner.dialects.chat_shape import CHAT_MEDIA, chat_failure
 from runner.dialects.media import FILE_NAMES, HERE, TEXT, Part, attachments, data_url, name_of
 from runner.dialects.naming import identity_of, schema_name
@@ -65,16 +66,20 @@ class OpenAIResponsesDialect:
         fields: dict[str, Json] = {
             "model": route.model,
             "instructions": call.system,
-            "input": [{"role": message.role, "content": _said(message)} for message in call.messages],
+            "input": [item for message in call.messages for item in _items(message)],
             "reasoning": _reasoning(call, route),
             "temperature": call.temperature,
             "top_p": call.top_p,
             "max_output_tokens": call.max_output_tokens,
             "text": self._text(call),
             "store": False,
+            **_tools(call),
         }
         body = {name: value for name, value in fields.items() if value is not None}
         place_options(body, call.options, _OPTIONS)
+        if call.tools and call.thinking is not None:
+            # Nothing is kept there, so what it thought goes along with each turn.
+            body["include"] = list(dict.fromkeys([*list_of(body.get("include")), "reasoning.encrypted_content"]))
         sent = ordered(body)
         return Request(
             dialect=self.name,
@@ -113,6 +118,9 @@ class OpenAIResponsesDialect:
         refusal = "".join(text_of(part.get("refusal")) for part in parts if part.get("type") == "refusal")
         if refusal:
             finish, detail = Finish.REFUSED, f"refusal: {show(refusal)}"
+        calls = tuple(_call(item) for item in items if item.get("type") == "function_call")
+        if calls and finish is Finish.COMPLETE:
+            finish = Finish.TOOLS
         return Response(
             text="".join(text_of(part.get("text")) for part in parts if part.get("type") == "output_text"),
             finish=finish,
@@ -121,6 +129,8 @@ class OpenAIResponsesDialect:
             detail=detail,
             thoughts=_thoughts(items),
             sources=_sources(parts),
+            calls=calls,
+            said=in_fixed_order([_without_nulls(item) for item in items]) if calls else None,
         )
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -131,6 +141,33 @@ class OpenAIResponsesDialect:
 
     def scrub(self, payload: bytes) -> bytes:
         return scrub_json(payload, _clean)
+
+
+def _items(message: Message) -> list[Json]:
+    """One item; the turn of a model that called tools has several, and so have the results."""
+    if message.said is not None:
+        return list_of(message.said)
+    if message.results:
+        results = message.results
+        return [{"type": "function_call_output", "call_id": one.call.id, "output": told(one)} for one in results]
+    return [{"role": message.role, "content": _said(message)}]
+
+
+def _tools(call: Call) -> dict[str, Json]:
+    """The tools that a model may call, and whether it must. The arguments are held to their schema here."""
+    choice: Json = call.tool_choice or None
+    if choice not in (None, "required", "none"):
+        choice = {"type": "function", "name": call.tool_choice}
+    tools = [{"type": "function", **function_of(tool), "strict": False} for tool in call.tools]
+    return {"tools": tools or None, "tool_choice": choice}
+
+
+def _call(item: Mapping[str, Json]) -> ToolCall:
+    return read_call(text_of(item.get("call_id")), text_of(item.get("name")), item.get("arguments"))
+
+
+def _without_nulls(item: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in item.items() if value is not None}
 
 
 def _said(message: Message) -> Json:
@@ -213,7 +250,10 @@ def _clean(answer: dict[str, Json]) -> None:
     """Take out ids, clocks, opaque reasoning and what only says how warm the provider's prompt cache was."""
     for name in ("id", "created_at", "completed_at"):
         answer.pop(name, None)
-    for item in list_of(answer.get("output")):
+    items = [mapping_of(item) for item in list_of(answer.get("output"))]
+    if any(item.get("type") == "function_call" for item in items):
+        items = []  # they go back with the next turn, whose key they are part of
+    for item in items:
         for name in ("id", "encrypted_content"):
-            mapping_of(item).pop(name, None)
+            item.pop(name, None)
     mapping_of(answer.get("usage")).pop("input_tokens_details", None)

@@ -14,16 +14,19 @@ from runner.core.outcome import Failure
 from runner.core.ports import CallFailed, LoweredSchema
 from runner.core.request import Request
 from runner.core.response import Finish, Response, Usage
+from runner.dialects.calling import function_of, in_fixed_order, read_call, told
 from runner.dialects.chat_shape import chat_failure
 from runner.dialects.media import name_of
 from runner.dialects.naming import digest_endpoint, identity_of
-from runner.dialects.payload import bad_answer, count_of, mapping_of, read_answer, scrub_json, show, text_of
+from runner.dialects.payload import bad_answer, count_of, list_of, mapping_of, read_answer, scrub_json, show, text_of
 
 _FINISHES = {"stop": Finish.COMPLETE, "length": Finish.CUT, "refused": Finish.REFUSED}
 
 
 class ScriptedDialect:
-    """The payload is `{"text", "finish": "stop"|"length"|"refused", "usage": {input_tokens, output_tokens}, "model"}`."""
+    """The payload is `{"text", "finish": "stop"|"length"|"refused", "usage": {input_tokens, output_tokens}, "model"}`, and `calls`, a list of
+    `{"tool", "arguments"}`, where tools are called.
+    """
 
     name: ClassVar[str] = "scripted"
     key_version: ClassVar[int] = 1
@@ -46,6 +49,8 @@ class ScriptedDialect:
             "max_output_tokens": call.max_output_tokens,
             "seed": call.seed,
             "stop": list(call.stop) or None,
+            "tools": [function_of(tool) for tool in call.tools] or None,
+            "tool_choice": call.tool_choice or None,
         }
         return Request(
             dialect=self.name,
@@ -65,9 +70,13 @@ class ScriptedDialect:
             raise bad_answer("the answer has no text")
         usage = mapping_of(answer.get("usage"))
         word = text_of(answer.get("finish"))
+        said = list_of(answer.get("calls"))
+        calls = tuple(read_call("", text_of(one.get("tool")), one.get("arguments")) for one in map(mapping_of, said))
         return Response(
             text=answer["text"],
-            finish=_FINISHES.get(word, Finish.UNKNOWN),
+            finish=Finish.TOOLS if calls else _FINISHES.get(word, Finish.UNKNOWN),
+            calls=calls,
+            said=in_fixed_order({"calls": said}) if calls else None,
             usage=Usage(count_of(usage.get("input_tokens")), count_of(usage.get("output_tokens"))),
             model=text_of(answer.get("model")),
             detail=show(word) or "no finish reason",
@@ -85,7 +94,11 @@ class ScriptedDialect:
 
 def _message(message: Message) -> Json:
     """Files are named by what they hold: nothing is sent anywhere."""
-    shown = {"role": message.role, "text": message.text}
+    shown: dict[str, Json] = {"role": message.role, "text": message.text}
+    if message.said is not None:
+        return {**shown, **message.said}
+    if message.results:
+        return {"role": "tool", "text": "\n".join(map(told, message.results))}
     return {**shown, "files": [_file(medium) for medium in message.files]} if message.files else shown
 
 

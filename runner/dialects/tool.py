@@ -1,6 +1,6 @@
 """Tools that are run here, spoken to as models are: so that their results are keyed, stored and replayed alike.
 
-The payload is `{"text", "is_error"}`: the result as a JSON text, or as a mapping with `error`.
+The payload is `{"text", "is_error"}`: the result as a JSON text, or what went wrong.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class ToolDialect:
     def encode(self, call: Call, route: Route) -> Request:
         settings = route.provider.settings
         body: dict[str, Json] = {"arguments": call.arguments}
+        if call.asked_in:
+            body["asked_in"] = call.asked_in
         if settings["version"]:
             body["version"] = settings["version"]
         return Request(
@@ -48,7 +50,7 @@ class ToolDialect:
         answer = read_answer(payload)
         if not isinstance(answer.get("text"), str):
             raise bad_answer("the result of the tool is not stored as text")
-        return Response(answer["text"], Finish.COMPLETE, Usage(0, 0))
+        return Response(answer["text"], Finish.COMPLETE, Usage(0, 0), detail="error" if answer.get("is_error") else "")
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:  # noqa: ARG002
         """Nothing is asked over a wire."""

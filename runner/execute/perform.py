@@ -109,7 +109,7 @@ class Performer:
         for name, step in program.steps.items():
             if step.linked.step.max_parallel is not None:
                 self._by_step.setdefault(name, asyncio.Semaphore(step.linked.step.max_parallel))
-            for part in step.all_parts:
+            for part in step.reached:
                 self._ends.setdefault(part.route.name, asyncio.Event())
         self._stopped: Failure | None = None
         self._claiming: set[asyncio.Future[bool]] = set()

@@ -31,6 +31,7 @@ class Held:
 
     step: str
     likely: Amount
+    is_counted: bool = True
 
 
 class Purse:
@@ -65,8 +66,8 @@ class Purse:
 
     def take(self, step: StepProgram, ask: Ask) -> Held | Failure | None:
         """Start a request now if there is room for it; None when there may be some later."""
-        if not self._allowance.is_bounded:
-            return Held(step.full_name, Amount())
+        if not self._allowance.is_bounded or ask.running is not None:  # a tool is no request to a model
+            return Held(step.full_name, Amount(), is_counted=False)
         likely = self._likely(step, ask)
         reached = self._reached(step)
         if reached is not None:
@@ -87,7 +88,7 @@ class Purse:
 
     def settle(self, held: Held, paid: Amount | None, *, requests: int = 1, is_unclear: bool = False) -> None:
         """A request has ended: `paid` is what it took, None when it brought no answer (`is_unclear`: maybe paid)."""
-        if not self._allowance.is_bounded:
+        if not held.is_counted:
             return
         self._under_way -= 1
         self._held = self._held.plus(held.likely, -1.0) if self._under_way else Amount()

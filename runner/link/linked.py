@@ -218,6 +218,7 @@ class _Linker:
             answers=frozenset(use.step for use in prompt_uses),
             models=frozenset(use.step for use in prompt_uses if use.field == "model"),
             cited=frozenset(use.step for use in prompt_uses if use.field == "sources"),
+            tool_readers=frozenset(use.step for use in prompt_uses if use.field == "tool_calls"),
             carried=frozenset(one.path[0] for one in prompt_references) & carried,
             tools=link_tools(step.toolbox.values(), self.schema, self.problems),
             arguments=arguments,

@@ -116,6 +116,7 @@ def _within(step: LinkedStep, short: Mapping[str, str]) -> LinkedStep:
         barriers=frozenset(),
         answers=frozenset(short.get(name, name) for name in step.answers),
         models=frozenset(short.get(name, name) for name in step.models),
+        tool_readers=frozenset(short.get(name, name) for name in step.tool_readers),
     )
 
 

@@ -96,7 +96,7 @@ class LinkedStep:
 
     `hard` are the steps that it reads unguarded, `soft` those it can do without, `ordered` those named in `needs`
     only. `barriers` (a subset of the three) are read for all their items. `inputs`, `item_fields` and `answers` (of
-    steps; `models` of those whose model it names, `cited` whose sources) are what its prompt reads; "" among the first two means the whole.
+    steps; `models` of those whose model it names, `cited` whose sources, `tool_readers` whose tool calls) are what its prompt reads; "" among the first two means the whole.
     Of the names that a loop gives it, the prompt reads `carried`. `tools` are those that it names; a step that runs one
     itself gives it `arguments`.
     """
@@ -121,6 +121,7 @@ class LinkedStep:
     answers: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
     cited: frozenset[str] = frozenset()
+    tool_readers: frozenset[str] = frozenset()
     loop: LinkedLoop | None = None
     carried: frozenset[str] = frozenset()
     tools: Mapping[str, LinkedTool] = field(default_factory=dict)

@@ -17,7 +17,6 @@ ANSWER_FIELDS = ("output", "text", "samples", "outputs", "texts")
 STATE_FIELDS = ("skipped", "failed", "model", "sources")
 BARRIER_FIELDS = ("outputs", "texts")
 LOOP_FIELDS = ("state", "turns", "last", "finished")
-LATER_FIELDS = ("tool_calls",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +116,13 @@ def _field_problem(field: str, target: Step, right: str, place: Place, target_la
     name = target.name
     if field == right or (field in STATE_FIELDS and same and not (target.loop and field in ("model", "sources"))):
         return None
+    if field == "tool_calls" and same and target.tools:
+        return None
     if target.loop is not None and same and field in LOOP_FIELDS:
         return None
     whole_list = "outputs" if target.schema or target.loop else "texts"
     if field == whole_list and target_lane and target.samples is None:
         return None
-    if field in LATER_FIELDS:
-        return Problem("not-in-this-version", f"'.{field}' of a step is not in this version", span)
     reason = _why_not(field, target, target_lane, same=same)
     here = {right, *(STATE_FIELDS if same else ())}
     if target.loop is not None and same:
@@ -141,7 +140,7 @@ def _field_problem(field: str, target: Step, right: str, place: Place, target_la
 
 def _why_not(field: str, target: Step, target_lane: str, *, same: bool) -> str:
     name = target.name
-    if not same and field in ("output", "text", "samples", *STATE_FIELDS):
+    if not same and field in ("output", "text", "samples", "tool_calls", *STATE_FIELDS):
         return f"'{name}' runs once per item of {target_lane}, which is not the list that is walked here"
     if target.loop is not None:
         return f"'{name}' is a loop: it has a state and turns, and no answer of its own"
@@ -149,6 +148,8 @@ def _why_not(field: str, target: Step, target_lane: str, *, same: bool) -> str:
         return f"'{name}' is no loop"
     if same and field in ("output", "text", *BARRIER_FIELDS) and target.samples is not None:
         return f"'{name}' is asked {target.samples} times: its answers are .samples, to be read in its own lane"
+    if field == "tool_calls" and same:
+        return f"'{name}' has no tools that its model may call"
     if field in BARRIER_FIELDS and not target_lane:
         return f"'{name}' runs once, it has no list of answers"
     if field in ("output", "outputs"):

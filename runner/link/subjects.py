@@ -31,6 +31,13 @@ _STATE: Mapping[str, Json] = {
     },
 }
 
+_TOOL_CALL: Json = {
+    "type": "object",
+    "properties": {"tool": {"type": "string"}, "arguments": {}, "result": {}, "error": {"type": ["string", "null"]}},
+    "required": ["tool", "arguments", "result", "error"],
+    "additionalProperties": False,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -135,6 +142,8 @@ class Subjects:
     def _of_step(self, name: str, step: Step, field: str) -> Subject | None:
         if step.loop is not None and field not in ("skipped", "failed"):
             return self._of_loop(step, step.loop, field)
+        if field == "tool_calls" and step.tools:
+            return Subject(f"the tool calls of '{name}'", 3, _many(_TOOL_CALL))
         if field in _STATE:
             return Subject(f"'{field}' of '{name}'", 3, _STATE[field])
         if field not in _ANSWER or field.startswith("output" if step.schema is None else "text"):

@@ -9,7 +9,7 @@ from runner.core.frozen import replace
 from runner.core.problem import Problem, listed, nearest
 from runner.core.slips import renaming
 from runner.core.span import Span
-from runner.core.tool import Tool
+from runner.core.tool import TOOL_CHOICES, Tool
 from runner.core.workflow import SchemaSource, Settings, Step, Workflow
 from runner.link.parts import LinkedTool
 from runner.output.schema import CompiledSchema
@@ -31,6 +31,8 @@ def _bound(step: Step, tools: Mapping[str, Tool], problems: list[tuple[str, Prob
         inner = {name: _bound(one, tools, problems) for name, one in step.loop.steps.items()}
         return replace(step, loop=replace(step.loop, steps=inner))
     named = list(_named(step))
+    if step.tool_choice and step.tool_choice not in (*TOOL_CHOICES, *step.tools):
+        problems.append(("", _no_choice(step)))
     problems += [(name, told) for name, span in named if (told := _unknown(step, name, span, tools)) is not None]
     toolbox = {name: tools[name] for name, _ in named if name in tools}
     called = toolbox.get(step.call.tool) if step.call else None
@@ -42,6 +44,8 @@ def _named(step: Step) -> Iterator[tuple[str, Span]]:
     """The tools that a step names, each with its place."""
     if step.call is not None:
         yield step.call.tool, step.at("call")
+    for number, name in enumerate(step.tools):
+        yield name, step.at(f"tools.{number}")
 
 
 def _unknown(step: Step, name: str, span: Span, tools: Mapping[str, Tool]) -> Problem | None:
@@ -56,6 +60,18 @@ def _unknown(step: Step, name: str, span: Span, tools: Mapping[str, Tool]) -> Pr
         nearest=near,
         fix="" if near else f"say in runner.yaml what it is: tools: {{{name}: {{python: module:function}}}}",
         edits=renaming(span, name, tools),
+    )
+
+
+def _no_choice(step: Step) -> Problem:
+    choices = (*TOOL_CHOICES, *step.tools)
+    return Problem(
+        "unknown-tool",
+        f"tool_choice of step '{step.name}' names '{step.tool_choice}', which its tools leave out",
+        step.at("tool_choice"),
+        expected=f"one of {', '.join(choices)}",
+        nearest=nearest(step.tool_choice, choices),
+        edits=renaming(step.at("tool_choice"), step.tool_choice, choices),
     )
 
 

@@ -65,15 +65,24 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class UseTools:
+    """Run what the model called, then ask it again with the results."""
+
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     failure: Failure
 
 
-Verdict: TypeAlias = Good | Ask | Failed
+Verdict: TypeAlias = Good | Ask | UseTools | Failed
 
 
 def judge(call: Call, response: Response, rules: Rules, *, repairs_left: int) -> Verdict:
     """Complete, not refused, parses, fits the schema, every `ensure` line holds: in this order."""
+    if response.finish is Finish.TOOLS and call.tools:
+        return UseTools(response)
     unfinished = _unfinished(response)
     if unfinished is not None:
         return Failed(unfinished)

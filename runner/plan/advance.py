@@ -18,7 +18,7 @@ from runner.plan.chain import Answered, Ask, Verdict, first_ask, weigh
 from runner.plan.items import Item
 from runner.plan.program import Program, StepProgram
 from runner.plan.states import ItemState, Move, OpenLoop, OpenStep, Scope
-from runner.plan.turns import answer_in_turn, begin_loop, view_of_loop
+from runner.plan.turns import answer_in_turn, begin_loop, tools_of, view_of_loop
 from runner.templates.problems import RenderFailed
 
 __all__ = [
@@ -60,7 +60,7 @@ def view_of(outcome: Outcome, step: Step) -> dict[str, Json]:
             return view_of_loop(outcome)
         name = "samples" if step.samples is not None else "output" if step.schema else "text"
         view = {name: outcome.output, "skipped": False, "failed": None, "model": outcome.model}
-        return {**view, "sources": outcome.cited}
+        return {**view, "sources": outcome.cited, **tools_of(outcome, step)}
     if outcome.status is Status.SKIPPED:
         return {"skipped": True, "failed": None}
     kind = str(outcome.failure.kind) if outcome.failure else "upstream"
@@ -85,7 +85,7 @@ def advance(
     verdict = weigh(step, opened.values, ask, answered)
     if verdict.again is not None:
         attempts = (*opened.attempts, verdict.attempt) if verdict.attempt else opened.attempts
-        opened = OpenStep(opened.values, opened.results, opened.failures, attempts, opened.waiting)
+        opened = OpenStep(opened.values, opened.results, opened.failures, attempts, opened.waiting, opened.tool_calls)
         state = ItemState(state.item, state.outcomes, {**state.open, ask.step: opened})
         return Move(state, (verdict.again,), attempt=verdict.attempt, mark=verdict.mark)
     opened = _settle_sample(opened, ask, verdict)
@@ -270,9 +270,10 @@ def _settle_sample(opened: OpenStep, ask: Ask, verdict: Verdict) -> OpenStep:
     waiting = opened.waiting - 1
     if verdict.failure is not None:
         failures = {**opened.failures, ask.sample: verdict.failure}
-        return OpenStep(opened.values, opened.results, failures, attempts, waiting)
+        return OpenStep(opened.values, opened.results, failures, attempts, waiting, opened.tool_calls)
     results = {**opened.results, ask.sample: verdict.output}
-    return OpenStep(opened.values, results, opened.failures, attempts, waiting)
+    calls = {**opened.tool_calls, ask.sample: verdict.tool_calls} if verdict.tool_calls else opened.tool_calls
+    return OpenStep(opened.values, results, opened.failures, attempts, waiting, calls)
 
 
 def _outcome(step: StepProgram, item: Item, opened: OpenStep) -> Outcome:
@@ -288,7 +289,14 @@ def _outcome(step: StepProgram, item: Item, opened: OpenStep) -> Outcome:
     output = [opened.results[sample] for sample in good] if is_sampled else opened.results[good[0]]
     last = {attempt.sample: attempt for attempt in attempts}[good[0]]
     return Outcome(
-        step.name, item.id, Status.GOOD, output=output, attempts=attempts, model=last.model, sources=last.sources
+        step.name,
+        item.id,
+        Status.GOOD,
+        output=output,
+        attempts=attempts,
+        model=last.model,
+        sources=last.sources,
+        tool_calls=opened.tool_calls.get(good[0], ()),
     )
 
 

@@ -34,7 +34,18 @@ def out_of(step: StepProgram, history: History | None = None) -> TokensOut:
 
 def most_calls(step: StepProgram) -> int:
     """How often one question may be put to one model."""
-    return 1 + step.linked.step.repair
+    return 1 + step.linked.step.repair + turns_left(step)
+
+
+def turns_left(step: StepProgram, answers: int = 0) -> int:
+    """How often a model that may call tools is asked again at most, when it has called some so often."""
+    return max(0, step.linked.step.max_turns - 1 - answers) if step.linked.step.tools else 0
+
+
+def longest_chain_usd(step: StepProgram, given: int | None, most: int | None) -> float | None:
+    """What one question costs at one model at most, with all repairs and all turns with tools."""
+    settings = step.linked.step
+    return chain_usd(given, most, step.route.facts.price, repairs=settings.repair, turns=turns_left(step))
 
 
 def longest_out(step: StepProgram) -> int | None:
@@ -65,6 +76,7 @@ def bound_of_own(program: Program, step: StepProgram, lanes: Lanes, repeated: in
     linked = step.linked
     size = sum(len(text.encode()) for text in step.texts) * repeated
     size += len(ordered(step.sent_schema)) if step.sent_schema is not None else 0
+    size += len(ordered([tool.parameters.bundled for tool in linked.tools.values() if tool.parameters]))
     size += sum(len(ordered(program.inputs.get(read))) for read in linked.inputs)
     if not linked.item_fields:
         return tokens_of(size)
@@ -125,10 +137,5 @@ def _step_usd(program: Program, name: str, counts: Counts, lanes: Lanes) -> floa
     if items is None or step.turn:
         return None
     given = bound_in(program, name, counts, lanes)
-    one = plus(
-        *(
-            chain_usd(given, out_of(part).most, part.route.facts.price, repairs=settings.repair)
-            for part in step.all_parts
-        )
-    )
+    one = plus(*(longest_chain_usd(part, given, out_of(part).most) for part in step.all_parts))
     return times(one, items * (settings.samples or 1))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from runner.core.frozen import dataclass, replace
 from runner.core.model import Route
 from runner.core.ports import Dialect, FindMedium
 from runner.core.response import Usage
+from runner.core.tool import TOOL_DIALECT
 from runner.core.workflow import CacheUse
+from runner.dialects import ASKED
 from runner.link.parts import LinkedLoop, LinkedStep
 from runner.output.validate import Validator
-from runner.plan.ingredients import fixed_ingredients
+from runner.plan.ingredients import fixed_ingredients, tool_ingredients
 from runner.plan.program import Policy, StepProgram
 
 
@@ -41,8 +43,32 @@ def compile_whole(
         parts[name] = replace(
             made, is_batch=how.is_batch, part=part, above=names[number + 1] if number + 1 < len(names) else ""
         )
+    tools = {tool.full_name: tool for part in parts.values() for tool in _tools_of(part)}
     whole = parts.pop(linked.name)
-    return replace(whole, parts=parts)
+    return replace(whole, parts=parts, tools=tools)
+
+
+def _tools_of(part: StepProgram) -> Iterator[StepProgram]:
+    """The tools that a model may call and that are run here, each as a part of its own."""
+    for name, tool in part.linked.tools.items() if part.linked.step.call is None else ():
+        if not tool.tool.python:
+            continue
+        route = tool.tool.route
+        yield replace(
+            part,
+            route=route,
+            dialect=ASKED[TOOL_DIALECT],
+            thinking=None,
+            validator=None,
+            undo=None,
+            sent_schema=None,
+            fixed_ingredients=tool_ingredients(route),
+            cost=lambda _: 0.0,
+            use=part.use if tool.tool.is_replayed else "off",
+            part=f"{part.full_name}.{TOOL_DIALECT}.{name}",
+            above="",
+            is_batch=False,
+        )
 
 
 def _compile_loop(
@@ -65,6 +91,11 @@ def _compile_loop(
         for step in turn.values()
         for part in step.all_parts
     }
+    tools = {
+        prefix + tool.full_name: replace(tool, part=prefix + tool.full_name)
+        for step in turn.values()
+        for tool in step.tools.values()
+    }
     return replace(
         next(iter(turn.values())),
         linked=linked,
@@ -75,6 +106,7 @@ def _compile_loop(
         awaited=linked.needs - linked.barriers,
         above="",
         parts=parts,
+        tools=tools,
         turn=turn,
     )
 

@@ -18,6 +18,7 @@ BYTES_PER_TOKEN = 4
 LEAST_TOKENS_OUT = 1
 FRAME_TOKENS = 4  # what a message takes besides its text
 REPAIR_TOKENS = 1000  # the list of what does not fit, of at most ten lines, and the frame around it
+RESULT_TOKENS = 20_000  # the results of the tools that one answer calls, of at most 64 KiB, and the frame around them
 MILLION = 1_000_000
 # What pictures take at their closest look, and sounds, videos and PDFs at a low quality, which has few bytes a second.
 IMAGE_TOKENS = 1600
@@ -55,11 +56,23 @@ def tokens_in(call: Call, counter: Counter | None = None) -> int:
     if counter is not None:
         texts = [*(message.text for message in call.messages), *([call.system] if call.system else [])]
         schema = ordered(call.schema).decode() if call.schema is not None else ""
-        return sum(counter.count(text) + FRAME_TOKENS for text in texts) + counter.count(schema)
+        counted = sum(counter.count(text) + FRAME_TOKENS for text in texts) + counter.count(schema)
+        return counted + tokens_of(_tool_bytes(call))
     size = sum(len(message.text.encode()) for message in call.messages) + len((call.system or "").encode())
+    size += _tool_bytes(call)
     if call.schema is not None:
         size += len(ordered(call.schema))
     return tokens_of(size)
+
+
+def _tool_bytes(call: Call) -> int:
+    """What a question says of tools, and of what they gave."""
+    if not call.tools:
+        return 0
+    told = [[tool.name, tool.description, tool.parameters] for tool in call.tools]
+    said = [message.said for message in call.messages if message.said is not None]
+    results = sum(len(result.text.encode()) for message in call.messages for result in message.results)
+    return len(ordered(told)) + (len(ordered(said)) if said else 0) + results
 
 
 def media_tokens(call: Call) -> int:
@@ -103,15 +116,16 @@ def price_of(tokens_input: int | None, tokens_output: int | None, price: Price |
 
 
 def chain_usd(
-    tokens_input: int | None, tokens_output: int | None, price: Price | None, *, repairs: int
+    tokens_input: int | None, tokens_output: int | None, price: Price | None, *, repairs: int, turns: int = 0
 ) -> float | None:
     """A call whose answers are all as long as they may be and never fit: each repair carries the question and all
-    answers so far.
+    answers so far, each of `turns` with tools their results too.
     """
     if tokens_input is None or tokens_output is None:
         return price_of(None, None, price)
-    growth = tokens_output + REPAIR_TOKENS
-    return plus(*(price_of(tokens_input + number * growth, tokens_output, price) for number in range(repairs + 1)))
+    growth = tokens_output + (RESULT_TOKENS if turns else REPAIR_TOKENS)
+    asked = range(repairs + turns + 1)
+    return plus(*(price_of(tokens_input + number * growth, tokens_output, price) for number in asked))
 
 
 def plus(*amounts: float | None) -> float | None:

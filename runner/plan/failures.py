@@ -17,6 +17,7 @@ from runner.plan.stages import RunState
 MOST_VIOLATIONS = 10
 MOST_ROWS = 5
 MOST_REPAIRS = 10
+MOST_TURNS = 100
 # A failure carries text only; where its text begins with a place, the problem is shown there.
 _PLACE = re.compile(r"(?P<file>[^\n:]+):(?P<line>[0-9]+):(?P<column>[0-9]+): (?P<rest>.*)", re.DOTALL)
 _QUOTED_FIRST = re.compile(r"'([^'\n]+)' (is undefined|gives )")
@@ -29,6 +30,7 @@ _CODES: dict[str, str] = {
     FailureKind.RENDER: "cannot-evaluate",
     FailureKind.ROW: "bad-row",
     FailureKind.TOOL: "tool-failed",
+    FailureKind.TURNS: "too-many-turns",
 }
 
 
@@ -95,7 +97,7 @@ def _first_left_out(state: RunState, name: str) -> str:
 def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:
     first, failure = group[0], group[0].failure
     assert failure is not None
-    last = first.attempts[-1] if first.attempts else None
+    last = next((one for one in reversed(first.attempts) if not one.number), None)
     step = state.program.steps[first.step].of(last.part if last else "")
     where = f"{first.step}[{first.item}]" if first.item else first.step
     place = in_turn(first.item, last.turn if last else 0)
@@ -104,7 +106,7 @@ def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:
     more = f" (and {others} more item{'s' if others > 1 else ''})" if others else ""
     placed = _placed(_code(failure.kind), failure.message, _place(failure, step.linked.step))
     expected, found = _misfit(failure)
-    answered = [attempt for attempt in first.attempts if attempt.failure in _ANSWERED]
+    answered = [attempt for attempt in first.attempts if attempt.failure in _ANSWERED and not attempt.number]
     notes = [*found, *_tried(first.attempts, answered, step)]
     if run and answered:
         notes.append(("see", f"runner show {run} " + (f"'{where}'" if first.item else where)))
@@ -123,7 +125,9 @@ def _code(kind: str) -> str:
 
 
 def _place(failure: Failure, step: Step) -> Span:
-    """The line that does not hold, else the step."""
+    """The line that does not hold, or the bound that is reached; else the step."""
+    if failure.kind is FailureKind.TURNS:
+        return step.at("max_turns") if "max_turns" in step.spans else step.at("tools")
     broken = {one.expected for one in failure.violations if one.keyword == "ensure"}
     numbers = (number for number, line in enumerate(step.ensure) if line.text in broken or line.text.strip() in broken)
     number = next(numbers, None)
@@ -190,6 +194,8 @@ def _fix(failure: Failure, step: Step) -> str:
             return f"raise max_output_tokens (now {step.max_output_tokens}), or ask for less"
         case FailureKind.CUT:
             return "set max_output_tokens to a higher number, or ask for less"
+        case FailureKind.TURNS if step.max_turns < MOST_TURNS:
+            return f"raise max_turns (now {step.max_turns}), or say in the prompt when to stop"
         case FailureKind.REFUSED:
             return "change the prompt or the model, or set on_error: skip to go on without this answer"
         case FailureKind.NEEDS_CALL:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from runner.core.call import Call
-from runner.core.canonical import Json, canonical, digest
+from runner.core.canonical import Json, canonical, digest, ordered
 from runner.core.long_list import LongList
 from runner.core.model import Route
 from runner.core.ports import Dialect
@@ -48,6 +48,7 @@ def fixed_ingredients(linked: LinkedStep, route: Route, dialect: Dialect, thinki
         found["messages"] = messages
     if thinking is not None:
         found["thinking"] = thinking
+    sampling |= {"tools": _tools_told(linked), "tool_choice": step.tool_choice or None}
     options = {name: value for name, value in sampling.items() if value is not None}
     if options:
         found["options"] = options
@@ -80,6 +81,24 @@ def changing_ingredients(linked: LinkedStep, call: Call, values: Mapping[str, Js
     if call.sample:
         found["sample"] = call.sample
     return found
+
+
+def _tools_told(linked: LinkedStep) -> Json:
+    """What a model is told of its tools."""
+    if not linked.step.tools:
+        return None
+    told = {
+        name: [tool.tool.own, tool.tool.description, tool.parameters and tool.parameters.bundled]
+        for name, tool in linked.tools.items()
+    }
+    return f"{', '.join(told)} ({digest(ordered(told))[:SHORT_DIGEST]})"
+
+
+def tool_ingredients(route: Route) -> dict[str, Json]:
+    """What is known of a tool that a model may call, before it does."""
+    version = route.provider.settings["version"]
+    found: dict[str, Json] = {"model": route.name, "template": {}}
+    return {**found, "options": {"version": version}} if version else found
 
 
 def _of_call(linked: LinkedStep, route: Route) -> dict[str, Json]:
@@ -148,7 +167,7 @@ def _field(value: Json, name: str) -> Json:
 
 def _unread(step: str, linked: LinkedStep) -> frozenset[str]:
     """What of a step's view is no answer, and not read."""
-    read = {"model": linked.models, "sources": linked.cited}
+    read = {"model": linked.models, "sources": linked.cited, "tool_calls": linked.tool_readers}
     return frozenset(name for name, steps in read.items() if step not in steps)
 
 

@@ -122,16 +122,16 @@ class GoodOutputs(LongList):
         return self._digest
 
 
-# A good outcome is a pair, or with its sources a triple; another one has more to say.
-_MOST_OF_GOOD = 3
+# A good outcome is a pair, with its sources and tool calls four; another one has more to say.
+_MOST_OF_GOOD = 4
 
 
 def _packed(outcome: Outcome | None) -> list[Json] | None:
     if outcome is None:
         return None
     if outcome.status is Status.GOOD:
-        sources = [[[source.url, source.title] for source in outcome.sources]] if outcome.sources else []
-        return [outcome.output, outcome.model, *sources]
+        beside = [[[source.url, source.title] for source in outcome.sources], list(outcome.tool_calls)]
+        return [outcome.output, outcome.model, *(beside if any(beside) else [])]
     failure = outcome.failure
     told = None
     if failure is not None:
@@ -143,8 +143,9 @@ def _packed(outcome: Outcome | None) -> list[Json] | None:
 def _outcome(name: str, item: str, packed: list[Json]) -> Outcome:
     if len(packed) <= _MOST_OF_GOOD:
         output, model, *cited = packed
-        sources = tuple(Citation(*one) for listed in cited for one in listed)
-        return Outcome(name, item, Status.GOOD, output=output, model=model, sources=sources)
+        listed, calls = cited or ([], [])
+        sources = tuple(Citation(*one) for one in listed)
+        return Outcome(name, item, Status.GOOD, output=output, model=model, sources=sources, tool_calls=tuple(calls))
     status, because, told, output, model = packed
     failure = None
     if told is not None:

@@ -6,8 +6,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from runner.link.parts import LinkedLoop
 from runner.output.extent import most_bytes
-from runner.plan.bounds import Counts, Lanes, bound_of_needs, bound_of_own, longest_out, speaks_of_many
-from runner.plan.estimate import TokensOut, chain_usd, plus, tokens_of
+from runner.plan.bounds import (
+    Counts,
+    Lanes,
+    bound_of_needs,
+    bound_of_own,
+    longest_chain_usd,
+    longest_out,
+    speaks_of_many,
+)
+from runner.plan.estimate import TokensOut, plus, tokens_of
 from runner.plan.program import Program, StepProgram
 from runner.templates.problems import RenderFailed
 
@@ -48,12 +56,7 @@ def turn_usd(
     parts = [step.parts[f"{step.name}.{part.full_name}"] for name in some for part in step.turn[name].all_parts]
     return plus(
         *(
-            chain_usd(
-                _bound_in(program, step, part, counts, lanes),
-                outs[part.full_name].most,
-                part.route.facts.price,
-                repairs=part.linked.step.repair,
-            )
+            longest_chain_usd(part, _bound_in(program, step, part, counts, lanes), outs[part.full_name].most)
             for part in parts
         )
     )

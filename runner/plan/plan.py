@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from runner.core.answer import StoredAnswer
 from runner.core.frozen import replace
+from runner.core.tool import TOOL_DIALECT
 from runner.link.stages import Stage
 from runner.plan.advance import ItemState, Scope, advance, begin
-from runner.plan.bounds import bound_in, most_calls, out_of
+from runner.plan.bounds import bound_in, most_calls, out_of, turns_left
 from runner.plan.chain import Answered, Ask
 from runner.plan.estimate import (
     LEAST_TOKENS_OUT,
@@ -121,7 +122,7 @@ class _Planner:
 
     def _is_open(self, name: str) -> bool:
         count = self.counts[name]
-        return count.items is None or bool(count.calls or count.unknown or count.shared)
+        return count.items is None or bool(count.calls or count.unknown or count.shared or count.held_up)
 
     def _chunk(self, chunk: Chunk, stage: Stage, scope: Scope) -> Receipt:
         states: list[ItemState] = []
@@ -140,7 +141,7 @@ class _Planner:
                 if answered is None:
                     self._miss(ask)
                     continue
-                self.counts[ask.step].cached += answered.answer is not None
+                self.counts[ask.step].cached += answered.answer is not None and ask.running is None
                 steps = self._known_steps(stage, chunk.items[index])
                 move = advance(self.state.program, steps, states[index], scope, ask, answered)
                 states[index] = move.state
@@ -179,8 +180,12 @@ class _Planner:
         """A certain call; an equal question of another item or step is the same call."""
         count = self.counts[ask.step]
         whole = self.state.program.steps[ask.step]
-        repairs_left = max(0, whole.of(ask.part).linked.step.repair - ask.repair)
-        behind = repairs_left + sum(map(most_calls, whole.after(whole.of(ask.part))))
+        if ask.running is not None:
+            self._held_up(count, ask, whole)
+            return
+        part = whole.of(ask.part)
+        repairs_left = max(0, part.linked.step.repair - ask.repair)
+        behind = repairs_left + turns_left(part, ask.answers) + sum(map(most_calls, whole.after(part)))
         owner = self._owners.get(ask.key) if ask.use != "off" else None
         if owner is not None:
             self._share(count, ask, behind, owner)
@@ -196,6 +201,20 @@ class _Planner:
             self.asked.append(call)
         if self.on_call is not None:
             self.on_call(call)
+
+    def _held_up(self, count: Tally, ask: Ask, whole: StepProgram) -> None:
+        """A tool is to be run: it is no call, and what its model is asked then is known when it has."""
+        assert ask.running is not None
+        name = ask.part.rpartition(f".{TOOL_DIALECT}.")[0]
+        asked = replace(ask.running.asked, step=ask.step, part="" if name == ask.step else name)
+        part = whole.of(asked.part)
+        repairs_left = max(0, part.linked.step.repair - asked.repair)
+        count.held_up += 1
+        count.after.add(ask.step)
+        count.behind += repairs_left + turns_left(part, asked.answers) + sum(map(most_calls, whole.after(part)))
+        alone = Tally()
+        self._price(alone, asked, repairs_left)
+        count.worst_usd = plus(count.worst_usd, alone.worst_usd)
 
     def _share(self, count: Tally, ask: Ask, behind: int, owner: str) -> None:
         """Another step may judge the same answer otherwise, and ask again then."""
@@ -220,8 +239,10 @@ class _Planner:
         given += media_tokens(ask.call)  # a guess, which may be too high: the least that is sure is without it
         count.input_tokens += given
         count.likely_usd = plus(count.likely_usd, price_of(given, likely, price))
+        turns = turns_left(whole.of(ask.part), ask.answers)
         further = (most_usd(part, given, self.outs) for part in whole.after(whole.of(ask.part)))
-        count.worst_usd = plus(count.worst_usd, chain_usd(given, out.most, price, repairs=repairs_left), *further)
+        own = chain_usd(given, out.most, price, repairs=repairs_left, turns=turns)
+        count.worst_usd = plus(count.worst_usd, own, *further)
 
     def _note_loop(self, count: Tally, name: str, opened: OpenStep | OpenLoop) -> None:
         """What a loop may ask behind the question at which the plan stops."""

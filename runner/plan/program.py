@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any, Protocol
 
-from runner.core.call import Call
+from runner.core.call import Call, ToolSpec
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
 from runner.core.media import Medium, rules_for
@@ -17,6 +17,7 @@ from runner.core.response import Usage
 from runner.core.words import are_over
 from runner.core.workflow import CacheUse
 from runner.link.linked import Linked, LinkedStep
+from runner.link.parts import LinkedTool
 from runner.output.judge import EnsureLine, Rules
 from runner.output.validate import Validator
 from runner.plan.arguments import arguments_of
@@ -51,7 +52,7 @@ class StepProgram:
 
     `parts` are further ways of asking, each by its full name, which it has as `part`: the models that the step
     escalates to, and all that its loop asks. `above` is the part that is asked next, "" for none. `turn` has the steps of
-    a loop by their short names; what is said of the model of a loop is said of its first step.
+    a loop by their short names; `tools` are those that its models may call, by the full name of the part and theirs; what is said of the model of a loop is said of its first step.
     """
 
     linked: LinkedStep
@@ -75,6 +76,7 @@ class StepProgram:
     is_batch: bool = False
     turn: Mapping[str, StepProgram] = field(default_factory=dict)
     find: FindMedium | None = None
+    tools: Mapping[str, StepProgram] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -96,7 +98,7 @@ class StepProgram:
         return price is not None and price.is_free
 
     def of(self, part: str) -> StepProgram:
-        return self.parts[part] if part else self
+        return (self.parts.get(part) or self.tools[part]) if part else self
 
     @property
     def all_parts(self) -> tuple[StepProgram, ...]:
@@ -106,8 +108,14 @@ class StepProgram:
     def renewed(self, **changes: Any) -> StepProgram:
         """The step and all that it asks with other settings."""
         parts = {name: replace(part, **changes) for name, part in self.parts.items()}
+        tools = {name: replace(tool, **changes) for name, tool in self.tools.items()}
         turn = {name: step.renewed(**changes) for name, step in self.turn.items()}
-        return replace(self, parts=parts, turn=turn, **changes)
+        return replace(self, parts=parts, tools=tools, turn=turn, **changes)
+
+    @property
+    def reached(self) -> tuple[StepProgram, ...]:
+        """All that may be asked or run: the models, and the tools that they may call."""
+        return (*self.all_parts, *self.tools.values())
 
     @property
     def models(self) -> str:
@@ -163,6 +171,8 @@ class StepProgram:
             seed=step.seed,
             stop=step.stop,
             options=step.options,
+            tools=tuple(_spec(tool) for tool in self.linked.tools.values()),
+            tool_choice="" if step.tool_choice == "auto" else step.tool_choice,
             sample=sample,
             salt=step.cache.salt,
         )
@@ -197,6 +207,13 @@ class StepProgram:
     def ingredients(self, call: Call, values: Mapping[str, Json]) -> dict[str, Json]:
         """What the question is made of: small values as they are, texts as digests. For explaining a later miss."""
         return {**self.fixed_ingredients, **changing_ingredients(self.linked, call, values)}
+
+
+def _spec(tool: LinkedTool) -> ToolSpec:
+    if tool.tool.own:
+        return ToolSpec(tool.tool.name, own=tool.tool.own)
+    parameters = tool.parameters.bundled if tool.parameters is not None else None
+    return ToolSpec(tool.tool.name, tool.tool.description, parameters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class OpenStep:
     failures: Mapping[int, Failure]
     attempts: tuple[Attempt, ...]
     waiting: int
+    tool_calls: Mapping[int, tuple[Json, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

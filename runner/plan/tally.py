@@ -8,7 +8,8 @@ from dataclasses import field
 
 from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome, Status
-from runner.plan.estimate import History, TokensOut, chain_usd, plus, times
+from runner.plan.bounds import longest_chain_usd
+from runner.plan.estimate import History, TokensOut, plus, times
 from runner.plan.planned import StepPlan
 from runner.plan.program import StepProgram
 
@@ -22,6 +23,7 @@ class Tally:
     calls: int = 0
     unknown: int = 0
     behind: int = 0
+    held_up: int = 0
     shared: int = 0
     skipped: int = 0
     failed: int = 0
@@ -52,7 +54,7 @@ def count_outcome(count: Tally, outcome: Outcome) -> None:
 def most_usd(step: StepProgram, given: int | None, outs: Mapping[str, TokensOut]) -> float | None:
     """What a question costs at most at one model, repairs included."""
     most = outs[step.full_name].most
-    return chain_usd(given, most, step.route.facts.price, repairs=step.linked.step.repair)
+    return longest_chain_usd(step, given, most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Protocol
 from runner.core.canonical import Json
 from runner.core.frozen import replace
 from runner.core.outcome import UNASKED_KINDS, Attempt, Failure, FailureKind, Outcome, Status
+from runner.core.workflow import Step
 from runner.link.linked import LinkedLoop
 from runner.plan.chain import Answered, Ask
 from runner.plan.items import Item
@@ -138,13 +139,18 @@ def _is_because_of_another(outcome: Outcome) -> bool:
 _OF_THE_RUN = frozenset({FailureKind.NEEDS_CALL, FailureKind.NOT_SELECTED, *UNASKED_KINDS})
 
 
+def tools_of(outcome: Outcome, step: Step) -> dict[str, Json]:
+    """The tool calls of an answer, where its model may make any."""
+    return {"tool_calls": list(outcome.tool_calls)} if step.tools else {}
+
+
 def inside_view(outcome: Outcome, step: StepProgram) -> dict[str, Json]:
     """What the next state sees of a step of the turn, which is good or was skipped."""
     if outcome.status is not Status.GOOD:
         return {"skipped": True, "failed": None}
     name = "output" if step.linked.step.schema else "text"
     view = {name: outcome.output, "skipped": False, "failed": None, "model": outcome.model}
-    return {**view, "sources": outcome.cited}
+    return {**view, "sources": outcome.cited, **tools_of(outcome, step.linked.step)}
 
 
 def _ended(step: StepProgram, opened: OpenLoop, *, is_finished: bool) -> Outcome:

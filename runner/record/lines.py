@@ -87,7 +87,8 @@ def read_line(line: bytes) -> dict[str, Json] | None:
 
 def _attempt(attempt: Attempt) -> dict[str, Json]:
     part: dict[str, Json] = {"part": attempt.part} if attempt.part else {}
-    part |= {"turn": attempt.turn} if attempt.turn else {}
+    counts = {"turn": attempt.turn, "answers": attempt.answers, "number": attempt.number}
+    part |= {name: count for name, count in counts.items() if count}
     if attempt.sources:
         part["sources"] = [{"url": source.url, "title": source.title} for source in attempt.sources]
     return {

@@ -129,8 +129,12 @@ def _entries(records: Iterator[tuple[int, Mapping[str, Json]]]) -> Iterator[tupl
 def _read_place(spelled: Mapping[str, Json]) -> Place | None:
     match spelled:
         case {"part": str() as step, "item": str() as item, "sample": int() as sample, "repair": int() as repair}:
-            turn = spelled.get("turn")
-            return (step, in_turn(item, turn if isinstance(turn, int) else 0), sample, repair)
+            return (step, _in_turn(item, spelled), sample, repair)
         case {"step": str() as step, "item": str() as item, "sample": int() as sample, "repair": int() as repair}:
-            return (step, item, sample, repair)
+            return (step, _in_turn(item, spelled), sample, repair)
     return None
+
+
+def _in_turn(item: str, spelled: Mapping[str, Json]) -> str:
+    counts = (spelled.get(name) for name in ("turn", "answers", "number"))
+    return in_turn(item, *(count if isinstance(count, int) else 0 for count in counts))

@@ -28,6 +28,7 @@ _Told: TypeAlias = tuple[str, Source, int, int, bool]
 @dataclass(frozen=True, slots=True)
 class StepSummary:
     """One step's numbers. Of `calls`, `repairs` were repairs; `requests` counts HTTP tries, retries included.
+    `tools_run` are the tools that were run for models.
 
     `seconds` is the providers' time for fresh answers, added up over calls that ran side by side. Tokens are those
     that providers counted for fresh answers. `reasons` says why calls were made. A step that the run ended before is
@@ -56,6 +57,7 @@ class StepSummary:
     reasons: Mapping[str, int] = field(default_factory=dict)
     maybe_paid_twice: int = 0
     is_reached: bool = True
+    tools_run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ _COUNTED: Final = (
     "output_tokens",
     "thinking_tokens",
     "maybe_paid_twice",
+    "tools_run",
 )
 
 
@@ -173,6 +176,10 @@ class _Tally:
 
     def add_attempt(self, attempt: Attempt) -> None:
         counts = self.counts
+        if attempt.number:
+            counts["tools_run"] += attempt.source is Source.FRESH
+            counts["maybe_paid_twice"] += attempt.maybe_paid_twice
+            return
         if attempt.model:
             self.models[attempt.model] = None
         if attempt.source is not Source.FRESH:

@@ -54,14 +54,23 @@ class FunctionTransport:
         self._printed.__enter__()
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
-        """Raises CallFailed for a function that is not there, fails, or takes too long."""
+        """Raises CallFailed for a function that is not there, fails, or takes too long, unless a model is to hear of it."""
+        body = orjson.loads(request.body)
+        try:
+            return ordered({"text": await self._run(route, body["arguments"], timeout_s)})
+        except CallFailed as error:
+            if not body.get("asked_in"):
+                raise
+            # A model is told what went wrong, and the conversation that goes on from there is replayed with it.
+            return ordered({"text": error.failure.message, "is_error": True})
+
+    async def _run(self, route: Route, arguments: Mapping[str, Json], timeout_s: float) -> str:
         python = route.provider.settings["python"]
         if python not in self._found:
             self._found[python] = find_function(route.provider, self._root)
         found = self._found[python]
         if isinstance(found, Problem):
             raise _failed(found.message)
-        arguments = orjson.loads(request.body)["arguments"]
         try:
             async with asyncio.timeout(timeout_s):
                 result = await _in_thread(found, arguments)
@@ -73,7 +82,7 @@ class FunctionTransport:
             ensure_json(result)
         except NotJson as error:
             raise _failed(f"tool '{route.model}' gives what is no JSON value: {error}") from None
-        return ordered({"text": ordered(result).decode()})
+        return ordered(result).decode()
 
     async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Hear) -> bytes:  # noqa: ARG002
         """A function says nothing before it has ended."""

@@ -15,7 +15,7 @@ from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 
 FINISHES: Final = ("stop", "length", "refused")
-_KEYS: Final = ("match", "answer", "finish", "fail", "delay_s", "times")
+_KEYS: Final = ("match", "answer", "finish", "fail", "delay_s", "times", "calls")
 _FAIL_KEYS: Final = ("status", "message", "kind", "retry_after_s")
 _KIND_OF_STATUS: Final[Mapping[int, FailureKind]] = {
     400: FailureKind.BAD_REQUEST,
@@ -37,6 +37,7 @@ class Rule:
     failure: Failure | None = None
     delay_s: float = 0.0
     times: int = 0
+    calls: tuple[Json, ...] = ()
 
 
 class _Mistake(Exception):
@@ -110,7 +111,7 @@ def _rule(value: Json) -> Rule:
     if not isinstance(value, dict):
         raise _Mistake("is not a mapping", expected='{"match": "…", "answer": "…"}')
     _refuse_unknown(value, _KEYS)
-    if ("answer" in value) == ("fail" in value):
+    if ("answer" in value or "calls" in value) == ("fail" in value):
         raise _Mistake("needs either 'answer' or 'fail'")
     return Rule(
         match=_text(value, "match"),
@@ -119,6 +120,7 @@ def _rule(value: Json) -> Rule:
         failure=_failure(value["fail"]) if "fail" in value else None,
         delay_s=_seconds(value, "delay_s"),
         times=_times(value),
+        calls=_calls(value),
     )
 
 
@@ -151,6 +153,14 @@ def _seconds(value: Json, key: str) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise _Mistake(f"has a '{key}' that is not a number of seconds")
     return float(seconds)
+
+
+def _calls(value: Json) -> tuple[Json, ...]:
+    calls = value.get("calls", [])
+    if not isinstance(calls, list) or any(not isinstance(one, dict) or "tool" not in one for one in calls):
+        expected = '[{"tool": "lookup", "arguments": {…}}]'
+        raise _Mistake("has 'calls' that are no list of calls", expected=expected)
+    return tuple(calls)
 
 
 def _times(value: Json) -> int:

@@ -65,13 +65,16 @@ class ScriptedTransport:
         if rule.delay_s > timeout_s:
             text = f"'{route.provider.name}' did not answer in full within {timeout_s:g} s; it may have been paid"
             return Failure(FailureKind.UNKNOWN_DELIVERY, text)
-        return rule.failure or payload(rule.answer, request, model=route.model, finish=rule.finish)
+        return rule.failure or payload(rule.answer, request, model=route.model, finish=rule.finish, calls=rule.calls)
 
 
-def payload(text: str, request: Request, *, model: str = "scripted", finish: str = "stop") -> bytes:
+def payload(
+    text: str, request: Request, *, model: str = "scripted", finish: str = "stop", calls: tuple[Json, ...] = ()
+) -> bytes:
     """An answer in the scripted dialect's form, with tokens counted as a quarter of the bytes."""
     usage = {"input_tokens": _tokens(request.body), "output_tokens": _tokens(text.encode())}
-    return ordered({"text": text, "finish": finish, "usage": usage, "model": model})
+    called = {"calls": list(calls)} if calls else {}
+    return ordered({"text": text, "finish": finish, "usage": usage, "model": model, **called})
 
 
 def _said(answer: bytes) -> str:
@@ -89,9 +92,9 @@ def _tokens(data: bytes) -> int:
 
 
 def last_user_text(body: bytes) -> str:
-    """What the last user message of a neutral request body says; "" when there is none."""
+    """What the last message of the user, or the last results of tools, say in a neutral body; "" when there is none."""
     value: Json = json.loads(body)
-    texts = [message["text"] for message in value.get("messages", ()) if message.get("role") == "user"]
+    texts = [message["text"] for message in value.get("messages", ()) if message.get("role") in ("user", "tool")]
     return str(texts[-1]) if texts else ""
 
 

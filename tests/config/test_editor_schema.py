@@ -78,6 +78,9 @@ steps:
     cache: {use: auto, salt: v}
     options: {a: [1, {b: c}]}
     save: out.txt
+    tools: [lookup, find]
+    tool_choice: lookup
+    max_turns: 4
   b: {prompt: p, fields: {a: string}, timeout: 1.5}
   c: {call: lookup, with: {sku: [{from: inputs.a}, 1], b: {literal: "{{"}}, timeout: 3}
 outputs: {v: steps.b.output, t: {rows: data.rows, file: t.jsonl, columns: {a b: item.a}}}

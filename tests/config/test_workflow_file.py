@@ -335,8 +335,8 @@ def test_a_misspelt_key_names_the_nearest(complaints: Complaints) -> None:
         "    5 |     shema: x.json\n"
         "      |     ^^^^^\n"
         "  expected: a key of a step: as, cache, call, description, embed, enforce, ensure, escalate, fields, files, for_each, loop, "
-        "max_output_tokens, max_parallel, messages, min_success, model, needs, on_error, options, prompt, repair, retries, samples, save, "
-        "schema, seed, stop, system, tags, temperature, thinking, timeout, top_p, transport, when, with\n"
+        "max_output_tokens, max_parallel, max_turns, messages, min_success, model, needs, on_error, options, prompt, repair, retries, samples, save, "
+        "schema, seed, stop, system, tags, temperature, thinking, timeout, tool_choice, tools, top_p, transport, when, with\n"
         "  nearest:  schema"
     )
 
@@ -401,19 +401,6 @@ def test_a_word_for_no_thinking(complaints: Complaints) -> None:
         "  nearest:  none\n"
         "  fix:      thinking: none"
     )
-
-
-@pytest.mark.parametrize("key", ["tools", "tool_choice", "max_turns"])
-def test_step_keys_of_later_versions_are_refused_at_their_line(complaints: Complaints, key: str) -> None:
-    assert complaints(f"{STEP}    {key}: x\n") == (
-        f"flow.yaml:5:5: not-in-this-version: step 'a' has the key '{key}', which is not in this version\n"
-        f"    5 |     {key}: x\n"
-        f"      |     {'^' * len(key)}"
-    )
-
-
-def test_a_step_of_a_later_version_is_told_once(load: Load) -> None:
-    assert _codes(load("steps:\n  a:\n    tools: x\n    prompt: p\n    model: m\n")) == ["not-in-this-version"]
 
 
 def test_a_vector_is_a_list_of_numbers_and_takes_no_defaults_of_questions(load: Load) -> None:

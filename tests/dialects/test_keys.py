@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from runner.core.call import Call, Message
+from runner.core.call import Call, Message, ToolSpec
 from runner.core.media import Clip, Medium
 from runner.core.model import ModelFacts, Price, Provider, Route
 from runner.core.request import Request
@@ -153,17 +153,19 @@ def test_every_field_of_the_call_that_goes_on_the_wire_changes_the_key(
         "salt": "again",
         "options": OPTIONS[name],
         "schema_name": "sun",
+        "tools": (ToolSpec("find", "Finds.", {"type": "object"}),),
+        "tool_choice": "required",
     }
     # The model's name in the call is the author's; the id that is sent is the route's.
     # Arguments are for tools that are run here.
-    assert {"model", "arguments", *changes} == {field.name for field in fields(Call)}
+    assert {"model", "arguments", "asked_in", *changes} == {field.name for field in fields(Call)}
     unsent = {
         "gemini": {"schema_name"},
         "vertex": {"schema_name"},
         "openai-responses": set(DIALECTS["openai-responses"].lacks),
         "anthropic": {"schema_name"} | DIALECTS["anthropic"].lacks,
         "openai-chat": set(),
-        "llama": {"thinking"},
+        "llama": {"thinking", "tools", "tool_choice"},
         "scripted": {"schema_name", "options"},
     }[name]
     base = encode(name, full_call, route_to(name)).key

@@ -15,7 +15,7 @@ Json: TypeAlias = Any
 class Answer:
     """What one request gets.
 
-    `finish` is stop, length or refused. With `raw` the body is these bytes, with `wire` everything that is written
+    `finish` is stop, length or refused. With `calls` tools are called: a name and arguments for each. With `raw` the body is these bytes, with `wire` everything that is written
     is, and the connection is closed. A stream of these `events` replaces the usual one. Other than 200, `text` is the error's message and `code` its code.
     """
 
@@ -31,6 +31,7 @@ class Answer:
     input_tokens: int = 10
     output_tokens: int = 5
     thoughts: str = ""
+    calls: tuple[tuple[str, Json], ...] = ()
     events: tuple[bytes, ...] | None = None
 
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
         words,
     )
     from tests.servers.wire_media import check_anthropic_content
+    from tests.servers.wire_tools import anthropic_calls, check_anthropic_tools
 else:
     from wire import Answer, Json, Received, Refused, Wire, check_model, content_text, only, pieces, sse, words
     from wire_media import check_anthropic_content
+    from wire_tools import anthropic_calls, check_anthropic_tools
 
 FIELDS = words(
     "model max_tokens messages system thinking output_config temperature top_p top_k stop_sequences metadata "
@@ -50,9 +52,11 @@ def _check(body: Json, headers: Mapping[str, str]) -> None:
         only(message, frozenset({"role", "content"}), "messages.")
         if message.get("role") not in {"user", "assistant"} or not message.get("content"):
             raise Refused(400, "a message needs a role and a content")
-        check_anthropic_content(message["content"])
+        if not _is_of_tools(message["content"]):
+            check_anthropic_content(message["content"])
     if not body.get("messages"):
         raise Refused(400, "messages: at least one message is required")
+    check_anthropic_tools(body)
     _check_thinking(body.get("thinking", {"type": "disabled"}), body["max_tokens"])
     config = body.get("output_config", {})
     only(config, frozenset({"effort", "format"}), "output_config.")
@@ -61,6 +65,11 @@ def _check(body: Json, headers: Mapping[str, str]) -> None:
     if "format" in config:
         only(config["format"], frozenset({"type", "schema"}), "output_config.format.")
         _check_closed(config["format"]["schema"])
+
+
+def _is_of_tools(content: Json) -> bool:
+    kinds = {block.get("type") for block in content} if isinstance(content, list) else set()
+    return bool(kinds & {"tool_use", "tool_result"})
 
 
 def _check_thinking(thinking: Json, cap: int) -> None:
@@ -94,12 +103,15 @@ def prompt_of(body: Json) -> str:
 
 def _answer(answer: Answer, received: Received) -> Json:
     reason = {"stop": "end_turn", "length": "max_tokens", "refused": "refusal"}.get(answer.finish, answer.finish)
+    said = [] if answer.finish == "refused" else [{"type": "text", "text": answer.text}]
+    if answer.calls:
+        said, reason = anthropic_calls(answer), "tool_use"
     return {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
         "model": answer.model or received.body["model"],
-        "content": [] if answer.finish == "refused" else [{"type": "text", "text": answer.text}],
+        "content": said,
         "stop_reason": reason,
         "stop_sequence": None,
         "usage": {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens},

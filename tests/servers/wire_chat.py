@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         words,
     )
     from tests.servers.wire_media import check_chat_content
+    from tests.servers.wire_tools import chat_calls, check_chat_tools, check_chat_turns
 else:
     from wire import (
         Answer,
@@ -40,6 +41,7 @@ else:
         words,
     )
     from wire_media import check_chat_content
+    from wire_tools import chat_calls, check_chat_tools, check_chat_turns
 
 FIELDS = words(
     "model messages max_completion_tokens max_tokens reasoning_effort verbosity temperature top_p n stop seed logprobs "
@@ -58,10 +60,13 @@ def _check(body: Json, _headers: Mapping[str, str]) -> None:
     if not isinstance(messages, list) or not messages:
         raise Refused(400, "'messages' must be a list that is not empty")
     for message in messages:
-        only(message, frozenset({"role", "content", "name"}), "messages.")
-        if message.get("role") not in {"system", "developer", "user", "assistant"} or "content" not in message:
+        only(message, frozenset({"role", "content", "name", "tool_calls", "tool_call_id"}), "messages.")
+        if message.get("role") not in {"system", "developer", "user", "assistant", "tool"} or "content" not in message:
             raise Refused(400, "a message needs a role and a content")
-        check_chat_content(message["content"])
+        if message["content"] is not None or "tool_calls" not in message:
+            check_chat_content(message["content"])
+    check_chat_tools(body)
+    check_chat_turns(messages)
     wanted = body.get("response_format", {"type": "text"})
     if wanted["type"] not in {"text", "json_object", "json_schema"}:
         raise Refused(400, "unknown response_format")
@@ -82,12 +87,15 @@ def prompt_of(body: Json) -> str:
 
 def _answer(answer: Answer, received: Received) -> Json:
     is_refused = answer.finish == "refused"
-    message = {
+    message: dict[str, Json] = {
         "role": "assistant",
         "content": None if is_refused else answer.text,
         "refusal": answer.text if is_refused else None,
     }
     reason = "stop" if is_refused else answer.finish
+    if answer.calls:
+        message |= {"content": None, "tool_calls": chat_calls(answer)}
+        reason = "tool_calls"
     usage = {
         "prompt_tokens": answer.input_tokens,
         "completion_tokens": answer.output_tokens,

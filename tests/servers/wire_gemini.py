@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.servers.wire import Answer, Json, Received, Refused, Wire, bearer, only, pieces, sse, words
     from tests.servers.wire_media import check_gemini_part
+    from tests.servers.wire_tools import check_gemini_tools, gemini_calls
 else:
     from wire import Answer, Json, Received, Refused, Wire, bearer, only, pieces, sse, words
     from wire_media import check_gemini_part
+    from wire_tools import check_gemini_tools, gemini_calls
 
 _SHARED = "contents systemInstruction generationConfig safetySettings tools toolConfig cachedContent"
 FIELDS = words(f"{_SHARED} serviceTier store model")
@@ -24,10 +26,12 @@ _SHARED_CONFIG = (
 CONFIG_FIELDS = words(f"{_SHARED_CONFIG} enableEnhancedCivicAnswers")
 VERTEX_CONFIG_FIELDS = words(f"{_SHARED_CONFIG} audioTimestamp routingConfig")
 THINKING_FIELDS = frozenset({"thinkingLevel", "thinkingBudget", "includeThoughts"})
-PART_FIELDS = frozenset({"text", "inlineData", "fileData", "videoMetadata", "mediaResolution"})
+PART_FIELDS = words(
+    "text inlineData fileData videoMetadata mediaResolution functionCall functionResponse thoughtSignature"
+)
 LEVELS = frozenset({"MINIMAL", "LOW", "MEDIUM", "HIGH"})
 # What the author chose: not a field of the protocol, so its spelling stays.
-_FREE = frozenset({"responseJsonSchema", "responseSchema", "parametersJsonSchema", "args", "labels"})
+_FREE = frozenset({"responseJsonSchema", "responseSchema", "parametersJsonSchema", "args", "response", "labels"})
 _UNDERSCORE = re.compile(r"_([a-z])")
 _MODEL = re.compile(r"/models/([^/:?]+):(?:generateContent|streamGenerateContent)")
 _METHOD = r":(generateContent|streamGenerateContent\?alt=sse)"
@@ -68,7 +72,9 @@ def _check_body(body: Json, fields: frozenset[str], config_fields: frozenset[str
             raise Refused(400, "please use a valid role: user, model", "INVALID_ARGUMENT")
         for part in turn.get("parts", ()):
             only(part, PART_FIELDS, "contents.parts.")
-            check_gemini_part(part)
+            if not {"functionCall", "functionResponse"} & set(part):
+                check_gemini_part(part)
+    check_gemini_tools(body)
     config = body.get("generationConfig", {})
     only(config, config_fields, "generation_config.")
     if "responseJsonSchema" in config and config.get("responseMimeType") != "application/json":
@@ -89,6 +95,8 @@ def prompt_of(body: Json) -> str:
 def _answer(answer: Answer, received: Received) -> Json:
     reason = {"stop": "STOP", "length": "MAX_TOKENS", "refused": "SAFETY"}.get(answer.finish, answer.finish)
     content = {} if answer.finish == "refused" else {"content": {"role": "model", "parts": [{"text": answer.text}]}}
+    if answer.calls:
+        content = {"content": {"role": "model", "parts": gemini_calls(answer)}}
     match = _MODEL.search(received.path)
     assert match is not None
     usage = {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         words,
     )
     from tests.servers.wire_media import check_responses_content
+    from tests.servers.wire_tools import check_responses_tools, check_responses_turns, responses_calls
 else:
     import wire_chat
     from wire import (
@@ -42,6 +43,7 @@ else:
         words,
     )
     from wire_media import check_responses_content
+    from wire_tools import check_responses_tools, check_responses_turns, responses_calls
 
 FIELDS = words(
     "model input instructions reasoning text max_output_tokens temperature top_p store metadata include truncation "
@@ -57,7 +59,8 @@ def _check(body: Json, _headers: Mapping[str, str]) -> None:
     check_model(body)
     if not isinstance(body.get("input"), str | list) or not body["input"]:
         raise Refused(400, "'input' must be text or a list that is not empty")
-    for item in _items(body):
+    check_responses_tools(body)
+    for item in check_responses_turns(_items(body)):
         only(item, frozenset({"type", "role", "content"}), "input.")
         if item.get("role") not in {"system", "developer", "user", "assistant"} or "content" not in item:
             raise Refused(400, "an input message needs a role and a content")
@@ -84,7 +87,7 @@ def _items(body: Json) -> list[Json]:
 
 
 def prompt_of(body: Json) -> str:
-    turns = [item for item in _items(body) if item["role"] == "user"]
+    turns = [item for item in _items(body) if item.get("role") == "user"]
     return content_text(turns[-1]["content"]) if turns else ""
 
 
@@ -94,6 +97,7 @@ def _answer(answer: Answer, received: Received) -> Json:
     if answer.finish == "refused":
         part = {"type": "refusal", "refusal": answer.text}
     status = {"stop": "completed", "refused": "completed", "length": "incomplete"}.get(answer.finish, answer.finish)
+    message = {"id": "msg_1", "type": "message", "status": status, "role": "assistant", "content": [part]}
     return {
         "id": "resp_1",
         "object": "response",
@@ -102,7 +106,7 @@ def _answer(answer: Answer, received: Received) -> Json:
         "error": None,
         "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
         "model": answer.model or received.body["model"],
-        "output": [{"id": "msg_1", "type": "message", "status": status, "role": "assistant", "content": [part]}],
+        "output": responses_calls(answer) if answer.calls else [message],
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],
