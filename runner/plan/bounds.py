@@ -76,7 +76,7 @@ def bound_of_own(program: Program, step: StepProgram, lanes: Lanes, repeated: in
     linked = step.linked
     size = sum(len(text.encode()) for text in step.texts) * repeated
     size += len(ordered(step.sent_schema)) if step.sent_schema is not None else 0
-    size += len(ordered([tool.parameters.bundled for tool in linked.tools.values() if tool.parameters]))
+    size += sum(len(ordered(tool.parameters.bundled)) for tool in linked.tools.values() if tool.parameters)
     size += sum(len(ordered(program.inputs.get(read))) for read in linked.inputs)
     if not linked.item_fields:
         return tokens_of(size)

@@ -36,11 +36,11 @@ def test_a_tool_is_a_function_with_schemas_or_one_of_the_providers(tmp_path: Pat
 def test_tools_that_cannot_be_read_are_told_and_left_out(tmp_path: Path) -> None:
     settings, problems = settings_of(
         tmp_path,
-        "tools:\n  bad name: {python: 'a:b'}\n  none: {description: x}\n  odd: {python: shop}\n  list: []\n  word: bing\n",
+        "tools:\n  bad name: {python: 'a:b'}\n  empty: {description: x}\n  odd: {python: shop}\n  list: []\n  word: bing\n",
     )
     assert problems == [
         "'bad name' cannot be the name of a tool",
-        "tool 'none' lacks the key 'python'",
+        "tool 'empty' lacks the key 'python'",
         "'python' of tool 'odd' cannot be 'shop'",
         "tool 'list' is a list",
         "tool 'word' cannot be 'bing'",
