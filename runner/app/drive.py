@@ -16,6 +16,7 @@ from runner.core.limits import RateLimit
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
 from runner.core.ports import Answers, EventSink
 from runner.core.problem import Problem
+from runner.core.traffic import SeeTraffic
 from runner.execute.replay import NeedsCalls, Walk, replay_chunk
 from runner.plan.advance import Ask, is_absorbed
 from runner.plan.ending import has_bad_list, is_short
@@ -39,7 +40,7 @@ TOLD_LEFT_OUT = 3
 class DriveSettings:
     """`refuse` turns a miss into a failure (offline); `check_asks` raises RunnerError before the first call.
 
-    With `hear`, answers are streamed.
+    With `hear`, answers are streamed; `watch` is told where to look at requests under way, as soon as there may be any.
     `make_leases` gives what keeps other processes from asking the same questions at the same time.
     """
 
@@ -52,6 +53,7 @@ class DriveSettings:
     hear: Callable[[Ask, str], None] | None = None
     make_leases: Callable[[], Leases | None] = lambda: None
     limits: tuple[RateLimit, ...] = ()
+    watch: Callable[[SeeTraffic], None] | None = None
 
 
 @dataclass(slots=True)
@@ -180,7 +182,10 @@ class Drive:
         try:
             ports = Ports(transport, clock, self.sink, self.settings.explain, random, ahead, self.settings.hear)
             limit, purse = InFlight(self.settings.max_parallel), purse or Purse(self.settings.allowance)
-            shared = Shared(Limits(clock, random, self.settings.limits), self.state.aside.table())
+            limits = Limits(clock, random, self.settings.limits)
+            if self.settings.watch is not None:
+                self.settings.watch(limits.traffic)
+            shared = Shared(limits, self.state.aside.table())
             await self.walk(Performer(self.state.program, gate, ports, limit, purse, shared))
         finally:
             try:

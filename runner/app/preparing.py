@@ -88,20 +88,20 @@ def _check_names(project: Project, options: RunOptions) -> None:
 def _check_files(project: Project, options: RunOptions) -> None:
     """The files that will be written, before anything is paid for their content."""
     assert project.workflow is not None
-    if options.writes is not None:
-        _ensure_unread(options.writes, project, options)
+    for option, path in options.writes.items():
+        _ensure_unread(option, path, project, options)
     problems = check_targets(project.workflow, project.files.root, protected(project))
     if problems:
         raise FileError(problems, project.sources)
 
 
-def _ensure_unread(path: Path, project: Project, options: RunOptions) -> None:
+def _ensure_unread(option: str, path: Path, project: Project, options: RunOptions) -> None:
     """A file of the user's choice may lie anywhere, but what the project reads is not to be lost."""
     root, target = project.files.root.resolve(), path.resolve()
     given = {data.resolve() for data in options.data.values()}
     is_below = target.is_relative_to(root)
     if target in given or (is_below and target.relative_to(root).as_posix().casefold() in protected(project)):
-        raise FileError(Problem("overwrites", f"-o would write over '{path}', which this project reads"))
+        raise FileError(Problem("overwrites", f"{option} would write over '{path}', which this project reads"))
 
 
 def protected(project: Project) -> frozenset[str]:

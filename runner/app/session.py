@@ -105,6 +105,7 @@ class Session:
                 hear=_ear(options),
                 make_leases=lambda: leases_of(root, options),
                 limits=project.settings.limits,
+                watch=options.watch,
             ),
         )
         routes = {name: step.models for name, step in program.steps.items()}

@@ -13,6 +13,7 @@ from runner.core.events import Heard
 from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome
 from runner.core.problem import Problem
+from runner.core.traffic import SeeTraffic
 from runner.record.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -38,10 +39,11 @@ class RunOptions:
     `max_cost` bounds the money of this run, besides the budgets of the files. `has_consent` lets it start whatever it
     may cost; otherwise, above `consent_usd` (None: the budget, else 1 USD) or where a price is not known, `ask` is
     asked with the question, and without it the run does not start. `tell` takes details that somebody may want.
-    `writes` is a file that the caller will write: one that the workflow reads is refused.
+    `writes` are files that the caller will write, by option: one that the workflow reads is refused.
 
     `is_batch` asks all steps in batches whose provider has them; `is_detached` hands batch jobs over and waits for none.
-    With `hear`, answers are streamed, and their text is told as it comes.
+    With `hear`, answers are streamed, and their text is told as it comes. `watch` is told where to look at the requests
+    under way, as soon as there may be any.
     `words` are those of the command line, for a run that is taken up again by its id. `samples` is how often each case
     of a suite is asked, 0 for what the suite says.
     """
@@ -68,7 +70,7 @@ class RunOptions:
     max_cost: Limit | None = None
     has_consent: bool = False
     consent_usd: float | None = None
-    writes: Path | None = None
+    writes: Mapping[str, Path] = field(default_factory=dict)
     ask: Callable[[str], bool] | None = None
     tell: Callable[[str], None] | None = None
     is_batch: bool = False
@@ -76,6 +78,7 @@ class RunOptions:
     words: tuple[str, ...] = ()
     hear: Callable[[Heard], None] | None = None
     samples: int = 0
+    watch: Callable[[SeeTraffic], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

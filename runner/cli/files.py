@@ -48,14 +48,14 @@ def read_stdin() -> bytes:
     return sys.stdin.buffer.read()
 
 
-def ensure_writable(path: Path) -> None:
+def ensure_writable(path: Path, option: str = "-o") -> None:
     """Refuse a place that cannot be written before anything is called. Raises FileError."""
     if path.is_dir():
-        raise FileError(Problem("unwritable-file", f"-o: {path} is a folder"))
+        raise FileError(Problem("unwritable-file", f"{option}: {path} is a folder"))
     if not path.parent.is_dir():
-        raise FileError(Problem("unwritable-file", f"-o: there is no folder '{path.parent}'"))
+        raise FileError(Problem("unwritable-file", f"{option}: there is no folder '{path.parent}'"))
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise FileError(Problem("unwritable-file", f"-o: {path} cannot be written: no permission"))
+        raise FileError(Problem("unwritable-file", f"{option}: {path} cannot be written: no permission"))
 
 
 def write_whole(path: Path, text: str) -> None:

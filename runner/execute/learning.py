@@ -97,6 +97,11 @@ class Learnt:
         """Whether one request at a time finds out if the provider is back."""
         return self._strikes >= STRIKES
 
+    @property
+    def strikes(self) -> int:
+        """Refusals one after the other, each of a request sent after the last was known."""
+        return self._strikes
+
     # Before a request
 
     def wait_s(self, now: float, in_flight: int) -> float:

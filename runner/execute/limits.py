@@ -17,6 +17,7 @@ from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.ports import Clock
 from runner.core.response import Usage
+from runner.core.traffic import Traffic
 from runner.execute.learning import Learnt, Sent, is_overload
 from runner.execute.pacing import Pace
 from runner.execute.slowing import Slowing
@@ -78,6 +79,11 @@ class _Rule:
         self.requests = Pace(given.requests, per_s) if given.requests else None
         kinds = ((given.tokens, (1, 1)), (given.input_tokens, (1, 0)), (given.output_tokens, (0, 1)))
         self._tokens = [(Pace(most, per_s), weights) for most, weights in kinds if most]
+
+    @property
+    def per_s(self) -> float | None:
+        """Requests a second, where they are bounded."""
+        return None if self.given.requests is None else self.given.requests / self.given.per_s
 
     @property
     def counts_tokens(self) -> bool:
@@ -197,6 +203,24 @@ class Limiter:
         self.in_flight -= 1
         self._changed.set()
 
+    def traffic(self) -> Traffic:
+        """What is under way, and the narrowest of what holds it back."""
+        now, learnt = self._clock.monotonic(), self.learnt
+        given_rate = min((rule.per_s for rule in self.rules if rule.per_s is not None), default=None)
+        given_most = min(
+            (rule.given.in_flight for rule in self.rules if rule.given.in_flight is not None), default=None
+        )
+        rate, most, why = given_rate, given_most, "limits in runner.yaml" if self.rules else ""
+        if self.slowing.most is not None and (most is None or self.slowing.most < most):
+            most, why = max(1, int(self.slowing.most)), "answers became slow"
+        if learnt.rate is not None and (rate is None or learnt.rate < rate):
+            rate, why = learnt.rate, f"learnt from {_refusals(learnt.refusals)}"
+        if learnt.is_probing:
+            most, why = 1, f"no answer since {learnt.strikes} refusals: one request at a time"
+        elif learnt.resume_at > now:
+            why = f"{learnt.resume_at - now:.0f} s until it may be asked again"
+        return Traffic(self.name, self.in_flight, self.waiting, rate, most, why)
+
     @property
     def is_out_of_reach(self) -> bool:
         """Whether nobody is there: for ten minutes, or from the start on."""
@@ -211,6 +235,10 @@ class Limiter:
         if not self.learnt.answers and self.unreached >= UNREACHED:
             return "no request of this run has reached it"
         return f"nothing has been answered for {SILENT_S / 60:.0f} minutes"
+
+
+def _refusals(amount: int) -> str:
+    return "1 refusal" if amount == 1 else f"{amount:,} refusals"
 
 
 def _weigh(size: Size, weights: tuple[int, int]) -> float:
@@ -250,3 +278,6 @@ class Limits:
 
     def all(self) -> tuple[Limiter, ...]:
         return tuple(self._by_key.values())
+
+    def traffic(self) -> tuple[Traffic, ...]:
+        return tuple(limiter.traffic() for limiter in self.all())

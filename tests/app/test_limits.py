@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from runner.app import api
+from runner.app.types import RunOptions
 from runner.core.events import Settled
 from runner.core.outcome import UNASKED_KINDS, FailureKind
+from runner.core.traffic import SeeTraffic, Traffic
 
 LANE = """
 format: 1
@@ -248,3 +251,20 @@ def test_an_address_where_nobody_listens_is_given_up_with_the_first_items(lane: 
     left = json.loads(dict(problem.notes)["not asked"].split(" ")[0].replace(",", ""))
     assert left >= 5000 - 8
     assert result.summary.maybe_paid_twice == 0
+
+
+def test_the_requests_under_way_can_be_seen(lane: Callable[..., Any]) -> None:
+    """From where the run says, at any moment of it."""
+    project = lane(3, 'limits: [{models: "box/*", in_flight: 2}]\n')
+    seen: list[Traffic] = []
+    places: list[SeeTraffic] = []
+
+    def answer(*_: object) -> Any:
+        seen.extend(places[0]())
+        return project.Answer(text=GOOD)
+
+    project.server.respond = answer
+    result = api.run(project.root / "flow.yaml", RunOptions(has_consent=True, watch=places.append))
+    assert result.exit_code == 0
+    assert {(one.model, one.most, one.why) for one in seen} == {("box/small", 2, "limits in runner.yaml")}
+    assert max(one.in_flight for one in seen) in (1, 2)

@@ -57,7 +57,11 @@ def execute(args: Namespace, console: Console) -> int:
     with writing_plan(args.output) if saves_plan else nullcontext() as writer:
         report = api.plan(
             Path(args.flow),
-            replace(flow_options(args, console), writes=args.output, max_cost=max_cost(None, console)),
+            replace(
+                flow_options(args, console),
+                writes={"-o": args.output} if args.output else {},
+                max_cost=max_cost(None, console),
+            ),
             args.why,
             writer.add if writer else None,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ def add_arguments(parser: CommandParser) -> None:
     rare("--trust", metavar="NAME", action="append", default=[])
     add("-o", "--output", type=Path, metavar="FILE", help="write the result to this file too")
     add("--jsonl", action="store_true", help="print one event per line as it happens")
+    rare("--metrics", type=Path, metavar="FILE")
 
 
 def prepare(words: Sequence[str]) -> list[str]:
@@ -53,17 +55,26 @@ def execute(args: Namespace, console: Console) -> int:
     options = _options(args, console)
     if args.output:
         files.ensure_writable(args.output)
+    if args.metrics:
+        files.ensure_writable(args.metrics, "--metrics")
     from runner.app import api
     from runner.cli.story import Story
 
     may_be_live = not args.stream and not (args.jsonl and console.is_result_shown_to_a_person)
-    with Story(console, may_be_live=may_be_live) as story:
+    with ExitStack() as stack:
+        story = stack.enter_context(Story(console, may_be_live=may_be_live))
         options = replace(options, ask=story.ask if console.may_ask else None, tell=console.detail)
         if args.stream:
             options = replace(options, hear=story.hear)
         sinks: list[EventSink] = [story]
         if args.jsonl:
             sinks.append(_event_printer(console))
+        if args.metrics:
+            from runner.cli.metrics import MetricsFile
+
+            metrics = stack.enter_context(MetricsFile(args.metrics, console))
+            sinks.append(metrics)
+            options = replace(options, watch=metrics.watch)
         result = api.run(Path(args.flow), options, sinks)
     _tell_problems(result, console)
     _give(result, args, console)
@@ -91,7 +102,7 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         is_offline=is_offline,
         is_recording=args.record,
         saved_plan=args.plan,
-        writes=args.output,
+        writes=_written(args),
         updates_lock=args.update_lock,
         is_fail_fast=args.fail_fast,
         max_parallel=args.parallel or _parallel(console),
@@ -102,6 +113,15 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         has_consent=args.yes or flag("RUNNER_YES", console),
         consent_usd=amount("RUNNER_CONSENT_USD", console),
     )
+
+
+def _written(args: Namespace) -> dict[str, Path]:
+    """The files that options name, by option."""
+    given: dict[str, Path | None] = {"-o": args.output, "--metrics": args.metrics}
+    named = {option: path for option, path in given.items() if path is not None}
+    if len({path.resolve() for path in named.values()}) < len(named):
+        raise UsageError(Problem("usage", f"{' and '.join(named)} name the same file", fix="give them two names"))
+    return named
 
 
 def _parallel(console: Console) -> int:
