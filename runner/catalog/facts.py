@@ -110,7 +110,7 @@ def _price(entry: Mapping[str, Json], date: str) -> Price | None:
         input=float(numbers[0]),
         output=float(numbers[1]),
         cached_input=_third(numbers),
-        date=entry.get("priced", date),
+        date=date,
         long=_long(entry.get("long")),
         batch=None if batch is None else float(batch),
     )

@@ -33,7 +33,7 @@ def test_every_model_is_well_formed(catalog: Catalog) -> None:
         assert owner in catalog.providers
         assert facts.is_listed
         assert facts.title
-        assert facts.context_tokens
+        assert facts.context_tokens or facts.gives == "vector"
         assert set(facts.thinking_levels) <= set(THINKING_LEVELS), model
         assert list(facts.thinking_levels) == sorted(facts.thinking_levels, key=THINKING_LEVELS.index), model
         assert (facts.default_thinking in facts.thinking_levels) is bool(facts.thinking_levels), model
@@ -42,10 +42,20 @@ def test_every_model_is_well_formed(catalog: Catalog) -> None:
         if facts.replacement:
             assert (owner, facts.replacement) in catalog.models
         if facts.price:
-            listed = date(2025, 7, 14) if facts.gives == "vector" else date(2026, 11, 22)
-            assert date.fromisoformat(facts.price.date) == listed
-            assert facts.gives == "vector" or facts.price.output >= facts.price.input
+            assert date.fromisoformat(facts.price.date) == date(2026, 11, 22)
+            assert facts.price.output >= facts.price.input
             assert facts.price.input >= (facts.price.cached_input or 0)
+
+
+def test_what_no_source_says_of_embedding_models_is_unknown(catalog: Catalog) -> None:
+    known = {(owner, model): facts for (owner, model), facts in catalog.models.items() if facts.gives == "vector"}
+    assert {facts.price for facts in known.values()} == {None}
+    assert {(owner, facts.context_tokens) for (owner, _), facts in known.items()} == {
+        ("gemini", None),
+        ("vertex", None),
+        ("openai", 8192),
+        ("openai-chat", 8192),
+    }
 
 
 def test_the_projects_models_are_as_listed(catalog: Catalog) -> None:
