@@ -102,7 +102,9 @@ def test_it_keeps_to_a_schema_and_is_asked_once(ask: Callable[..., Any]) -> None
     result, outcome = ask(FLOW)
     assert (result.exit_code, list(result.outputs["said"])) == (0, ["mood", "stars"])
     fresh = only(outcome)
-    assert (fresh.source, fresh.usage.input_tokens > 0, fresh.usage.output_tokens > 0) == ("fresh", True, True)
+    assert fresh.source == "fresh"
+    assert fresh.usage.input_tokens
+    assert fresh.usage.output_tokens
     again, outcome = ask(FLOW)
     assert (again.outputs, only(outcome).source, only(outcome).key) == (result.outputs, "cached", fresh.key)
 
@@ -113,7 +115,9 @@ def test_what_it_streams_is_its_answer_with_the_key_of_any_other(ask: Callable[.
     fresh = only(outcome)
     assert len(told) > 1
     assert json.loads("".join(heard.text for heard in told)) == streamed.outputs["said"]
-    assert (fresh.source, fresh.usage.input_tokens > 0, fresh.usage.output_tokens > 0) == ("fresh", True, True)
+    assert fresh.source == "fresh"
+    assert fresh.usage.input_tokens
+    assert fresh.usage.output_tokens
     again, outcome = ask(FLOW)
     stored = only(outcome)
     assert (again.outputs, stored.source, stored.key) == (streamed.outputs, "cached", fresh.key)
