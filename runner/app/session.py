@@ -269,6 +269,7 @@ class Session:
             failures=tuple(drive.failures),
             problems=problems,
             sources=self.project.sources,
+            failed_files=outputs.failed_files,
         )
 
     def _write(self) -> Outputs:
@@ -276,7 +277,11 @@ class Session:
         saved = write_saved(self.drive.state, root, protected(self.project) | self._shown())
         made = write_outputs(self.drive.state, root)
         return Outputs(
-            made.value, (*saved.problems, *made.problems), (*saved.unwritten, *made.unwritten), made.left_out
+            made.value,
+            (*saved.problems, *made.problems),
+            (*saved.unwritten, *made.unwritten),
+            made.left_out,
+            made.failed_files,
         )
 
     def _shown(self) -> frozenset[str]:

@@ -30,6 +30,7 @@ class RunOptions:
     something else; see `input_texts`). `data` maps a source's name to a path typed by the user, which is trusted.
     `models` maps an alias to `provider/model`. `refresh` names steps to ask again, or holds "*" for all.
     `select` names the steps that may be asked (`step`, `step+`, `+step`, `tag:x`, `changed`); none means all.
+    With `is_only_failed` only the items whose last outcome was a failure are asked, and what reads them.
     `saved_plan` is the file of a plan that must still hold; with `is_locked` all must be as `runner.lock` says,
     and `updates_lock` writes it.
     `use_cache=False` neither reads nor writes stored answers. `trust` names providers whose key may go to their
@@ -55,6 +56,7 @@ class RunOptions:
     is_offline: bool = False
     refresh: frozenset[str] = frozenset()
     select: tuple[str, ...] = ()
+    is_only_failed: bool = False
     saved_plan: Path | None = None
     is_locked: bool = False
     updates_lock: bool = False
@@ -105,7 +107,7 @@ class RunResult:
     """What a run gave. `outputs` is the JSON document of standard output; `exit_code` as in the documentation.
 
     `problems` explain failures in the author's words (one for each kind and step, with the first items), and
-    `failures` are the outcomes themselves.
+    `failures` are the outcomes themselves. `failed_files` hold the rows that tables lack because they failed.
     """
 
     run: str
@@ -115,6 +117,7 @@ class RunResult:
     failures: tuple[Outcome, ...] = ()
     problems: tuple[Problem, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    failed_files: tuple[str, ...] = ()
 
     @property
     def is_good(self) -> bool:

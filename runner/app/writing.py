@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Outputs:
     problems: tuple[Problem, ...] = ()
     unwritten: tuple[Problem, ...] = ()
     left_out: tuple[str, ...] = ()
+    failed_files: tuple[str, ...] = ()
 
 
 def write_outputs(state: RunState, root: Path) -> Outputs:
@@ -62,7 +63,18 @@ def write_outputs(state: RunState, root: Path) -> Outputs:
             problems.append(error.problem)
         except StorageError as error:
             unwritten += error.problems
-    return Outputs(found, tuple(problems), tuple(unwritten), tuple(left_out))
+    return Outputs(found, tuple(problems), tuple(unwritten), tuple(left_out), _failed_files(linked, found))
+
+
+def _failed_files(linked: Sequence[LinkedOutput], found: Mapping[str, Json]) -> tuple[str, ...]:
+    """The files of the rows that tables lack because they failed."""
+    tables = [output.output for output in linked if isinstance(output.output, OutputTable)]
+    written = [found[table.name] for table in tables if found.get(table.name)]
+    return tuple(failed_file(one["file"]) for one in written if one["failed"])
+
+
+def failed_file(table: str) -> str:
+    return f"{table}.failed.jsonl"
 
 
 def _reads(output: LinkedOutput, state: RunState) -> frozenset[str]:
@@ -79,7 +91,7 @@ def _without(state: RunState, unstored: Mapping[str, str]) -> tuple[str, ...]:
 
 def _write_table(output: LinkedOutput, table: OutputTable, state: RunState, scope: Scope, root: Path) -> Json:
     path = below(root, table.file)
-    failed_path = below(root, f"{table.file}.failed.jsonl")
+    failed_path = below(root, failed_file(table.file))
     failed: list[TableRow] = []
     with TableWriter(path, tuple(table.columns)) as writer:
         for row in table_rows(output, state, scope):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,18 @@ def resumed(words: list[str]) -> list[str]:
 def kept(words: Sequence[str]) -> tuple[str, ...]:
     """The words that hold when a run is taken up again: it is waited for then, in the folder that it was in."""
     return tuple(word for word in without_folder(list(words))[0] if word != "--no-wait")
+
+
+def retry_command(words: Sequence[str]) -> str:
+    """The command that asks just these items again that failed."""
+    ready, skip = [], False
+    for word in words:
+        name, mark, _ = word.partition("=")
+        is_left_out = name in ("--only", "--refresh")
+        if not is_left_out and (not skip or word.startswith("-")):
+            ready.append(word)
+        skip = is_left_out and not mark
+    return shlex.join(["runner", "run", *ready, "--only", "failed"])
 
 
 def without_folder(words: list[str]) -> tuple[list[str], str]:

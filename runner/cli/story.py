@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -193,6 +193,10 @@ class Story:
         self._console.story(closing_line(summary), "bold")
         if summary.exit_code == INTERRUPTED:
             self._console.story("what was received is stored: the same command goes on from there")
+
+    def tell_retry(self, names: Sequence[str], command: str) -> None:
+        """The last lines, where rows failed: which files they are in, and what asks them again."""
+        self._console.story(f"what failed is in {', '.join(names)}; to ask just that again:\n  {command}")
 
 
 def _place(step: str, item: str) -> str:

@@ -167,7 +167,9 @@ class Performer:
             stored = await self._gate.lookup(ask.key)
             if stored is not None:
                 return Answered(stored, reason=ask.reason, is_todays=True)
-        refused = refusal(self._program.steps[ask.step]) or (ahead.refusal(ask) if ahead is not None else None)
+        refused = refusal(self._program.steps[ask.step], ask.item) or (
+            ahead.refusal(ask) if ahead is not None else None
+        )
         return Answered(failure=refused) if refused is not None else await self._once(ask)
 
     async def keep(self, answer: StoredAnswer) -> None:

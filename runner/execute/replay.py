@@ -83,5 +83,5 @@ def _answered(
     answer = None if ask.must_ask else stored.get(ask.key)
     if answer is not None:
         return Answered(answer)
-    failure = refusal(program.steps[ask.step]) or (refuse(ask) if refuse else None)
+    failure = refusal(program.steps[ask.step], ask.item) or (refuse(ask) if refuse else None)
     return Answered(failure=failure) if failure is not None else None

@@ -154,7 +154,7 @@ class _Planner:
     def _stored(self, ask: Ask, stored: Mapping[str, StoredAnswer]) -> Answered | None:
         """The stored answer, or why there will be none; None for what must be asked."""
         answer = None if ask.must_ask else stored.get(ask.key)
-        failure = refusal(self.state.program.steps[ask.step]) if answer is None else None
+        failure = refusal(self.state.program.steps[ask.step], ask.item) if answer is None else None
         return None if answer is None and failure is None else Answered(answer, failure)
 
     def _known_steps(self, stage: Stage, plan: ItemPlan) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ class StepProgram:
 
     `use` is what may be done with stored answers, `is_settled` whether failures replay. `awaited` are the steps that
     an item of a lane waits for before this one: all needs but those that are read for all items together. `may_ask`
-    is false for a step that is not selected, `is_wanted` for one that no selected step needs. Samples are numbered from
+    is false for a step that is not selected, `is_wanted` for one that no selected step needs; `only` are the items that may
+    be asked, None for all. Samples are numbered from
     `first_sample`, so that a suite's repeats are questions of their own. `is_batch`: its questions go out many together,
     by the provider's batch interface.
     `find` looks at its files.
@@ -69,6 +70,7 @@ class StepProgram:
     awaited: frozenset[str] = frozenset()
     may_ask: bool = True
     is_wanted: bool = True
+    only: frozenset[str] | None = None
     first_sample: int = 0
     part: str = ""
     above: str = ""

@@ -119,10 +119,13 @@ def select(program: Program, chosen: frozenset[str]) -> Program:
     return replace(program, steps=steps)
 
 
-def refusal(step: StepProgram) -> Failure | None:
+def refusal(step: StepProgram, item: str) -> Failure | None:
     """Why a question of this step is not asked, though its answer is not stored."""
-    if step.may_ask:
+    if step.may_ask and (step.only is None or item in step.only):
         return None
+    if step.only is not None:
+        place = f"{step.name}[{item}]" if item else step.name
+        return Failure(FailureKind.NOT_SELECTED, f"'{place}' did not fail the last time and has no stored answer")
     return Failure(FailureKind.NOT_SELECTED, f"'{step.name}' is not selected and has no stored answer")
 
 
@@ -146,12 +149,13 @@ def _cannot_run(state: RunState, name: str) -> Problem:
     held = _held_up(state, step)
     assert held is not None
     where = f"'{name}[{held.item}]'" if held.item else f"'{name}'"
+    is_only = any(other.only is not None for other in state.program.steps.values())
     more = f" (and {held.count - 1:,} more items)" if held.count > 1 else ""
     return Problem(
         "not-selected",
         f"{where}{more} cannot run: {held.failure.message}",
         step.linked.step.span,
-        fix=f"-s +{name} selects also what it reads",
+        fix=f"-s +{name} selects also what it reads" if not is_only else "leave --only failed out",
     )
 
 

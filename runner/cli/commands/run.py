@@ -14,8 +14,8 @@ from runner.cli.console import Console
 from runner.cli.flow_options import add_flow_arguments, flag, flow_options
 from runner.cli.flow_options import prepare as prepare_words
 from runner.cli.limits import amount, max_cost
-from runner.cli.parser import CommandParser, at_least_one, dollars
-from runner.cli.resume import kept, resumed
+from runner.cli.parser import CommandParser, at_least_one, dollars, one_of
+from runner.cli.resume import kept, resumed, retry_command
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
 
@@ -43,6 +43,7 @@ def add_arguments(parser: CommandParser) -> None:
     rare("--trust", metavar="NAME", action="append", default=[])
     add("-o", "--output", type=Path, metavar="FILE", help="write the result to this file too")
     add("--jsonl", action="store_true", help="print one event per line as it happens")
+    rare("--only", type=one_of("failed"), metavar="failed")
     rare("--metrics", type=Path, metavar="FILE")
 
 
@@ -79,6 +80,8 @@ def execute(args: Namespace, console: Console) -> int:
     _tell_problems(result, console)
     _give(result, args, console)
     story.close(result.summary)
+    if result.failed_files:
+        story.tell_retry(result.failed_files, retry_command(args.words))
     return result.exit_code
 
 
@@ -94,12 +97,15 @@ def _options(args: Namespace, console: Console) -> RunOptions:
     if is_offline and args.refresh:
         other = "--offline" if args.offline else "RUNNER_OFFLINE"
         raise UsageError(Problem("usage", f"{other} and --refresh exclude each other", fix="leave one out"))
+    if args.only:
+        _ensure_lone(args, is_offline)
     if args.output == Path("-"):
         message = "-o writes a file, and the result goes to standard output without it"
         raise UsageError(Problem("usage", message, fix="leave -o out"))
     return replace(
         flow_options(args, console),
         is_offline=is_offline,
+        is_only_failed=args.only is not None,
         is_recording=args.record,
         saved_plan=args.plan,
         writes=_written(args),
@@ -113,6 +119,14 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         has_consent=args.yes or flag("RUNNER_YES", console),
         consent_usd=amount("RUNNER_CONSENT_USD", console),
     )
+
+
+def _ensure_lone(args: Namespace, is_offline: bool) -> None:
+    """Refuse options that contradict `--only failed`, which asks, and takes the rest from the store."""
+    others = {"--offline": is_offline, "--refresh": bool(args.refresh), "--no-cache": args.no_cache}
+    for other, is_given in others.items():
+        if is_given:
+            raise UsageError(Problem("usage", f"--only failed and {other} exclude each other", fix="leave one out"))
 
 
 def _written(args: Namespace) -> dict[str, Path]:
