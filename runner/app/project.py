@@ -187,12 +187,20 @@ def routes_of(
             )
         if isinstance(found, Route) and step.is_embedding:
             found = _embedding(found, step)
+        if isinstance(found, Route) and any(tool.own for tool in step.toolbox.values()):
+            found = _unpriced(found)
         if isinstance(found, Problem):
             problems += () if _is_told_of_provider(found, name, settings) else (found,)
         else:
             routes[asked] = found
             problems += warnings_for(found, catalogue(), today(), named_at)
     return routes, problems
+
+
+def _unpriced(route: Route) -> Route:
+    """Searches and containers are billed beside the tokens, and no answer says for how much."""
+    price = route.facts.price
+    return route if price is None or price.is_free else replace(route, facts=replace(route.facts, price=None))
 
 
 def _embedding(route: Route, step: Step) -> Route | Problem:

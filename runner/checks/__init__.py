@@ -16,6 +16,7 @@ from runner.checks.loops import check_loops
 from runner.checks.media import check_media
 from runner.checks.models import check_models
 from runner.checks.outputs import check_outputs
+from runner.checks.own_tools import check_own_tools
 from runner.checks.references import check_references
 from runner.checks.schemas import check_schemas
 from runner.checks.sizes import check_sizes
@@ -42,6 +43,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_lists,
     check_outputs,
     check_tools,
+    check_own_tools,
 )
 
 

@@ -23,6 +23,7 @@ from runner.dialects.gemini_schema import lower_for_gemini
 from runner.dialects.media import HERE, TEXT, Part, attachments, name_of
 from runner.dialects.naming import identity_of
 from runner.dialects.options import place_options
+from runner.dialects.own_tools import own_of
 from runner.dialects.payload import (
     bad_answer,
     citations,
@@ -114,8 +115,10 @@ class GeminiDialect:
 
     def _tools(self, call: Call) -> dict[str, Json]:
         """The tools that a model may call, and whether it must."""
-        declared = [self._declaration(tool) for tool in call.tools]
-        found: dict[str, Json] = {"tools": [{"functionDeclarations": declared}]} if declared else {}
+        declared = [self._declaration(tool) for tool in call.tools if not tool.own]
+        functions = [{"functionDeclarations": declared}] if declared else []
+        tools = [*functions, *own_of(self.name, call.tools)]
+        found: dict[str, Json] = {"tools": tools} if tools else {}
         if call.tool_choice:
             mode = {"required": "ANY", "none": "NONE"}.get(call.tool_choice)
             one = {} if mode else {"allowedFunctionNames": [call.tool_choice]}

@@ -20,6 +20,7 @@ from runner.dialects.media import FILE_NAMES, HERE, TEXT, Part, attachments, dat
 from runner.dialects.naming import identity_of, schema_name
 from runner.dialects.openai_schema import lower_for_openai
 from runner.dialects.options import place_options
+from runner.dialects.own_tools import own_of
 from runner.dialects.payload import (
     bad_answer,
     citations,
@@ -158,8 +159,9 @@ def _tools(call: Call) -> dict[str, Json]:
     choice: Json = call.tool_choice or None
     if choice not in (None, "required", "none"):
         choice = {"type": "function", "name": call.tool_choice}
-    tools = [{"type": "function", **function_of(tool), "strict": False} for tool in call.tools]
-    return {"tools": tools or None, "tool_choice": choice}
+    tools = [{"type": "function", **function_of(tool), "strict": False} for tool in call.tools if not tool.own]
+    own = own_of(OpenAIResponsesDialect.name, call.tools)
+    return {"tools": [*tools, *own] or None, "tool_choice": choice}
 
 
 def _call(item: Mapping[str, Json]) -> ToolCall:

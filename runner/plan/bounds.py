@@ -39,7 +39,8 @@ def most_calls(step: StepProgram) -> int:
 
 def turns_left(step: StepProgram, answers: int = 0) -> int:
     """How often a model that may call tools is asked again at most, when it has called some so often."""
-    return max(0, step.linked.step.max_turns - 1 - answers) if step.linked.step.tools else 0
+    is_run_here = any(tool.tool.python for tool in step.linked.tools.values())
+    return max(0, step.linked.step.max_turns - 1 - answers) if step.linked.step.tools and is_run_here else 0
 
 
 def longest_chain_usd(step: StepProgram, given: int | None, most: int | None) -> float | None:

@@ -163,6 +163,8 @@ def test_a_repair_after_tools_keeps_the_conversation(project: Any, dialect: str)
 def test_a_choice_of_tools_is_told_in_the_first_turn(project: Any, dialect: str, choice: str) -> None:
     talk = Talk(project, dialect)
     project.edit("tools: [lookup, add]", f"tools: [lookup, add]\n    tool_choice: {choice}")
+    if dialect == "anthropic":
+        project.edit("thinking: low", "thinking: none")
     talk.run(*([ANSWER] if choice == "none" else [LOOKUPS, ANSWER]))
     name = "toolConfig" if dialect == "gemini" else "tool_choice"
     wanted: Any = {

@@ -70,6 +70,8 @@ def spelled(arguments: Json) -> str:
 
 def check_responses_tools(body: Json) -> None:
     for tool in body.get("tools", ()):
+        if tool in ({"type": "web_search"}, {"type": "code_interpreter", "container": {"type": "auto"}}):
+            continue
         _need(tool.get("type") == "function", "unknown tool")
         _check_function(tool, "parameters", "type strict")
     choice = body.get("tool_choice", "auto")
@@ -122,7 +124,11 @@ def responses_calls(answer: Answer) -> list[Json]:
 def check_anthropic_tools(body: Json) -> None:
     for tool in body.get("tools", ()):
         _check_function(tool, "input_schema")
-    only(body.get("tool_choice", {}), words("type name"), "tool_choice.")
+    choice = body.get("tool_choice", {})
+    only(choice, words("type name"), "tool_choice.")
+    is_thinking = body.get("thinking", {}).get("type", "disabled") != "disabled"
+    is_forced = choice.get("type") in {"any", "tool"}
+    _need(not (is_forced and is_thinking), "Thinking may not be enabled when tool_choice forces tool use.")
     open_ids: list[str] = []
     for message in body["messages"]:
         blocks = message["content"] if isinstance(message["content"], list) else []
@@ -150,7 +156,11 @@ def anthropic_calls(answer: Answer) -> list[Json]:
 
 
 def check_gemini_tools(body: Json) -> None:
-    for tool in body.get("tools", ()):
+    own = [tool for tool in body.get("tools", ()) if tool in ({"googleSearch": {}}, {"codeExecution": {}})]
+    functions = [tool for tool in body.get("tools", ()) if tool not in own]
+    _need(not (own and functions), "Built-in tools and Function Calling cannot be combined in the same request.")
+    _need(functions or "toolConfig" not in body, "Function calling config is set without function_declarations.")
+    for tool in functions:
         only(tool, words("functionDeclarations"), "tools.")
         for function in tool["functionDeclarations"]:
             _check_function(function, "parametersJsonSchema")
