@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import field
@@ -20,7 +21,7 @@ from runner.core.traffic import SeeTraffic
 from runner.execute.replay import NeedsCalls, Walk, replay_chunk
 from runner.plan.advance import Ask, is_absorbed
 from runner.plan.ending import has_bad_list, is_short
-from runner.plan.failures import reason_line
+from runner.plan.failures import MOST_ROWS, reason_line
 from runner.plan.selection import selection_problems
 from runner.plan.stages import Chunk, Receipt, RunState, chunks_at_once
 
@@ -58,7 +59,9 @@ class DriveSettings:
 
 @dataclass(slots=True)
 class Drive:
-    """Walks a RunState to its end. `failures` are the outcomes that end the run badly (the first 1000)."""
+    """Walks a RunState to its end. `failures` are the outcomes that end the run badly (the first 1000, and
+    some of each step and kind); `counts` are how many there are of a step and kind.
+    """
 
     state: RunState
     answers: Answers
@@ -66,6 +69,7 @@ class Drive:
     settings: DriveSettings
     failures: list[Outcome] = field(default_factory=list)
     kinds: set[FailureKind] = field(default_factory=set)
+    counts: Counter[tuple[str, FailureKind]] = field(default_factory=Counter)
     is_interrupted: bool = False
     _left_out: dict[str, list[str]] = field(default_factory=dict)
     _rest: tuple[int, Iterator[Chunk]] | None = None
@@ -89,7 +93,8 @@ class Drive:
                 told.append(reason_line(outcome))
             return
         self.kinds.add(outcome.failure.kind)
-        if len(self.failures) < KEPT_FAILURES:
+        self.counts[outcome.step, outcome.failure.kind] += 1
+        if len(self.failures) < KEPT_FAILURES or self.counts[outcome.step, outcome.failure.kind] <= MOST_ROWS:
             self.failures.append(outcome)
         self._stop_if_failed()
 

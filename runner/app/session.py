@@ -248,7 +248,7 @@ class Session:
             trouble += self._update_lock(code)
             code = code or (StorageError.exit_code if trouble else 0)
         self._end("interrupted" if drive.is_interrupted else "failed" if code else "done", code, outputs.value)
-        failures = failure_problems(drive.state, drive.failures, self.run)
+        failures = failure_problems(drive.state, drive.failures, self.run, drive.counts)
         if drive.ended_by is not None:
             failures = with_rest(failures, self.summariser.summary(), drive.ended_by)
         problems = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Outcome, Status, in_turn
 from runner.core.problem import Problem
@@ -18,6 +18,7 @@ MOST_VIOLATIONS = 10
 MOST_ROWS = 5
 MOST_REPAIRS = 10
 MOST_TURNS = 100
+NO_COUNTS: Mapping[tuple[str, FailureKind], int] = MappingProxyType({})
 # A failure carries text only; where its text begins with a place, the problem is shown there.
 _PLACE = re.compile(r"(?P<file>[^\n:]+):(?P<line>[0-9]+):(?P<column>[0-9]+): (?P<rest>.*)", re.DOTALL)
 _QUOTED_FIRST = re.compile(r"'([^'\n]+)' (is undefined|gives )")
@@ -34,23 +35,34 @@ _CODES: dict[str, str] = {
 }
 
 
-def failure_problems(state: RunState, outcomes: Iterable[Outcome], run: str = "") -> tuple[Problem, ...]:
+def failure_problems(
+    state: RunState,
+    outcomes: Iterable[Outcome],
+    run: str = "",
+    counts: Mapping[tuple[str, FailureKind], int] = NO_COUNTS,
+) -> tuple[Problem, ...]:
     """One problem for each step and kind of failure that ends the run badly, naming the first item.
 
-    `run` is the id under which what was sent and answered can be looked at.
+    `run` is the id under which what was sent and answered can be looked at. `counts` are how many there are of a step
+    and kind, where `outcomes` are only the first of them.
     """
-    groups: dict[tuple[str, ...], list[Outcome]] = {}
-    rows: Counter[str] = Counter()
+    groups: dict[tuple[str, FailureKind], list[list[Outcome]]] = {}
     for outcome in outcomes:
         step = state.program.steps[outcome.step].linked.step
         if outcome.failure is None or outcome.status is not Status.FAILED or is_absorbed(outcome, step):
             continue
-        key: tuple[str, ...] = (outcome.step, str(outcome.failure.kind))
-        if outcome.failure.kind is FailureKind.ROW:
-            rows[outcome.step] += 1
-            key = (*key, str(min(rows[outcome.step], MOST_ROWS)))
-        groups.setdefault(key, []).append(outcome)
-    return tuple(_group_problem(state, group, run) for group in groups.values())
+        kind = outcome.failure.kind
+        of_kind = groups.setdefault((outcome.step, kind), [])
+        if len(of_kind) < (MOST_ROWS if kind is FailureKind.ROW else 1):
+            of_kind.append([])
+        of_kind[-1].append(outcome)
+    problems = []
+    for key, of_kind in groups.items():
+        missing = max(0, counts.get(key, 0) - sum(map(len, of_kind)))
+        for group in of_kind:
+            others = len(group) - 1 + (missing if group is of_kind[-1] else 0)
+            problems.append(_group_problem(state, group[0], others, run))
+    return tuple(problems)
 
 
 def list_problems(state: RunState) -> tuple[Problem, ...]:
@@ -94,16 +106,15 @@ def _first_left_out(state: RunState, name: str) -> str:
     return reason_line(state.left_out[name][1]).replace("\n", "\\n") if name in state.left_out else ""
 
 
-def _group_problem(state: RunState, group: list[Outcome], run: str) -> Problem:
-    first, failure = group[0], group[0].failure
+def _group_problem(state: RunState, first: Outcome, others: int, run: str) -> Problem:
+    failure = first.failure
     assert failure is not None
     last = next((one for one in reversed(first.attempts) if not one.number), None)
     step = state.program.steps[first.step].of(last.part if last else "")
     where = f"{first.step}[{first.item}]" if first.item else first.step
     place = in_turn(first.item, last.turn if last else 0)
     told = f"{last.part if last and last.turn else first.step}[{place}]" if place else first.step
-    others = len(group) - 1
-    more = f" (and {others} more item{'s' if others > 1 else ''})" if others else ""
+    more = f" (and {others:,} more item{'s' if others > 1 else ''})" if others else ""
     placed = _placed(_code(failure.kind), failure.message, _place(failure, step.linked.step))
     expected, found = _misfit(failure)
     answered = [attempt for attempt in first.attempts if attempt.failure in _ANSWERED and not attempt.number]

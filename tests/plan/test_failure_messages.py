@@ -247,6 +247,22 @@ def test_the_first_bad_rows_are_told_one_by_one(make_flow: MakeFlow) -> None:
     assert {problem.code for problem in found} == {"bad-row"}
 
 
+def test_those_that_were_only_counted_are_told_with_the_last_of_their_kind(make_flow: MakeFlow) -> None:
+    state = make_flow(LANE % "").state({"rows": []})
+    known = [
+        *outcomes("tag", ["a", "b"], FailureKind.CUT, "cut off"),
+        *outcomes("tag", ["c", "d"], FailureKind.ROW, "bad"),
+        *outcomes("tag", ["e"], FailureKind.AUTH, "bad key"),
+    ]
+    counts = {("tag", FailureKind.CUT): 4_002, ("tag", FailureKind.ROW): 3, ("tag", FailureKind.AUTH): 1}
+    assert [problem.message for problem in failure_problems(state, known, counts=counts)] == [
+        "tag[a] (and 4,001 more items): cut off",
+        "tag[c]: bad",
+        "tag[d] (and 1 more item): bad",
+        "tag[e]: bad key",
+    ]
+
+
 def test_what_did_not_end_the_run_badly_is_not_told(make_flow: MakeFlow) -> None:
     state = make_flow(LANE % ", on_error: skip").state({"rows": []})
     absorbed = outcomes("tag", ["a"], FailureKind.CUT, "cut off")
