@@ -24,7 +24,9 @@ from runner.core.events import (
     StepExpected,
 )
 from runner.core.outcome import UNASKED_KINDS, Outcome, Source, Status
+from runner.core.traffic import SeeTraffic
 from runner.record.summary import RunSummary, Summariser
+from runner.report.figures import Standing, figure_lines
 from runner.report.format import duration
 from runner.report.text import (
     GAP,
@@ -60,6 +62,8 @@ class Story:
         self._told: set[str] = set()
         self._said_at = now()
         self._started_at = now()
+        self._see: SeeTraffic = tuple
+        self._last_error = ""
         self._streamed = StreamedText(console)
         self._block = LiveBlock(console, self.block_lines) if may_be_live and console.has_live_story else None
 
@@ -83,13 +87,19 @@ class Story:
         if self._block:
             self._block.stop()
 
+    def watch(self, see: SeeTraffic) -> None:
+        """Where to look at the requests under way."""
+        self._see = see
+
     def hear(self, heard: Heard) -> None:
         """Text of an answer while it comes."""
         self._streamed.hear(heard)
 
     def __call__(self, event: Event) -> None:
-        self._summariser(event)
+        with self._console.lock:  # the live block adds up in its own thread
+            self._summariser(event)
         self._streamed.note(event)
+        self._note_error(event)
         match event:
             case Settled(outcome):
                 self._settle(outcome)
@@ -117,6 +127,15 @@ class Story:
                 self._console.story(message if code == "warning" else f"{code}: {message}", "warning")
             case RunFinished():  # pragma: no branch - the last kind
                 self._tell_the_unfinished()
+
+    def _note_error(self, event: Event) -> None:
+        match event:
+            case Retrying(step, item, message=message):
+                self._last_error = f"{_place(step, item)}: {message}"
+            case Settled(outcome) if outcome.status is Status.FAILED and outcome.failure:
+                self._last_error = f"{_place(outcome.step, outcome.item)}: {outcome.failure.message}"
+            case _:
+                pass
 
     def _is_told_singly(self, step: str) -> bool:
         """Single steps are told attempt by attempt, items of a fan-out only to those who ask."""
@@ -162,6 +181,14 @@ class Story:
         if now - self._said_at >= PROGRESS_EVERY_S:
             self._said_at = now
             console.story(self._progress_line(step))
+            for line in self._figures():
+                console.story(f"{' ' * self._width}{GAP}{line}")
+
+    def _figures(self) -> list[str]:
+        """Speed, money, limits and the last error of the run as a whole."""
+        with self._console.lock:
+            summary = self._summariser.summary()
+        return figure_lines(Standing(summary, self._see(), self._now() - self._started_at, self._last_error))
 
     def _progress_line(self, step: str) -> str:
         """What was stopped before it was asked is settled, but nothing that was done."""
@@ -177,7 +204,11 @@ class Story:
         """The live block: what is under way, in plain integers."""
         running = [step for step in list(self._expected) if step not in self._told]
         lines = [self._block_line(step) for step in running]
-        return [*lines, f"{duration(self._now() - self._started_at)}, Ctrl-C stops and keeps what was received"]
+        return [
+            *lines,
+            *self._figures(),
+            f"{duration(self._now() - self._started_at)}, Ctrl-C stops and keeps what was received",
+        ]
 
     def _block_line(self, step: str) -> str:
         """A single step has nothing to count: say who is asked."""

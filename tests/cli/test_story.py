@@ -11,8 +11,9 @@ from runner.cli.console import Console
 from runner.cli.live import LiveBlock
 from runner.cli.settings import Look
 from runner.cli.story import Story
-from runner.core.events import AttemptMade, Noted, RunStarted, Settled, StepExpected
+from runner.core.events import AttemptMade, Noted, Retrying, RunStarted, Settled, StepExpected
 from runner.core.outcome import Attempt, Failure, FailureKind, Outcome, Source, Status
+from runner.core.traffic import Traffic
 
 NewTerminal = Callable[[], io.StringIO]
 
@@ -35,7 +36,20 @@ def test_without_a_terminal_progress_is_a_line_each_ten_seconds() -> None:
             clock.time += 0.125
             status = Status.FAILED if number == 7 else Status.GOOD
             story(Settled(Outcome("tag", str(number), status)))
-    assert err.getvalue() == "".join(f"tag          {number} of 300   1 failed\n" for number in (80, 160, 240))
+    assert err.getvalue() == "".join(
+        f"tag          {number} of 300   1 failed\n             8.0 items/s   about {left:.1f} s left\n"
+        for number, left in ((80, 27.5), (160, 17.5), (240, 7.5))
+    )
+
+
+def test_the_figures_say_what_is_under_way_and_what_went_wrong_last() -> None:
+    story = Story(Console(Look(), stdout=io.StringIO(), stderr=io.StringIO(), environ={}), now=HandClock())
+    story(StepExpected("tag", 2, "a/b"))
+    story.watch(lambda: (Traffic("a/b", 2),))
+    story(Retrying("tag", "1", 1, 0.5, "slow down"))
+    assert story.block_lines()[1:3] == ["2 in flight", "last error: tag[1]: slow down"]
+    story(Settled(Outcome("tag", "2", Status.FAILED, failure=Failure(FailureKind.CUT, "it was cut"))))
+    assert story.block_lines()[2] == "last error: tag[2]: it was cut"
 
 
 def test_no_progress_means_none() -> None:

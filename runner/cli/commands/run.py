@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from runner.core.problem import Problem
 if TYPE_CHECKING:
     from runner.app.types import RunOptions, RunResult
     from runner.core.ports import EventSink
+    from runner.core.traffic import SeeTraffic
 
 __all__ = ["add_arguments", "execute", "prepare"]
 
@@ -64,6 +65,7 @@ def execute(args: Namespace, console: Console) -> int:
     may_be_live = not args.stream and not (args.jsonl and console.is_result_shown_to_a_person)
     with ExitStack() as stack:
         story = stack.enter_context(Story(console, may_be_live=may_be_live))
+        watchers: list[Callable[[SeeTraffic], None]] = [story.watch]
         options = replace(options, ask=story.ask if console.may_ask else None, tell=console.detail)
         if args.stream:
             options = replace(options, hear=story.hear)
@@ -75,7 +77,8 @@ def execute(args: Namespace, console: Console) -> int:
 
             metrics = stack.enter_context(MetricsFile(args.metrics, console))
             sinks.append(metrics)
-            options = replace(options, watch=metrics.watch)
+            watchers.append(metrics.watch)
+        options = replace(options, watch=_each(watchers))
         result = api.run(Path(args.flow), options, sinks)
     _tell_problems(result, console)
     _give(result, args, console)
@@ -83,6 +86,14 @@ def execute(args: Namespace, console: Console) -> int:
     if result.failed_files:
         story.tell_retry(result.failed_files, retry_command(args.words))
     return result.exit_code
+
+
+def _each(watchers: Sequence[Callable[[SeeTraffic], None]]) -> Callable[[SeeTraffic], None]:
+    def tell(see: SeeTraffic) -> None:
+        for watch in watchers:
+            watch(see)
+
+    return tell
 
 
 def _options(args: Namespace, console: Console) -> RunOptions:
