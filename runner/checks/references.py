@@ -65,10 +65,11 @@ def _finding(reading: Reading, others: list[Reading]) -> Iterator[Problem]:
         site = _site(reading, index)
         if site is not None:
             yield from _unlisted(reading, site, names)
-    if reading.gap is not None:
-        site = _site(reading, reading.gap.index + (1 if reading.gap.is_null else 0))
+    gap = reading.gap
+    if gap is not None:
+        site = _site(reading, gap.index + (1 if gap.is_null and not gap.is_end else 0))
         if site is not None:
-            yield _may_be_absent(reading, site, is_null=reading.gap.is_null)
+            yield _may_be_null(reading, site) if gap.is_end else _may_be_absent(reading, site, is_null=gap.is_null)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,18 @@ def _may_be_absent(reading: Reading, site: _Site, *, is_null: bool) -> Problem:
         site.span,
         notes=_used_by(reading.text, site.span),
         fix=f"{spelled or '…'} | default(…){required}",
+        severity="warning",
+    )
+
+
+def _may_be_null(reading: Reading, site: _Site) -> Problem:
+    title, _ = _holder(reading.subject, reading.path)
+    return Problem(
+        "may-be-absent",
+        f"{title} may be null, and a value is needed here",
+        site.span,
+        notes=_used_by(reading.text, site.span),
+        fix=f"{_spelled(reading, site.index + 1) or '…'} | default(…, true)",
         severity="warning",
     )
 

@@ -31,10 +31,14 @@ _DECIDED_ELSEWHERE = ("if", "dependentRequired", "dependentSchemas", "dependenci
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A part of a path, by its index, that may find nothing: a field left out, or a value that may be null."""
+    """A part of a path, by its index, that may find nothing: a field left out, or a value that may be null.
+
+    `is_end`: the whole path leads to what may be null, and a value is needed there.
+    """
 
     index: int
     is_null: bool = False
+    is_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,12 @@ def types_at(found: Typed) -> frozenset[str]:
     if found.kind != "value":
         return _ALL_TYPES
     return frozenset[str]().union(*map(_types, found.alternatives))
+
+
+def may_be_null(found: Typed) -> bool:
+    """Whether a schema allows null in so many words, and something else as well."""
+    kinds = [_types(alternative) for alternative in found.alternatives] if found.kind == "value" else []
+    return any("null" in types and types != _ALL_TYPES for types in kinds) and any(types != {"null"} for types in kinds)
 
 
 def words_at(found: Typed) -> tuple[Json, ...] | None:

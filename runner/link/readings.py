@@ -10,7 +10,7 @@ from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
 from runner.core.span import Span
 from runner.core.workflow import Expression, Template
-from runner.link.paths import Gap, Typed, words_at
+from runner.link.paths import Gap, Typed, may_be_null, words_at
 from runner.link.scope import Place, Use
 from runner.link.subjects import Found, Subject, Subjects
 from runner.templates.trail import Comparison, Guards, Path, Readings, Reference, Word, is_along
@@ -185,6 +185,8 @@ def one_of_all(path: Path) -> Path:
 
 def _open_gap(reading: Reading, known: _Known) -> Gap | None:
     gaps = [gap for gap in reading.typed.gaps if not _is_allowed_for(gap, reading)]
+    if reading.reference.is_spent and may_be_null(reading.typed):
+        gaps.append(Gap(len(reading.path) - 1, is_null=True, is_end=True))
     if not gaps:
         return None
     facts, tested = known.facts(reading.text), known.tested(reading.text)

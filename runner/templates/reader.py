@@ -15,6 +15,7 @@ from runner.templates.trail import (
     GIVES_LISTS,
     GIVES_SAME_LIST,
     LANGUAGE_NAMES,
+    SPENDS,
     Comparison,
     Guards,
     Path,
@@ -37,6 +38,9 @@ from runner.templates.tree import children_of
 # What is put into these is handed on: a hole in it does no harm yet.
 _HANDS_ON = (nodes.Call, nodes.Dict, nodes.Keyword, nodes.List, nodes.Pair, nodes.Tuple)
 _DEFAULTS = ("default", "d")
+# Beside these null is a value like any other.
+_TAKE_NULL = frozenset(("eq", "ne", "in", "notin"))
+_ARITHMETIC = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow, nodes.Neg, nodes.Pos)
 _EQUALS = frozenset(("==", "eq", "equalto", "!=", "ne"))
 
 
@@ -53,6 +57,12 @@ class Reader:
         """Record what the node reads. What is not `used` here is only handed on, so that a hole in it does no harm."""
         if node is not None:
             self.record(self.value(node, scope, guards, used=used), guards, used=used)
+
+    def spend(self, node: nodes.Node, scope: Scope, guards: Guards) -> Trail | None:
+        """Record what the node reads where null would do harm: as printed text, as a list that is walked, as a number."""
+        trail = self.value(node, scope, guards)
+        self.record(trail, guards, is_spent=True)
+        return trail
 
     def ask(self, node: nodes.Node | None, scope: Scope, guards: Guards) -> None:
         """Record what a test reads."""
@@ -84,6 +94,9 @@ class Reader:
                 self.read(node.expr2, scope, guards | self.facts(node.test, scope, False), used=used)
             case nodes.Compare():
                 self._compare(node, scope, guards)
+            case nodes.Concat() | nodes.BinExpr() | nodes.UnaryExpr() if isinstance(node, (nodes.Concat, *_ARITHMETIC)):
+                for child in children_of(node):
+                    self.spend(child, scope, guards)
             case _:
                 for child in children_of(node):
                     self.read(child, scope, guards, used=not isinstance(node, _HANDS_ON))
@@ -92,8 +105,9 @@ class Reader:
     def _compare(self, node: nodes.Compare, scope: Scope, guards: Guards) -> None:
         sides = [node.expr, *(operand.expr for operand in node.ops)]
         trails = [self.value(side, scope, guards) for side in sides]
+        is_spent = not all(operand.op in _TAKE_NULL for operand in node.ops)
         for trail in trails:
-            self.record(trail, guards)
+            self.record(trail, guards, is_spent=is_spent)
         if len(sides) == 2:
             is_among = node.ops[0].op in ("in", "notin")
             if is_among:
@@ -167,7 +181,7 @@ class Reader:
             return self._sift(node, replace(inner, is_rearranged=True), field)
         if node.name in GIVES_LISTS:
             return replace(inner, wraps=inner.wraps + 1, is_rearranged=True)
-        self.record(inner, guards)
+        self.record(inner, guards, is_spent=node.name in SPENDS)
         return None
 
     def _default(self, node: nodes.Filter, scope: Scope, guards: Guards, *, is_last: bool) -> Trail | None:
@@ -262,8 +276,8 @@ class Reader:
     def _quietly(self, node: nodes.Node, scope: Scope) -> Trail | None:
         return replace(self, found=[], compared=[], tested=set()).value(node, scope, frozenset())
 
-    def record(self, trail: Trail | None, guards: Guards, *, used: bool = True) -> None:
-        """Note a path; where it is not `used`, a hole in it does no harm."""
+    def record(self, trail: Trail | None, guards: Guards, *, used: bool = True, is_spent: bool = False) -> None:
+        """Note a path; where it is not `used`, a hole in it does no harm, and unless it `is_spent`, null does none."""
         if trail is None:
             return
         path = trail.path
@@ -273,7 +287,10 @@ class Reader:
         known = {guard for guard in trail.known if len(guard) <= len(path)}
         provided = len(path) if is_safe else depth_provided(path, guards | known)
         span = whole(trail.spans)
-        self.found.append(Reference(path, span, is_guarded, trail.spans, provided, trail.picked, trail.is_bound))
+        is_spent = is_spent and not (is_safe or trail.wraps)
+        self.found.append(
+            Reference(path, span, is_guarded, trail.spans, provided, trail.picked, trail.is_bound, is_spent)
+        )
 
     def _span(self, place: Place, length: int, offset: int = 0) -> Span:
         return self.origin.span(int(place), place.column + offset, length)

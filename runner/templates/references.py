@@ -99,13 +99,15 @@ class _Walk:
                 self.run(node.body, dict(scope), guards)
             case nodes.Include() | nodes.Import() | nodes.FromImport() | nodes.Extends():
                 self._file(node, scope, guards)
+            case nodes.Output():
+                for printed in node.nodes:
+                    self.reader.spend(printed, scope, guards)
             case _:
                 for child in children_of(node):
                     self.reader.read(child, scope, guards)
 
     def _for(self, node: nodes.For, scope: Scope, guards: Guards) -> None:
-        source = self.reader.value(node.iter, scope, guards)
-        self.reader.record(source, guards)
+        source = self.reader.spend(node.iter, scope, guards)
         inner: Scope = {**scope, "loop": None}
         bind(node.target, source and source.element(), inner)
         self.reader.ask(node.test, inner, guards)

@@ -43,7 +43,8 @@ def assemble(env: Environment, root: nodes.Node, source: Template | Expression) 
     except TemplateSyntaxError as error:
         problem = describe_syntax(error, source.text, source.origin)
     except (SyntaxError, RecursionError, MemoryError):
-        problem = Problem("template-syntax", "the template is nested too deeply", source.origin.span())
+        what = "expression" if isinstance(source, Expression) else "template"
+        problem = Problem("template-syntax", f"the {what} is nested too deeply", source.origin.span())
     raise TemplateProblem(problem, sources_of(source.text, source.origin))
 
 

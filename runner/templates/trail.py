@@ -19,6 +19,9 @@ GIVES_SAME_LIST = frozenset(
     ("list", "sort", "reverse", "unique", "select", "reject", "selectattr", "rejectattr", "shuffle")
 )
 GIVES_LISTS = frozenset(("chunks", "windows", "batch", "slice"))
+# What fails for null, or makes a word of it.
+SPENDS = frozenset(("length", "count", "sum", "join", "upper", "lower", "title", "capitalize", "trim", "replace",
+                    "truncate", "wordcount", "round", "abs", "int", "float"))  # fmt: skip
 # Filters whose argument names a field of the elements: its position, where it can be given without its name.
 _FIELD_POSITION = {"sort": 2, "unique": 1, "min": 1, "max": 1, "sum": 0, "join": 1, "groupby": 0,
                    "selectattr": 0, "rejectattr": 0, "find": 0, "map": None}  # fmt: skip
@@ -32,7 +35,8 @@ class Reference:
     `[]` in the path is an element of a list. `is_guarded`: the author has said what happens when there is no value.
     Of the first `provided` parts the author has said so, or no use is made of them here that a hole would spoil.
     `picked` is how one of all answers was taken from an end of their list: `[-1]`, ` | first`. Where `is_bound`, it
-    begins with a name of the template's own; what that stands for was read where the name was bound.
+    begins with a name of the template's own; what that stands for was read where the name was bound. `is_spent`: it
+    is printed, walked or computed with here, for which null is no value.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class Reference:
     provided: int = 0
     picked: str = ""
     is_bound: bool = False
+    is_spent: bool = False
 
     def is_echo(self, span: Span | None) -> bool:
         """Whether a finding at this place is one of the value that the name was bound to, and told there."""

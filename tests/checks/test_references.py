@@ -141,6 +141,10 @@ WRONG = [
     Wrong("an optional field of a row", "{{ item.author }}", "may-be-absent", "author", "a row of 'reviews' may lack the field 'author'", "  last: {for_each: data.reviews, prompt: '%s'}\n"),
     Wrong("an optional field by sum", "{{ steps.extract.output.lines | sum(attribute=\"discount\") }}", "may-be-absent", "discount", "an element of 'lines' in the output of 'extract' may lack the field 'discount'"),
     Wrong("a field of what may be null", "{{ steps.extract.output.customer.address.city }}", "may-be-absent", "city", "'customer.address' in the output of 'extract' may be null, which has no field 'city'"),
+    Wrong("what may be null, printed", "{{ steps.classify.output.parts[0].note }}", "may-be-absent", "note", f"'parts[0].note' in {THE_OUTPUT} may be null, and a value is needed here"),
+    Wrong("what may be null, in a text", "{{ \"to \" ~ steps.classify.output.parts[0].note }}", "may-be-absent", "note", f"'parts[0].note' in {THE_OUTPUT} may be null, and a value is needed here"),
+    Wrong("what may be null, counted", "{{ steps.classify.output.parts[0].note | length }}", "may-be-absent", "note", f"'parts[0].note' in {THE_OUTPUT} may be null, and a value is needed here"),
+    Wrong("what may be null, walked", "{% for a in steps.classify.output.parts[0].note %}x{% endfor %}", "may-be-absent", "note", f"'parts[0].note' in {THE_OUTPUT} may be null, and a value is needed here"),
     Wrong("asked in the other branch", "{% if steps.extract.output.note is defined %}x{% else %}{{ steps.extract.output.note }}{% endif %}", "may-be-absent", "note }}", "the output of 'extract' may lack the field 'note'"),
     # Words that never occur.
     Wrong("a word that never occurs", "steps.classify.output.queue == \"bugs\"", "never-equal", '"bugs"', f"'queue' in {THE_OUTPUT} is never 'bugs'", WHEN),

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from runner.core.condition import (
+    Calculated,
     Compared,
     Condition,
     Defined,
     Every,
     Known,
     Length,
+    Listed,
+    Made,
     Not,
     Read,
     Some,
@@ -24,10 +27,10 @@ A, B = Read(("a",)), Read(("b",))
 TREES: list[tuple[str, Condition]] = [
     ("3", Known(3)),
     ("-3", Known(-3)),
-    ("-a", Unknown()),
+    ("-a", Made(frozenset(("number",)))),
     ("[1, 'x']", Known([1, "x"])),
     ("(1, 2)", Known([1, 2])),
-    ("[1, a]", Unknown()),
+    ("[1, a]", Listed((Known(1), A))),
     ("a", A),
     ("a.b['c d'][0]", Read(("a", "b", "c d", "0"))),
     ("a[b]", Unknown()),
@@ -40,14 +43,14 @@ TREES: list[tuple[str, Condition]] = [
     ("a not in [1]", Compared("notin", A, Known([1]))),
     ("a | length", Length(A)),
     ("a | count == 2", Compared("eq", Length(A), Known(2))),
-    ("a | upper", Unknown()),
+    ("a | upper", Made(frozenset(("string",)))),
     ("a is defined", Defined(A)),
     ("a is undefined", Not(Defined(A))),
     ("a is none", Compared("eq", A, Known(None))),
     ("a is gt 3", Compared("gt", A, Known(3))),
     ("a is in [1]", Compared("in", A, Known([1]))),
     ("a is odd", Unknown()),
-    ("a + 1", Unknown()),
+    ("a + 1", Calculated("+", A, Known(1))),
 ]
 
 
