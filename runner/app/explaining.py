@@ -152,8 +152,10 @@ class Explainer:
         entry = self._places.get(ask.place)
         if entry is not None and entry.key == ask.key:
             return "it was asked before, but its answer is not in this cache or in cache/recordings"
+        found = changes(entry.ingredients, ask.ingredients, self._texts) if entry is not None else ()
+        if ask.misfit and not found:
+            return f"it would be a repair, since {ask.misfit.replace('the answer', 'the stored answer', 1)}"
         if entry is not None:
-            found = changes(entry.ingredients, ask.ingredients, self._texts)
             return f"the nearest stored answer {entry.key[:12]} differs in {_told(found)}"
         near = self._nearest_of_step(ask)
         if near is None:

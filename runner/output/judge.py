@@ -96,7 +96,7 @@ def judge(call: Call, response: Response, rules: Rules, *, repairs_left: int) ->
         return Good(output)
     if repairs_left > 0:
         return Ask(repaired(call, response.text, violations, rules.validator), violations)
-    return Failed(Failure(FailureKind.INVALID, _summary(violations), violations))
+    return Failed(Failure(FailureKind.INVALID, summary(violations), violations))
 
 
 def _unfinished(response: Response) -> Failure | None:
@@ -138,7 +138,8 @@ def _broken_lines(output: Json, lines: Sequence[EnsureLine]) -> tuple[Violation,
     return tuple(sorted(broken, key=lambda violation: violation.expected))
 
 
-def _summary(violations: tuple[Violation, ...]) -> str:
+def summary(violations: Sequence[Violation]) -> str:
+    """What is wrong with an answer, in one line."""
     first = violations[0]
     place = f"at {first.pointer} " if first.pointer else ""
     if first.keyword == "ensure":

@@ -20,7 +20,8 @@ from runner.plan.program import StepProgram
 class Ask:
     """A question that is ready. `must_ask` forbids a stored answer, for `reason`; `use` is the step's cache policy.
 
-    `because` is why it may have to be asked, where nothing that differs from an earlier question says so.
+    `because` is why it may have to be asked, where nothing that differs from an earlier question says so; of a repair,
+    `misfit` is what is wrong with the answer before it.
     `part` is the part of the step that asks, "" for the step itself; `turn` counts those of a loop from 1, `answers` those that
     called tools before this question. With `running` it is a tool that is asked.
     """
@@ -36,6 +37,7 @@ class Ask:
     must_ask: bool = False
     reason: str = ""
     because: str = ""
+    misfit: str = ""
     part: str = ""
     turn: int = 0
     answers: int = 0

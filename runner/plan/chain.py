@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from runner.core.call import Call
 from runner.core.canonical import Json
 from runner.core.errors import FileError
 from runner.core.frozen import replace
@@ -12,7 +11,7 @@ from runner.core.outcome import ANSWER_KINDS, Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.response import Response
 from runner.output.judge import Ask as AskAgain
-from runner.output.judge import CannotEvaluate, Good, UseTools, judge
+from runner.output.judge import CannotEvaluate, Good, UseTools, judge, summary
 from runner.plan.asks import Answered as Answered  # noqa: PLC0414  # known from here
 from runner.plan.asks import Ask as Ask  # noqa: PLC0414  # known from here
 from runner.plan.asks import Verdict as Verdict  # noqa: PLC0414  # known from here
@@ -55,7 +54,7 @@ def weigh(whole: StepProgram, values: Mapping[str, Json], ask: Ask, answered: An
         return run_calls(whole, step, ask, answered, response)
     if isinstance(verdict, AskAgain):
         attempt = attempt_of(step, ask, answered, response, violations=verdict.violations)
-        return Verdict(again=_repair(step, ask, verdict.call, answered), attempt=attempt)
+        return Verdict(again=_repair(step, ask, verdict, answered), attempt=attempt)
     return _end(whole, step, values, ask, answered, verdict.failure, response)
 
 
@@ -120,14 +119,14 @@ def _asks_again(failure: Failure) -> bool:
     return failure.kind in ANSWER_KINDS or failure.kind is FailureKind.BAD_ANSWER
 
 
-def _repair(step: StepProgram, ask: Ask, call: Call, answered: Answered) -> Ask:
+def _repair(step: StepProgram, ask: Ask, wanted: AskAgain, answered: Answered) -> Ask:
     """The question that follows an answer which does not fit: asked for what that one was asked for, else for it."""
     answer = answered.answer
     stored = "failed-before" if answer is not None and answer.failure is not None else "now-invalid"
-    request = step.encode(call)
+    request = step.encode(wanted.call)
     return replace(
         ask,
-        call=call,
+        call=wanted.call,
         request=request,
         key=request.key,
         repair=ask.repair + 1,
@@ -135,4 +134,5 @@ def _repair(step: StepProgram, ask: Ask, call: Call, answered: Answered) -> Ask:
         must_ask=ask.use != "auto",
         reason=ask.reason if ask.use != "auto" else "",
         because=answered.reason if answered.is_todays else stored,
+        misfit=summary(wanted.violations),
     )
