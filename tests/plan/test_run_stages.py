@@ -281,7 +281,7 @@ def test_the_scope_has_the_views_of_all_that_has_ended(make_flow: MakeFlow, talk
     assert (empty.scope().views, empty.scope().barriers) == ({}, {})
     state, _ = flow.run(lambda ask: talk.said({"n": 1} if ask.step == "tag" else "Yes."), {"rows": [1], "others": []})
     assert state.scope().views == {
-        "once": {"text": "Yes.", "skipped": False, "failed": None, "model": "m-1"},
+        "once": {"text": "Yes.", "skipped": False, "failed": None, "model": "m-1", "sources": []},
         "tag": {"outputs": [{"n": 1}]},
         "own": {"texts": []},
     }
