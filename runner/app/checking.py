@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.app.columns import check_columns
+from runner.app.located_below import folders_below, located_below
 from runner.app.project import Project, open_project
 from runner.app.routes import complete_route
 from runner.app.row_findings import check_rows
@@ -26,17 +27,25 @@ class Checking:
     """What was found so far. `used` are the files that were read, by the root of their project.
 
     `changed` is what some files, by their real paths, are taken to hold; with `is_strict` comments that silence nothing
-    are findings. Without `is_walking` neither rows nor notes are looked at.
+    are findings. Without `is_walking` neither rows nor notes are looked at. Of several projects, `below` says in which
+    folder each stands, and every place is told from the folder that holds them all.
     """
 
     def __init__(
-        self, models: Mapping[str, str], changed: Mapping[Path, bytes], *, is_strict: bool, is_walking: bool
+        self,
+        paths: Sequence[Path],
+        models: Mapping[str, str],
+        changed: Mapping[Path, bytes],
+        *,
+        is_strict: bool,
+        is_walking: bool,
     ) -> None:
+        self.below = folders_below(paths)
         self.models = models
         self.changed = changed
         self.is_strict = is_strict
         self.is_walking = is_walking
-        self.owners: dict[str, ProjectFiles] = {}
+        self.owners: dict[str, tuple[ProjectFiles, str]] = {}
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
         self.schemas: list[Enforcement] = []
@@ -65,19 +74,21 @@ class Checking:
         else:
             project = open_project(path, self.models, _complete, changed=self.changed, is_strict=self.is_strict)
             files, found, read = project.files, project.problems, project.sources
-        self.problems += found
-        self.sources |= read
-        self.owners |= dict.fromkeys(read, files)
-        self.names.append(files.display(path))
+        below = self.below.get(files.root, "")
+        self.problems += located_below(below, found)
+        self.sources |= {f"{below}{name}": text for name, text in read.items()}
+        self.owners |= {f"{below}{name}": (files, name) for name in read}
+        self.names.append(f"{below}{files.display(path)}")
         self.used.setdefault(files.root, set()).update(read)
         if project is not None:
             self.used[files.root].update(project.read_files, project.sources)
             if not self.is_walking:
                 return
-            self.problems += self._rows(project)
+            self.problems += located_below(below, self._rows(project))
             context = project.context
-            self.notes += (*unread_fields(context), *model_notes(context)) if context is not None else ()
-            self.schemas += enforcements(project.context, files.display(path)) if project.context is not None else ()
+            if context is not None:
+                self.notes += located_below(below, (*unread_fields(context), *model_notes(context)))
+                self.schemas += enforcements(context, f"{below}{files.display(path)}")
 
     def _rows(self, project: Project) -> Iterator[Problem]:
         """What is wrong with the rows that a workflow reads; what an included file declares is walked once."""
@@ -95,7 +106,7 @@ class Checking:
         """Files that nothing uses, where the folders hold a whole project."""
         for root, files in self.used.items():
             if any(is_whole(folder, root) for folder in folders):
-                yield from unused_files(root, files)
+                yield from located_below(self.below.get(root, ""), unused_files(root, files))
 
 
 def _complete(route: Route, files: ProjectFiles) -> Route | Problem:

@@ -22,14 +22,14 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """All findings of some workflow files with what their files are taken to hold; `owners` can locate a shown name."""
+    """All findings of some workflow files with what their files are taken to hold; `owners` says of a shown name whose it is."""
 
     paths: tuple[Path, ...]
     models: Mapping[str, str]
     contents: Contents
     found: CheckReport
     is_strict: bool
-    owners: Mapping[str, ProjectFiles] = field(default_factory=dict)
+    owners: Mapping[str, tuple[ProjectFiles, str]] = field(default_factory=dict)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -43,9 +43,9 @@ class Look:
 
     def read(self, name: str) -> tuple[Path, bytes] | None:
         """The real path and the bytes of a file that was read, if it may be written."""
-        files = self.owners.get(name)
+        owner = self.owners.get(name)
         try:
-            return None if files is None else (files.locate(name), files.read(name))
+            return None if owner is None else (owner[0].locate(owner[1]), owner[0].read(owner[1]))
         except FileError:
             return None
 
@@ -63,7 +63,7 @@ def look(
 
     Without `is_walking` rows and unused files, which cannot be mended, are not looked at.
     """
-    checking = Checking(models, contents, is_strict=is_strict, is_walking=is_walking)
+    checking = Checking(paths, models, contents, is_strict=is_strict, is_walking=is_walking)
     for path in paths:
         checking.take(path)
     if is_walking:

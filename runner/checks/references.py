@@ -250,6 +250,8 @@ def _expected(subject: Subject, site: _Site, names: tuple[str, ...]) -> str:
     source = subject.source
     if source is not None and source.is_fields:
         return f"a field of {site.inside or _owner(subject)}: {listed(names)}"
+    if source is None:
+        return f"a field of {site.holder}: {listed(names)}"
     of = f"{site.inside} in {_called(subject)}" if site.inside else _called(subject)
     return f"a property of {of}: {listed(names)}"
 
@@ -260,14 +262,15 @@ def _used_by(text: ReadText, span: Span) -> tuple[tuple[str, str], ...]:
 
 
 def _fix(reading: Reading, site: _Site, near: str) -> str:
-    add = f"add '{site.name}' to {_called(reading.subject)}"
+    called = _called(reading.subject)
+    add = f"add '{site.name}' to {called}" if called else ""
     if not near:
         return add
     spelled = _spelled(reading, site.index)
     right = f"{spelled}{say_part(near)}" if spelled else f"write '{near}'"
     is_expression = isinstance(reading.text.source, Expression)
     shown = right if is_expression or not spelled else f"{{{{ {right} }}}}"
-    return f"{shown}, or {add}"
+    return f"{shown}, or {add}" if add else shown
 
 
 def _spelled(reading: Reading, end: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from runner.app.types import RunOptions
 from runner.cli import exit_codes, files
 from runner.cli.console import Console
 from runner.core.canonical import Json
-from runner.core.errors import CallNeeded, RunnerError
-from runner.core.problem import Problem
+from runner.core.errors import CallNeeded, RunnerError, UsageError
+from runner.core.problem import Problem, nearest
 from runner.pytest_plugin.items import COUNTS_TOGETHER, OPTIONS, CaseItem, SuiteFile, ThresholdsItem
 from runner.report.annotations import annotation_lines
 from runner.report.format import count
@@ -58,17 +59,26 @@ def run_suites(targets: list[str], args: Namespace, options: RunOptions, console
     words += ["--last-failed"] if args.last_failed else []
     words += [f"--junitxml={args.output}"] if args.output else []
     words += ["--collect-only"] if args.is_list else []
-    story = SuiteStory(console, options, is_list=args.is_list)
-    story.pytest_code = int(pytest.main([*words, *targets], plugins=[story]))
+    story = SuiteStory(console, options, targets, is_list=args.is_list)
+    suites = dict.fromkeys(target.partition("::")[0] for target in targets)
+    story.pytest_code = int(pytest.main([*words, *suites], plugins=[story]))
     return story.close()
+
+
+def _is_of(item: pytest.Item, case: str) -> bool:
+    return item.name == case or item.name.startswith(f"{case}[")
 
 
 class SuiteStory:
     """A pytest plugin that tells what happens, and knows the exit code in the end."""
 
-    def __init__(self, console: Console, options: RunOptions, *, is_list: bool) -> None:
+    def __init__(self, console: Console, options: RunOptions, targets: Sequence[str], *, is_list: bool) -> None:
         self._console = console
         self._options = options
+        self._is_misnamed = False
+        self._cases: dict[str, list[str]] = defaultdict(list)
+        for file, _, case in (target.partition("::") for target in targets):
+            self._cases[file].append(case)
         self._is_list = is_list
         self._codes: set[int] = set()
         self._errors: list[RunnerError] = []
@@ -103,7 +113,27 @@ class SuiteStory:
             self._tell_error(error)
             report.outcome = "passed"
             report.result = []
+        elif isinstance(collector, SuiteFile):
+            report.result = self._wanted(collector, report.result)
         return report
+
+    def _wanted(self, suite: SuiteFile, items: list[pytest.Item]) -> list[pytest.Item]:
+        """The cases of a suite that are named, each in all of its cells; all where the file is."""
+        cases = self._cases[str(suite.path)]
+        if "" in cases:
+            return items
+        for case in cases:
+            if not any(_is_of(item, case) for item in items):
+                near = nearest(case, [item.name for item in items])
+                message = f"{suite.nodeid} has no case '{case}'"
+                fix = f"runner test {suite.nodeid} --list"
+                self._tell_error(UsageError(Problem("unknown-case", message, nearest=near, fix=fix)))
+                self._is_misnamed = True
+        return [item for item in items if any(_is_of(item, case) for case in cases)]
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._is_misnamed:
+            items.clear()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._items = {item.nodeid: item for item in session.items}
@@ -322,7 +352,7 @@ class SuiteStory:
             usd = None if usd is None or summary.cost_usd is None else usd + summary.cost_usd
         money = "$?" if usd is None else f"${usd:.4f}" if usd else "$0.00"
         parts.append(f"{count(calls, 'call')}, {cached} cached, {money}")
-        runs = sorted({suite.suite.run for suite in suites if suite.suite.run})
+        runs = sorted({suite.suite.run for suite in suites if suite.suite.run}, key=lambda run: (len(run), run))
         parts += [f"run {', '.join(runs)}"] if runs else []
         return " · ".join([*parts, f"exit {code}"])
 

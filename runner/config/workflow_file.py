@@ -121,8 +121,10 @@ def _suite(node: Node, file: str) -> Problem | None:
         return None
     span = node.index["cases"].key_span
     if is_suite_name(file):
-        message = "this is a suite, and 'runner test', which runs suites, is not in this version"
-        return Problem("not-in-this-version", message, span, "a workflow, which has the key 'steps'")
+        message = "this is a suite, and not the workflow that it is of"
+        return Problem(
+            "not-a-workflow", message, span, "a workflow, which has the key 'steps'", fix=f"runner test {file}"
+        )
     message = "this is a suite, and the name of a suite's file ends in .suite.yaml"
     fix = f"rename the file to {stem(file)}.suite.yaml"
     return Problem("suite-name", message, span, "a workflow, which has the key 'steps'", fix=fix)

@@ -18,7 +18,7 @@ def shifting_index(
     """A warning, unless the list is written out and all its items are answered wherever this is read."""
     is_index = use.path and use.path[0].isdigit() and not reference.is_echo(reference.spans[3])
     picked = f"[{use.path[0]}]" if is_index else reference.picked
-    when = _when_shifted(workflow, items) if use.is_barrier and picked else ""
+    when = _when_shifted(workflow, use.step, items) if use.is_barrier and picked else ""
     if when:
         yield Problem(
             "index-shifts",
@@ -29,14 +29,15 @@ def shifting_index(
         )
 
 
-def _when_shifted(workflow: Workflow, items: CompiledExpression | None) -> str:
+def _when_shifted(workflow: Workflow, name: str, items: CompiledExpression | None) -> str:
     """What changes positions. An item that fails ends the run before the readers of all, unless it may be left out;
     a condition anywhere may skip an item.
     """
-    steps = workflow.steps.values()
-    if any(step.on_error == "skip" for step in steps):
-        return "an item fails"
-    if any(step.when is not None for step in steps):
-        return "an item is skipped"
     is_written_out = items is not None and isinstance(items.condition(), Known)
+    step = workflow.steps[name]
+    for steps in ((step,), workflow.steps.values() if is_written_out else ()):
+        if any(one.on_error == "skip" for one in steps):
+            return "an item fails"
+        if any(one.when is not None for one in steps):
+            return "an item is skipped"
     return "" if is_written_out else "rows are added or change places"

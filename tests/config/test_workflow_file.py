@@ -304,7 +304,7 @@ def test_a_suite_is_named_as_one(complaints: Complaints, write: Callable[..., Pa
     )
     root = write({"a.suite.yaml": "cases: {}\n"})
     (problem,) = load_workflow(root / "a.suite.yaml").problems
-    assert problem.message == "this is a suite, and 'runner test', which runs suites, is not in this version"
+    assert (problem.code, problem.message) == ("not-a-workflow", "this is a suite, and not the workflow that it is of")
 
 
 # --- mistakes

@@ -25,6 +25,7 @@ steps:
     [
         ("data.rows", "", "", "rows are added or change places"),
         ("inputs.words", "", "", "rows are added or change places"),
+        ("data.rows", "", ", when: inputs.words", "rows are added or change places"),
         ("data.rows", ", on_error: skip", "", "an item fails"),
         ('\'["a", "b"]\'', ", on_error: skip", "", "an item fails"),
         ('\'["a", "b"]\'', ', when: item == "a"', "", "an item is skipped"),

@@ -72,6 +72,26 @@ def test_one_case_is_named_as_it_is_listed(project: Any) -> None:
     assert closing(said) == "1 passed · 2 calls, 0 cached, $0.00 · run rN · exit 0"
 
 
+def test_a_case_that_the_suite_does_not_have_is_exit_2_and_nothing_is_asked(project: Any) -> None:
+    said = project.test("flow.suite.yaml::charge", "flow.suite.yaml::chrage")
+    assert (said.code, project.asked) == (2, [])
+    assert said.err == (
+        "unknown-case: flow.suite.yaml has no case 'chrage'\n"
+        "  nearest:  charge\n"
+        "  fix:      runner test flow.suite.yaml --list\n"
+        "nothing was run · exit 2\n"
+    )
+
+
+def test_a_case_is_named_with_all_its_cells_and_beside_its_whole_suite_does_nothing(project: Any) -> None:
+    project.edit("flow.suite.yaml", "cases:", "matrix: {classify.temperature: [0, 1]}\ncases:")
+    assert project.test("--list", "flow.suite.yaml::crash").out == (
+        "flow.suite.yaml::crash[0]\nflow.suite.yaml::crash[1]\n"
+    )
+    assert project.test("--list", "flow.suite.yaml::crash[1]").out == "flow.suite.yaml::crash[1]\n"
+    assert project.test("--list", "flow.suite.yaml::crash", "flow.suite.yaml").out.count("\n") == 6
+
+
 def test_nothing_selected_is_exit_5(project: Any) -> None:
     said = project.test("-k", "nothing")
     assert (said.code, closing(said)) == (5, "nothing was run · exit 5")
