@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import finalize
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 IN_MEMORY = 2 * 2**20
 WRITTEN_AT_ONCE = 2**18
 MOST_ENTRIES = 8_000
+_ONE_AT_A_TIME = Lock()
 
 
 class Spool:
@@ -41,7 +43,7 @@ class Spool:
             start = place - self._written
             return bytes(self._new[start : start + size])
         try:
-            return os.pread(self._fd, size, place)
+            return _read(self._fd, size, place)
         except OSError as error:
             raise _no_room(self._folder, error) from None
 
@@ -110,6 +112,18 @@ class OnDisk:
 
     def table(self) -> Table:
         return WideTable(self._folder)
+
+
+def _seek_and_read(fd: int, size: int, place: int) -> bytes:
+    with _ONE_AT_A_TIME:
+        os.lseek(fd, place, os.SEEK_SET)
+        data = os.read(fd, size)
+        os.lseek(fd, 0, os.SEEK_END)  # where the next piece is written
+        return data
+
+
+# One call is safe from any thread; Windows does not have it.
+_read: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
 
 
 def _nameless(folder: Path | None) -> int:

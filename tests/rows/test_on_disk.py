@@ -32,6 +32,20 @@ def test_pieces_come_back_whether_or_not_they_were_written(pieces: list[bytes], 
         assert [spool.get(place, len(piece)) for place, piece in zip(places, pieces, strict=True)] == pieces
 
 
+@given(st.lists(st.binary(min_size=1, max_size=12), min_size=1))
+def test_where_a_place_cannot_be_read_at_once_pieces_come_back_between_writes(pieces: list[bytes]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aside, "IN_MEMORY", 0)
+        patch.setattr(aside, "WRITTEN_AT_ONCE", 0)
+        patch.setattr(aside, "_read", aside._seek_and_read)
+        spool = Spool(None)
+        places = []
+        for piece in pieces:
+            places.append(spool.put(piece))
+            assert spool.get(places[0], len(pieces[0])) == pieces[0]
+        assert [spool.get(place, len(piece)) for place, piece in zip(places, pieces, strict=True)] == pieces
+
+
 @given(st.lists(st.tuples(st.text(max_size=2), st.text(max_size=2))), st.integers(0, 4))
 def test_a_wide_table_is_a_table(entries: list[tuple[str, str]], most: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -107,7 +121,7 @@ def test_a_disk_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     def read(*_: object) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(os, "pread", read)
+    monkeypatch.setattr(aside, "_read", read)
     with pytest.raises(StorageError, match="cannot be put aside in the folder for temporary files: Input/output error"):
         spool.get(place, 100)
 
