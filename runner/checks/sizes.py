@@ -51,9 +51,10 @@ def check_sizes(context: CheckContext) -> Iterator[Problem]:
 def _window(linked: LinkedStep, route: Route) -> Iterator[Problem]:
     window = route.facts.context_tokens
     texts = [text for text in (linked.system, *(entry.text for entry in linked.messages)) if text is not None]
+    if window is None:
+        return
     # What is filled in may join the words on both its sides.
-    pieces = [_EDGES.sub("", piece) for text in texts for piece in text.literals]
-    least = are_over(pieces, window) if window is not None else 0
+    least = are_over([_EDGES.sub("", piece) for text in texts for piece in text.literals], window)
     if least:
         longest = max(texts, key=lambda text: len(text.template.text)).template
         yield Problem(

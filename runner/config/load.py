@@ -193,7 +193,10 @@ def _read_regular(path: Path, shown: str, limit: int) -> bytes:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise FileError(_not_a_file(shown))
-            data = b"" if status.st_size > limit else file.read(limit + 1)
+            # As much as there is, and no more: room is made for all that is asked for.
+            data = b"" if status.st_size > limit else file.read(status.st_size + 1)
+            if len(data) > status.st_size:
+                data += file.read(limit + 1 - len(data))
     except OSError as error:
         raise FileError(_unreadable(shown, error)) from None
     size = max(status.st_size, len(data))

@@ -57,6 +57,8 @@ def ensure_json(value: Json, *, max_depth: int = MAX_DEPTH, pointer: str = "") -
 
 
 def _ensure_text(text: str, pointer: str) -> None:
+    if text.isascii():  # known without a look at it, and without a copy in UTF-8
+        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

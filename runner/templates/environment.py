@@ -87,6 +87,7 @@ class Environment(ImmutableSandboxedEnvironment):
         self._signatures: dict[str, inspect.Signature] = {}
         self._files: dict[str, JinjaTemplate] = {}
         self.texts: dict[str, str] = {}
+        self.long_texts: list[str] = []
         self._functions: dict[str, Callable[..., Any]] = {"default": default, "d": default, **LIST_FILTERS}
         self._calls = {name: self._guarded("filter", name, call, self) for name, call in self._functions.items()}
         self._calls |= {name: self._guarded("filter", name, call, self.meter) for name, call in TEXT_FILTERS.items()}

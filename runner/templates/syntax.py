@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, cast
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn, cast
 
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
@@ -81,6 +82,10 @@ def spell(node: nodes.Node) -> str:
             return "(…)"
 
 
+# In characters. Longer ones are most of a prompt, shorter ones are cheaper where they are.
+LONG_TEXT: Final = 10_000
+
+
 class OurCodeGenerator(CodeGenerator):
     """Jinja's code generator, made to ask the environment for every access, loop, join and deep comparison."""
 
@@ -140,6 +145,16 @@ class OurCodeGenerator(CodeGenerator):
         if isinstance(node, nodes.TemplateData):
             return super()._output_child_to_const(node, frame, finalize)
         raise nodes.Impossible
+
+    def _output_const_repr(self, group: Iterable[Any]) -> str:
+        """A long text stays out of the code: written into it, it would be held several times while that is compiled."""
+        pieces = list(group)
+        text = pieces[0] if len(pieces) == 1 else "".join(pieces)
+        if len(text) <= LONG_TEXT:
+            return repr(text)
+        texts: list[str] = cast(Any, self.environment).long_texts
+        texts.append(text)
+        return f"environment.long_texts[{len(texts) - 1}]"
 
 
 def _ask(name: str, node: nodes.Expr) -> nodes.Filter:

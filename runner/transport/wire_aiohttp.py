@@ -34,6 +34,7 @@ from runner.transport.wire import (
 
 MANY_FILES: Final = 10_240
 _SMALL: Final = 0x10000
+_PIECE: Final = 1 << 18  # bytes
 """A body that is surely taken at once by the operating system, or kept by the loop."""
 
 
@@ -105,8 +106,11 @@ class _Sent(BytesPayload):
         if len(self._value) <= _SMALL:
             await writer.write(self._value)
             return
+        # Piece by piece: the library and the connection would each make a copy of all that they are given at once.
+        whole = memoryview(self._value)
         async with asyncio.timeout(WRITE_S):
-            await writer.write(self._value)
+            for start in range(0, len(whole), _PIECE):
+                await writer.write(whole[start : start + _PIECE])
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         del content_length  # it is our own

@@ -1,0 +1,69 @@
+"""What a prompt of some megabytes takes: the whole process, asked and from the cache, beside one with a short prompt."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="how much memory a child held is counted in other units"),
+]
+
+LINE = "The road went on past the mill, over the hill and down to the sea; nobody saw it.\n"
+LONG = LINE * (8_000_000 // len(LINE))
+FLOW = """
+format: 1
+inputs: {question: {type: string, default: Where does it end?}}
+steps:
+  read: {model: box/some-model, prompt: {file: long.md}}
+outputs: {said: steps.read.text}
+"""
+# At the most, while an answer is stored: the text of the file, its part without braces, the rendered prompt, the body,
+# the entry that is written, and what the allocator keeps of texts that are gone.
+MOST_COPIES = 8
+MOST_COPIES_CACHED = 5
+
+
+@pytest.fixture
+def most_memory(tmp_path: Path, counting_server: Any) -> Callable[[str], list[int]]:
+    """The most bytes that a process held that ran a prompt: asked, and from the cache."""
+    server = counting_server(lambda *_: counting_server.Answer(text="In the sea."), key="")
+
+    def run(folder: Path) -> int:
+        command = [sys.executable, "-m", "runner", "run", "flow.yaml", "-q", "--yes"]
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        with subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert b"In the sea." in process.stdout.read()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return used.ru_maxrss * 1024
+
+    def measure(prompt: str) -> list[int]:
+        folder = tmp_path / str(len(prompt))
+        folder.mkdir()
+        provider = f"{{dialect: openai-chat, base_url: '{server.chat_url}', identity: box, price: free}}"
+        (folder / "runner.yaml").write_text(f"providers: {{box: {provider}}}\n", encoding="utf-8")
+        (folder / "flow.yaml").write_text(FLOW, encoding="utf-8")
+        (folder / "long.md").write_text(prompt + "{{ inputs.question }}\n", encoding="utf-8")
+        asked = server.count
+        found = [run(folder), run(folder)]
+        assert server.count == asked + 1
+        assert server.requests[-1].prompt == prompt + "Where does it end?"
+        return found
+
+    return measure
+
+
+def test_a_long_prompt_is_held_few_times(most_memory: Callable[[str], list[int]]) -> None:
+    short, long = most_memory(LINE), most_memory(LONG)
+    copies = [round((more - less) / len(LONG), 2) for more, less in zip(long, short, strict=True)]
+    assert (copies[0] < MOST_COPIES, copies[1] < MOST_COPIES_CACHED) == (True, True), copies
