@@ -27,8 +27,8 @@ outputs: {said: steps.read.text}
 """
 # At the most, while an answer is stored: the text of the file, its part without braces, the rendered prompt, the body,
 # the entry that is written, and what the allocator keeps of texts that are gone.
-MOST_COPIES = 8
-MOST_COPIES_CACHED = 5
+MOST_COPIES = 10
+MOST_COPIES_CACHED = 6
 
 
 @pytest.fixture
