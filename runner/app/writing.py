@@ -100,9 +100,9 @@ def _write_table(output: LinkedOutput, table: OutputTable, state: RunState, scop
             else:
                 writer.write(row.cells)
     if failed:
-        with TableWriter(failed_path, ("id", "line", "problem", "item")) as failed_writer:
+        with TableWriter(failed_path, ("id", "row", "problem", "item")) as failed_writer:
             for row in failed:
-                cells = {"id": row.item.id, "line": row.item.index + 1, "problem": row.problem, "item": row.item.value}
+                cells = {"id": row.item.id, "row": row.item.index + 1, "problem": row.problem, "item": row.item.value}
                 failed_writer.write(cells)
     elif failed_path.is_file():
         failed_path.unlink()  # ours, of an earlier run: nothing failed now

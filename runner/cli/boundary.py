@@ -103,7 +103,7 @@ def _explain(error: RunnerError, console: Console) -> int:
 
 
 def _interrupted(console: Console) -> int:
-    message = "interrupted; answers that were received are stored, the next run goes on from them"
+    message = "the run ended at once; answers that were received are stored, the next run goes on from them"
     _report(console, (Problem("interrupted", message),), {}, exit_codes.INTERRUPTED)
     return exit_codes.INTERRUPTED
 

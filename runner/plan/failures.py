@@ -197,6 +197,9 @@ def _tried(attempts: Sequence[Attempt], answered: Sequence[Attempt], step: StepP
 
 def _fix(failure: Failure, step: Step) -> str:
     match failure.kind:
+        case FailureKind.INVALID if failure.violations and step.call is not None:
+            is_result = failure.violations[0].keyword != "ensure"
+            return f"change what the tool gives, or loosen {'its returns' if is_result else 'the ensure lines'}"
         case FailureKind.INVALID if failure.violations:
             again = f"; repair: {step.repair + 1} asks once more" if step.repair < MOST_REPAIRS else ""
             what = "the schema" if step.schema else "the ensure lines"

@@ -110,7 +110,8 @@ def paid_twice_line(summary: RunSummary) -> str:
     amount = summary.maybe_paid_twice
     if not amount:
         return ""
-    return f"{count(amount, 'request')} got no answer after being sent: the provider may count them twice"
+    them = "it" if amount == 1 else "them"
+    return f"{count(amount, 'request')} got no answer after being sent: the provider may count {them} twice"
 
 
 def misfit_lines(name: str, attempt: Attempt, width: int = NARROWEST) -> list[str]:

@@ -66,10 +66,21 @@ def _json_row(line: bytes, number: int) -> ReadRow:
         if line.count(b"{") + line.count(b"[") > MAX_DEPTH:  # all else that is no JSON was refused while parsing
             ensure_json(value)
     except orjson.JSONDecodeError as error:
+        if broken := _not_utf8(line):
+            return ReadRow(None, number, broken)
         return ReadRow(None, number, f"not JSON: {error.msg} (column {error.colno})")
     except NotJson as error:
         return ReadRow(None, number, f"not usable as JSON: {error}")
     return ReadRow(value, number)
+
+
+def _not_utf8(line: bytes) -> str:
+    """What is wrong with the encoding of a line, in the words that are used for CSV too; else ""."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 text (byte {line[error.start]:#04x})"
+    return ""
 
 
 def read_csv(stream: BinaryIO, types: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[ReadRow]:

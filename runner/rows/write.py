@@ -141,4 +141,6 @@ def _discard(temporary: Path, file: IO[bytes]) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(Problem("unwritable", f"'{path}' cannot be written: {error.strerror or error}"))
+    is_in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+    reason = "a file is in the way" if is_in_the_way else error.strerror or error
+    return StorageError(Problem("unwritable", f"'{path}' cannot be written: {reason}"))

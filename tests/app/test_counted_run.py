@@ -39,6 +39,7 @@ def test_outcomes_and_calls_of_the_first_run_are_exact(troubled: Any) -> None:
         ("r050", "refused"),
         ("r100", "cut"),
     ]
+    assert [line["row"] for line in failed] == [51, 101]
 
 
 def test_the_rerun_makes_no_call_and_gives_the_same(troubled: Any) -> None:

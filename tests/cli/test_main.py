@@ -157,7 +157,9 @@ def test_an_interrupt_is_130(cli: Cli, app: Any) -> None:
     app.error = KeyboardInterrupt()
     said = cli("run", "x.yaml", "--json")
     assert (said.code, said.document["exit_code"]) == (130, 130)
-    assert said.err.splitlines()[-1].startswith("interrupted: interrupted; answers that were received are stored")
+    assert said.err.splitlines()[-1].startswith(
+        "interrupted: the run ended at once; answers that were received are stored"
+    )
 
 
 def test_a_defect_is_70_with_a_report_and_no_traceback_or_secret(

@@ -279,7 +279,7 @@ def test_a_repair_is_told_with_its_violations(cli: Cli, app: Any) -> None:
         "             repair 1 answered",
         "classify     2 calls (1 repair, 2 retries)   acme/large   402 in, 131 out   3.1 s   $0.0039   why thinking",
         "damaged: one stored answer is damaged and counts as a miss",
-        "1 request got no answer after being sent: the provider may count them twice",
+        "1 request got no answer after being sent: the provider may count it twice",
         "2 calls (1 repair, 2 retries), 0 cached, $0.0039, 0.5 s    run r1",
     ]
 

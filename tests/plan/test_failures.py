@@ -6,6 +6,7 @@ import pytest
 
 from runner.core.outcome import Failure, FailureKind, Violation
 from runner.core.span import Origin, Span
+from runner.core.tool import ToolUse
 from runner.core.workflow import Expression, SchemaSource, Step
 from runner.plan.failures import MOST_VIOLATIONS, _fix, _misfit, _place, _placed, _said
 
@@ -70,3 +71,15 @@ def test_a_misfit_names_the_schema(schema: SchemaSource, said: str) -> None:
 def test_a_failure_says_what_may_help(kind: FailureKind, step: Step, fix: str) -> None:
     violations = (Violation("", "ensure", "output"),) if kind is FailureKind.INVALID else ()
     assert _fix(Failure(kind, "…", violations), step) == fix
+
+
+@pytest.mark.parametrize(
+    ("keyword", "fix"),
+    [
+        ("type", "change what the tool gives, or loosen its returns"),
+        ("ensure", "change what the tool gives, or loosen the ensure lines"),
+    ],
+)
+def test_a_result_of_a_tool_is_mended_in_the_tool_and_not_in_a_prompt(keyword: str, fix: str) -> None:
+    step = Step(span=STEP.span, name="read", call=ToolUse("lookup", {}, STEP.span))
+    assert _fix(Failure(FailureKind.INVALID, "…", (Violation("/v", keyword, "an integer"),)), step) == fix

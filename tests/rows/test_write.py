@@ -100,7 +100,7 @@ def test_a_table_below_a_file_cannot_be_written(tmp_path: Path) -> None:
     path = tmp_path / "out" / "table.jsonl"
     with pytest.raises(StorageError) as error:
         TableWriter(path, ("id",))
-    assert told(error) == f"'{path}' cannot be written: File exists"
+    assert told(error) == f"'{path}' cannot be written: a file is in the way"
 
 
 def test_a_table_cannot_replace_a_folder_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_text_below_a_file_cannot_be_written(tmp_path: Path) -> None:
     path = tmp_path / "pages" / "a.html"
     with pytest.raises(StorageError) as error:
         write_text(path, "x")
-    assert told(error) == f"'{path}' cannot be written: File exists"
+    assert told(error) == f"'{path}' cannot be written: a file is in the way"
 
 
 @pytest.mark.usefixtures("_full_disk")
