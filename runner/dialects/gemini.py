@@ -62,8 +62,6 @@ _VERTEX_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "labels": (),
     "modelArmorConfig": (),
 }
-# No model that takes a level has "none", and none goes beyond HIGH; the catalogue says which levels a model has.
-_LEVELS = {"minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH"}
 _ROLES = {"user": "user", "assistant": "model"}
 _REFUSALS = frozenset({"SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION", "LANGUAGE", "MODEL_ARMOR"})
 
@@ -251,9 +249,9 @@ def _part(medium: Medium) -> Part:
 
 
 def _thinking(level: str, route: Route) -> dict[str, Json]:
-    """Older models of the family take a number of tokens for a level."""
+    """Older models take a number of tokens for a level. One that a project declares for its own model goes as it is called."""
     budget = {name: word for name, word in route.facts.thinking_words.items() if isinstance(word, int)}.get(level)
-    return {"thinkingLevel": _LEVELS[level]} if budget is None else {"thinkingBudget": budget}
+    return {"thinkingLevel": level.upper()} if budget is None else {"thinkingBudget": budget}
 
 
 def _finish(word: str) -> Finish:

@@ -12,7 +12,7 @@ from runner.core.model import Provider, Route
 from runner.core.outcome import FailureKind
 from runner.core.ports import CallFailed
 from runner.core.response import Finish, Usage
-from runner.dialects.gemini import GeminiDialect, VertexDialect
+from runner.dialects.gemini import GeminiDialect, VertexDialect, _thinking
 
 gemini = GeminiDialect()
 RouteTo = Callable[..., Route]
@@ -73,6 +73,11 @@ def test_an_older_model_is_told_its_level_in_tokens(route_to: RouteTo, ask: Ask)
     route = replace(route, facts=replace(route.facts, thinking_words={"none": 0, "low": 1024}))
     assert body_of(ask(thinking="none"), route)["generationConfig"]["thinkingConfig"] == {"thinkingBudget": 0}
     assert body_of(ask(thinking="low"), route)["generationConfig"]["thinkingConfig"] == {"thinkingBudget": 1024}
+
+
+def test_a_level_that_a_project_declares_is_sent_as_it_is_called(route_to: RouteTo) -> None:
+    # The vendor's own models know no such level, so no body is made of it here: each is held against their description.
+    assert _thinking("max", route_to("gemini")) == {"thinkingLevel": "MAX"}
 
 
 def test_a_budget_of_the_authors_takes_the_place_of_the_level(route_to: RouteTo, ask: Ask) -> None:
