@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 from runner.core.canonical import Json
@@ -14,7 +15,7 @@ FailureOf = Callable[[int, Mapping[str, str], bytes], Failure]
 """A dialect's reading of an error."""
 
 
-class EventFold:
+class EventFold(ABC):
     """Fills `Fold` but for `payload`. A protocol says what an event adds; `is_over` is set by its last one."""
 
     def __init__(self, failure_of: FailureOf) -> None:
@@ -31,6 +32,6 @@ class EventFold:
             raise CallFailed(self._failure_of(200, {}, event))
         return self.add(value)
 
+    @abstractmethod
     def add(self, event: dict[str, Json]) -> str:
         """Take an event in; the text that is new."""
-        raise NotImplementedError

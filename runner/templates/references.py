@@ -99,12 +99,9 @@ class _Walk:
                 self.run(node.body, dict(scope), guards)
             case nodes.Include() | nodes.Import() | nodes.FromImport() | nodes.Extends():
                 self._file(node, scope, guards)
-            case nodes.Output():
-                for printed in node.nodes:
+            case _:  # what is printed; the language has no other statements
+                for printed in children_of(node):
                     self.reader.spend(printed, scope, guards)
-            case _:
-                for child in children_of(node):
-                    self.reader.read(child, scope, guards)
 
     def _for(self, node: nodes.For, scope: Scope, guards: Guards) -> None:
         source = self.reader.spend(node.iter, scope, guards)

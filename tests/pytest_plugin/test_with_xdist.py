@@ -103,7 +103,7 @@ def test_a_failure_at_a_worker_is_told_as_without(run_pytest: Callable[..., Any]
 @pytest.mark.slow
 def test_what_keeps_calls_from_being_made_is_told_of_every_case(run_pytest: Callable[..., Any], project: Any) -> None:
     project.edit("runner.yaml", "price: free, ", "")
-    said = run_pytest("-q", "-n", "2", "--live")
+    said = run_pytest("-q", "-rN", "-n", "2", "--live")
     assert (said.code, project.asked) == (1, [])
     assert said.out.count("needs-consent: what this suite costs is not known, since box/small has no price") == 3
     assert "INTERNALERROR" not in said.out

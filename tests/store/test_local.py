@@ -559,3 +559,8 @@ def test_a_store_that_grew_by_more_than_one_batch_is_whole(open_store: Open, mon
     store = open_store()
     store.put_many(dict.fromkeys(KEYS, b"x"))
     assert len(store.get_many(KEYS)) == len(KEYS)
+
+
+def test_a_store_that_nobody_wrote_to_is_compacted_without_a_file(open_store: Open, folder: Path) -> None:
+    open_store().compact()
+    assert not folder.exists() or not list(folder.glob("cache*"))

@@ -130,6 +130,14 @@ def test_a_path_of_thousands_of_names_is_told_as_nested_too_deeply() -> None:
     with pytest.raises(TemplateProblem) as caught:
         compile_template(make_environment(), template("{{ a" + ".b" * 3000 + "() }}"))
     assert str(caught.value) == "p.md:1:1: the template is nested too deeply"
+    with pytest.raises(TemplateProblem) as of_path:
+        compile_expression(make_environment(), Expression("a" + ".b" * 3000, Origin("w.yaml")))
+    assert str(of_path.value) == "w.yaml:1:1: the expression is nested too deeply"
+
+
+def test_an_expression_that_is_too_deep_to_be_spelled_anew_is_known_by_its_text() -> None:
+    text = "not " * 150 + "a"
+    assert compile_expression(make_environment(), Expression(f" {text} ", Origin("w.yaml"))).canonical == text
 
 
 @given(TEXTS)

@@ -19,7 +19,7 @@ from runner.core.problem import Problem
 from runner.core.span import Span
 from runner.core.tool import Tool
 from runner.dialects.tool import ToolDialect
-from runner.transport.functions import FunctionTransport, find_function
+from runner.transport.functions import FunctionTransport, _in_thread, find_function
 
 MODULE = """
 import sys
@@ -158,3 +158,21 @@ def test_the_root_stands_behind_all_other_places_and_only_once(folder: Path) -> 
     for _ in range(2):
         assert not isinstance(find_function(tool("add").route.provider, folder), Problem)
     assert sys.path == [*before, str(folder.resolve())]
+
+
+def test_what_a_function_gives_after_everybody_has_left_is_dropped() -> None:
+    release = threading.Event()
+
+    async def leave_and_wait() -> None:
+        asking = asyncio.create_task(_in_thread(lambda: release.wait(5), {}))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        release.set()
+        for thread in threading.enumerate():
+            if thread.name == "tool":
+                thread.join()
+        await asyncio.sleep(0)
+
+    asyncio.run(leave_and_wait())
