@@ -28,7 +28,7 @@ def place_of_change(word: str, step: Step, workflow: Workflow) -> Span | None:
         case "upstream":
             return workflow.steps[name].span if name in workflow.steps else None
         case "option":
-            return _first(step, (name, f"options.{name}"))
+            return _first(step, (name, f"options.{name}")) or _place_of_look(name, list(_files(step)))
         case "file":
             return _place_of_file(name, list(_files(step))) or _first(step, ("files",))
         case _:
@@ -44,6 +44,16 @@ def _place_of_file(name: str, files: list[FileTemplate]) -> Span | None:
     if len(files) == 1:
         return files[0].span
     return next((entry.span for entry in files if _plain(entry) == name), None)
+
+
+def _place_of_look(name: str, files: list[FileTemplate]) -> Span | None:
+    """The file that is looked at in this way, where it is the only one."""
+    looks = {
+        "clip": [one.span for one in files if one.clip],
+        "resolution": [one.span for one in files if one.resolution],
+    }
+    found = looks.get(name, [])
+    return found[0] if len(found) == 1 else None
 
 
 def _plain(entry: FileTemplate) -> str:

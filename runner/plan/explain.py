@@ -7,11 +7,12 @@ failed-before and now-invalid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
+from runner.core.media import MEDIUM_KINDS
 from runner.core.span import Span
 
 _MISSING = object()
@@ -185,13 +186,44 @@ def _in_order(entry: tuple[str, str]) -> tuple[str, int]:
 
 
 def _files(old: Json, new: Json) -> list[Change]:
-    """Files by what they hold, not by where they lie: a file that was moved is no change."""
-    before, after = old or {}, new or {}
-    held, holds = list(before.values()), list(after.values())
-    if held == holds:
+    """Files by what they hold, not by where they lie: a file that was moved is no change. Then how they are looked at."""
+    before, after = list(_looks(old or {})), list(_looks(new or {}))
+    if [look.seen for look in before] == [look.seen for look in after]:
         return []
-    changed = [path for path in after if after[path] not in held] + [path for path in before if path not in after]
-    return [Change(f"file:{path}") for path in dict.fromkeys(changed or after)]
+    held, holds = [look.digest for look in before], [look.digest for look in after]
+    every = [Change(f"file:{look.path}") for look in after or before]
+    found: list[Change] = []
+    if held != holds:
+        paths = {look.path for look in after}
+        changed = [look.path for look in after if look.digest not in held]
+        gone = [look.path for look in before if look.path not in paths]
+        found = [Change(f"file:{path}") for path in changed + gone] or every
+    if len(before) == len(after):
+        for was, now in zip(before, after, strict=True):
+            found += [Change("option:clip")] if was.clip != now.clip else []
+            found += _scalar("option:resolution", was.resolution, now.resolution)
+    return list(dict.fromkeys(found or every))
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One file of a question, and how it is looked at."""
+
+    path: str
+    digest: Json
+    kind: Json = None
+    clip: Json = None
+    resolution: Json = None
+
+    @property
+    def seen(self) -> tuple[Json, ...]:
+        return self.digest, self.kind, self.clip, self.resolution
+
+
+def _looks(files: Mapping[str, Json]) -> Iterator[_Look]:
+    for path, held in files.items():
+        several = held if isinstance(held, list) and held[1] not in MEDIUM_KINDS else [held]
+        yield from (_Look(path, *one) if isinstance(one, list) else _Look(path, one) for one in several)
 
 
 def _shown(value: Json) -> str:

@@ -141,7 +141,19 @@ def test_another_look_at_a_file_is_a_reason(tmp_path: Path, project: Project) ->
     runner.run(tmp_path / "flow.yaml")
     flow = (tmp_path / "flow.yaml").read_text("utf-8").replace("a.mp4", "a.mp4\n        clip: {to: 3}")
     (tmp_path / "flow.yaml").write_text(flow, "utf-8")
-    assert why(tmp_path / "flow.yaml") == ["file:media/a.mp4"]
+    assert why(tmp_path / "flow.yaml") == ["option:clip"]
+
+
+def test_another_resolution_of_the_same_file_is_told_as_such(tmp_path: Path, project: Project) -> None:
+    project("gemini", "      - image: media/a.png\n        resolution: low", data={"a.png": PNG})
+    runner.run(tmp_path / "flow.yaml")
+    flow = (tmp_path / "flow.yaml").read_text("utf-8")
+    (tmp_path / "flow.yaml").write_text(flow.replace("resolution: low", "resolution: high"), "utf-8")
+    assert why(tmp_path / "flow.yaml") == ["option:resolution: low → high"]
+    (told,) = plan_workflow(tmp_path / "flow.yaml", RunOptions(), "").why
+    text = (tmp_path / "flow.yaml").read_text("utf-8").splitlines()
+    line = 1 + next(number for number, one in enumerate(text) if "image:" in one)
+    assert [place.split(":")[:2] for place in told.places] == [["flow.yaml", str(line)]]
 
 
 def test_rows_name_files_beside_themselves(tmp_path: Path, project: Project) -> None:

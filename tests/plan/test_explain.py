@@ -161,3 +161,30 @@ def test_the_whole_of_a_schema_has_no_pointer() -> None:
             return SchemaChange("", None, None)
 
     assert reason({"schema": "s"}, {"schema": "t"}, Texts()) == "schema"
+
+
+LOW: list[Json] = ["s1", "image", None, "low"]
+HIGH: list[Json] = ["s1", "image", None, "high"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({"a.png": "s1"}, {"b.png": "s1"}, "new"),
+        ({"a.png": "s1"}, {"a.png": "s2"}, "file:a.png"),
+        ({"a.png": "s1", "b.png": "s2"}, {"b.png": "s2"}, "file:a.png"),
+        ({"a.png": "s1", "b.png": "s2"}, {"b.png": "s2", "a.png": "s1"}, "file:b.png, file:a.png"),
+        ({"a.png": "s1"}, None, "file:a.png"),
+        ({"a.png": "s1"}, {"a.png": LOW}, "option:resolution: (none) → low"),
+        ({"a.png": LOW}, {"b.png": HIGH}, "option:resolution: low → high"),
+        ({"a.mp4": "s1"}, {"a.mp4": ["s1", "video", [0, 3, None], None]}, "option:clip"),
+        ({"a.png": LOW}, {"a.png": ["s2", "image", None, "high"]}, "file:a.png, option:resolution: low → high"),
+        ({"a.png": [LOW, "s1"]}, {"a.png": [HIGH, "s1"]}, "option:resolution: low → high"),
+        ({"a.png": ["s1", "s1"]}, {"a.png": "s1"}, "file:a.png"),
+        ({"a.pdf": LOW}, {"a.pdf": ["s1", "document", None, "low"]}, "file:a.pdf"),
+    ],
+)
+def test_files_are_told_by_what_they_hold_and_apart_from_how_they_are_looked_at(
+    before: Json, after: Json, told: str
+) -> None:
+    assert reason({**BASE, "files": before}, {**BASE, "files": after}) == told
