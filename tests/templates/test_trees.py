@@ -176,3 +176,10 @@ def test_threads_may_render_one_template_for_the_first_time_together() -> None:
     for thread in threads:
         thread.join()
     assert made == ["11"] * 8
+
+
+def test_a_long_text_is_rendered_as_it_stands() -> None:
+    words = "word é {# gone #}" * 2_000
+    compiled = compile_template(make_environment(), template(f"{words}{{{{ x }}}}{words}{{% raw %}}{{{{{{% endraw %}}"))
+    plain = "word é " * 2_000
+    assert compiled.render({"x": 7}) == f"{plain}7{plain}{{{{"
