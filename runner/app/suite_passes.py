@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.core.canonical import Json, digest
+from runner.app.suite_settings import changed_settings, shape_of
+from runner.core.canonical import Json, digest, digest_of
 from runner.core.events import AttemptMade
 from runner.core.frozen import dataclass
-from runner.core.outcome import in_turn
-from runner.core.span import Span
+from runner.core.outcome import Outcome, in_turn
 from runner.plan.explain import Change
 from runner.record.folders import write_record_file
 from runner.store.lock import one_at_a_time
@@ -22,25 +21,40 @@ FORMAT = 1
 PASSES = Path(".runner/passes")
 WAIT_S = 10.0
 MOST_TOLD = 5
-_PLACES = frozenset({"span", "spans", "origin", "name", "tags"})
+SHORT_DIGEST = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a case was made of: the answers by their places, and what was expected of them."""
+    """What a case was made of: the answers by their places, and what was expected of them.
+
+    `settings` are those that are no part of a question, `answered` has what came of each step, both as digests.
+    """
 
     asked: Mapping[str, Json]
     expected: str
+    settings: Mapping[str, str]
+    answered: Mapping[str, str]
 
     def document(self, run: str) -> dict[str, Json]:
-        return {"run": run, "asked": dict(self.asked), "expected": self.expected}
+        made: dict[str, Json] = {"run": run, "asked": dict(self.asked), "expected": self.expected}
+        return {**made, "settings": dict(self.settings), "answered": dict(self.answered)}
 
 
 Differ = Callable[[Mapping[str, Json], Mapping[str, Json]], Sequence[Change]]
 
 
-def made_of(case: CaseToRun, asked: Sequence[AttemptMade]) -> Made:
-    return Made({_place(event): _answer(event) for event in asked}, digest(_shape(case).encode()))
+def made_of(
+    case: CaseToRun, asked: Sequence[AttemptMade], settings: Mapping[str, str], answered: Mapping[str, str]
+) -> Made:
+    asked_for = {_place(event): _answer(event) for event in asked}
+    return Made(asked_for, digest(shape_of(case).encode()), settings, answered)
+
+
+def answer_of(outcome: Outcome) -> tuple[str, str]:
+    """What came of a step: its place, and a digest."""
+    said = digest_of([outcome.status, outcome.output])[:SHORT_DIGEST]
+    return f"{outcome.step}[{outcome.item}]", said
 
 
 def _place(event: AttemptMade) -> str:
@@ -53,19 +67,6 @@ def _answer(event: AttemptMade) -> Json:
     return {"key": event.attempt.key, "model": event.attempt.model, "ingredients": dict(event.ingredients)}
 
 
-def _shape(value: object) -> str:
-    """What was meant, wherever it stands: without places, names and tags."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        inner = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        kept = [f"{name}={_shape(one)}" for name, one in inner.items() if name not in _PLACES]
-        return f"{type(value).__name__}({', '.join(kept)})"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {_shape(one)}' for key, one in value.items() if not isinstance(one, Span))}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_shape, value))}]"
-    return repr(value)
-
-
 # --- what changed since
 
 
@@ -75,7 +76,10 @@ def since(last: Mapping[str, Any] | None, now: Made, differ: Differ) -> str:
         return ""
     told = list(dict.fromkeys(_changed(last, now, differ)))
     more = f" (and {len(told) - MOST_TOLD} more)" if len(told) > MOST_TOLD else ""
-    words = ", ".join(told[:MOST_TOLD]) or "only the answers themselves"
+    others = (
+        "only the answers themselves" if last.get("answered", now.answered) != now.answered else "nothing that was kept"
+    )
+    words = ", ".join(told[:MOST_TOLD]) or others
     return f"last passed in run {last['run']}; changed since: {words}{more}"
 
 
@@ -93,6 +97,8 @@ def _changed(last: Mapping[str, Any], now: Made, differ: Differ) -> Iterator[str
         before = then.get(place)
         if before is not None and isinstance(answer, dict) and before["model"] != answer["model"]:
             yield f"model-version: {before['model']} → {answer['model']}"
+    if "settings" in last:
+        yield from changed_settings(last["settings"], now.settings)
     if last["expected"] != now.expected:
         yield "what is expected"
 

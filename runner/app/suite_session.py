@@ -17,7 +17,8 @@ from runner.app.locking import VersionWatch
 from runner.app.looking import LOCAL_CACHE
 from runner.app.suite_comparing import worse_cells
 from runner.app.suite_locking import ensure_suite_locked, moved_models, step_in_cell, update_suite_lock
-from runner.app.suite_passes import Made, made_of, read_passes, since, write_passes
+from runner.app.suite_passes import Made, answer_of, made_of, read_passes, since, write_passes
+from runner.app.suite_settings import settings_of
 from runner.app.suite_snapshots import read_snapshots, write_snapshots
 from runner.app.suite_units import PreparedSuite, prepare_suite
 from runner.app.types import RunOptions
@@ -53,6 +54,7 @@ class Walk:
     drive: Drive | None = None
     attempts: list[StepAttempt] = field(default_factory=list)
     asked: list[AttemptMade] = field(default_factory=list)
+    answered: dict[str, str] = field(default_factory=dict)
     refused: tuple[Problem, ...] = ()
     is_started: bool = False
     is_done: bool = False
@@ -149,6 +151,8 @@ class SuiteSession:
                     self._note_version(walk.unit, event)
                     self._emit(replace(event, item=_placed(walk.unit, event.item)))
                 case Settled():
+                    place, said = answer_of(event.outcome)
+                    walk.answered[place] = said
                     outcome = replace(event.outcome, item=_placed(walk.unit, event.outcome.item))
                     self._emit(Settled(outcome))
                 case Retrying():
@@ -263,7 +267,8 @@ class SuiteSession:
         """What a case that passes was made of, for the day that it fails: then it is told what changed."""
         if verdict.kind not in (Kind.PASSED, Kind.FAILED):
             return verdict
-        made = made_of(walk.unit.case, walk.asked)
+        workflow = self.suite.variants[walk.unit.cell.name].linked.workflow
+        made = made_of(walk.unit.case, walk.asked, settings_of(workflow), walk.answered)
         if verdict.is_good:
             self._passed[verdict.unit] = made
             return verdict

@@ -76,6 +76,32 @@ def test_what_moves_in_the_file_is_no_change_of_what_is_expected(project: Any) -
     ]
 
 
+def test_a_setting_that_is_no_part_of_a_question_is_named(project: Any) -> None:
+    project.test()
+    project.edit("flow.yaml", "    fields: {queue", "    ensure: [output.sure > 0.95]\n    fields: {queue")
+    said = project.test("-k", "crash")
+    assert since(said) == ["last passed in run r1; changed since: steps.classify.ensure"], said.out + said.err
+
+
+def test_a_changed_output_is_named(project: Any) -> None:
+    project.edit("flow.suite.yaml", "{queue: bug}", "{queue: bug}\n      outputs.queue: bug")
+    said = project.test()
+    assert said.code == 0, said.out + said.err
+    project.edit("flow.yaml", "queue: steps.classify.output.queue", "queue: steps.classify.output.queue | upper")
+    assert since(project.test("-k", "crash")) == ["last passed in run r1; changed since: outputs.queue"]
+
+
+def test_where_nothing_is_known_to_have_changed_that_is_said(project: Any) -> None:
+    project.test()
+    path = project.root / ".runner/passes/flow.suite.json"
+    kept = json.loads(path.read_text("utf-8"))
+    for case in kept["cases"].values():  # as it was written before settings and answers were remembered
+        del case["settings"], case["answered"]
+    path.write_text(json.dumps(kept), "utf-8")
+    project.edit("flow.yaml", "    fields: {queue", "    ensure: [output.sure > 0.95]\n    fields: {queue")
+    assert since(project.test("-k", "crash")) == ["last passed in run r1; changed since: nothing that was kept"]
+
+
 def test_many_changes_are_cut(project: Any) -> None:
     project.test()
     more = "temperature: 0.3\n    top_p: 0.5\n    seed: 1\n    max_output_tokens: 99\n    stop: [x]\n    system: Hm."
