@@ -220,6 +220,7 @@ class _Linker:
             cited=frozenset(use.step for use in prompt_uses if use.field == "sources"),
             tool_readers=frozenset(use.step for use in prompt_uses if use.field == "tool_calls"),
             carried=frozenset(one.path[0] for one in prompt_references) & carried,
+            walked={name: path[:-1] for name, path in place.elements if path},
             tools=link_tools(step.toolbox.values(), self.schema, self.problems),
             arguments=arguments,
         )

@@ -97,7 +97,8 @@ class LinkedStep:
     `hard` are the steps that it reads unguarded, `soft` those it can do without, `ordered` those named in `needs`
     only. `barriers` (a subset of the three) are read for all their items. `inputs`, `item_fields` and `answers` (of
     steps; `models` of those whose model it names, `cited` whose sources, `tool_readers` whose tool calls) are what its prompt reads; "" among the first two means the whole.
-    Of the names that a loop gives it, the prompt reads `carried`. `tools` are those that it names; a step that runs one
+    Of the names that a loop gives it, the prompt reads `carried`; `walked` has the path of the list behind such a name,
+    where that is plain. `tools` are those that it names; a step that runs one
     itself gives it `arguments`.
     """
 
@@ -124,6 +125,7 @@ class LinkedStep:
     tool_readers: frozenset[str] = frozenset()
     loop: LinkedLoop | None = None
     carried: frozenset[str] = frozenset()
+    walked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tools: Mapping[str, LinkedTool] = field(default_factory=dict)
     arguments: Mapping[str, ValueOf] = field(default_factory=dict)
 

@@ -67,13 +67,16 @@ def changing_ingredients(linked: LinkedStep, call: Call, values: Mapping[str, Js
     if call.system is not None:
         found["system"] = digest(call.system)
     inputs = {name: brief(_field(values["inputs"], name)) for name in sorted(linked.inputs)}
+    inputs |= {name: brief(values[one]) for one, name in _walked("inputs", linked) if not {name, ""} & inputs.keys()}
     if inputs:
         found["inputs"] = inputs
     if linked.item_fields:
         found["data"] = {name: brief(_field(values["item"], name)) for name in sorted(linked.item_fields)}
     views = values["steps"]
     upstream = {name: brief(_answer(views.get(name, {}), _unread(name, linked))) for name in sorted(linked.answers)}
-    upstream |= {name: brief(values[name]) for name in sorted(linked.carried)}
+    told = {one: name for one, name in _walked("steps", linked) if name not in upstream}
+    others = linked.carried - {one for one, _ in _walked("inputs", linked)}
+    upstream |= {told.get(name, name): brief(values[name]) for name in sorted(others)}
     if upstream:
         found["upstream"] = upstream
     if linked.files:
@@ -81,6 +84,12 @@ def changing_ingredients(linked: LinkedStep, call: Call, values: Mapping[str, Js
     if call.sample:
         found["sample"] = call.sample
     return found
+
+
+def _walked(root: str, linked: LinkedStep) -> list[tuple[str, str]]:
+    """The elements of a loop that the prompt reads, each with the input or the step that the list is of."""
+    plain = {name: path for name, path in sorted(linked.walked.items()) if name in linked.carried}
+    return [(name, path[1]) for name, path in plain.items() if path[0] == root and len(path) > 1]
 
 
 def _tools_told(linked: LinkedStep) -> Json:

@@ -199,3 +199,47 @@ def test_a_run_with_loops_makes_the_calls_that_are_certain_and_none_beyond_the_w
 def _is_fresh(event: Any) -> bool:
     attempt = getattr(event, "attempt", None)
     return attempt is not None and attempt.source == "fresh"
+
+
+OVER = """
+format: 1
+name: game
+inputs:
+  questions: {type: array, items: {type: string}, default: [who, why]}
+steps:
+  list: {model: box/small, prompt: "list", fields: {words: [string]}}
+  play:
+    loop:
+      max: 6
+      state: {fields: {n: integer}, start: {n: 0}}
+      over: %s
+      as: question
+      steps:
+        ask: {model: box/small, prompt: "ask {{ question }}"}
+      next: {n: state.n + 1}
+outputs: {n: steps.play.state.n}
+"""
+
+
+def reasons(project: Any) -> list[str]:
+    plan = plan_workflow(project.root / "flow.yaml", RunOptions()).plan
+    return [reason for step in plan.steps for reason in step.reasons]
+
+
+def test_a_changed_element_of_a_list_is_told_by_the_input_that_the_loop_walks(project: Any) -> None:
+    project.server.respond = lambda *_: project.Answer(text='{"words": ["a", "b"]}')
+    project.workflow(OVER % "inputs.questions")
+    project.run()
+    text = (OVER % "inputs.questions").replace("who, why", "when, why")
+    project.workflow(text)
+    assert reasons(project) == ["input:questions: who → when"]
+
+
+def test_a_changed_element_of_a_list_is_told_by_the_step_that_the_loop_walks(project: Any) -> None:
+    said = ["a", "b"]
+    project.server.respond = lambda *_: project.Answer(text=json.dumps({"words": said}))
+    project.workflow(OVER % "steps.list.output.words")
+    project.run()
+    said[0] = "c"
+    project.run(refresh=["list"], select=["list"])
+    assert reasons(project) == ["upstream:list"]
