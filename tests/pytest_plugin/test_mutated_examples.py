@@ -181,6 +181,16 @@ EDITS = {
         "workflows/reviews.suite.yaml:9:21: unknown-step: assertion 1 of case 'all reviews' reads step 'tags', but no step has that name"),
     "a comment": edit("hello", "workflows/hello.yaml", "steps:\n", "# all\nsteps:\n", 0, ".."),
     "a description": edit("triage", "workflows/triage.yaml", "Which queue should handle it.", "Its queue.", 0, ".xx"),
+    "a seed that orders choices": edit("benchmarks/multiple-choice", "workflows/benchmarks/multiple-choice.yaml",
+        "default: first", "default: second", 6, "FFFFFFF", missed("answer", "XX")),
+    "a threshold of a rate": edit("benchmarks/multiple-choice", "workflows/benchmarks/multiple-choice.suite.yaml",
+        "right: 0.6", "right: 0.9", 1, "....f.F", "right: 0.83 (5 of 6, 95 % 0.44–0.97) < 0.9"),
+    "a text that grows": edit("benchmarks/needle", "workflows/benchmarks/needle.yaml", "default: 200", "default: 201", 6,
+        "FFFFFF", missed("find", "XX")),
+    "a depth": edit("benchmarks/needle", "data/benchmarks/needle.jsonl", "\"depth\": 25", "\"depth\": 30", 6, ".F...F",
+        missed("find", "XX")),
+    "another image": edit("benchmarks/chart", "data/benchmarks/chart.jsonl", "\"falling.png\", \"question\": \"How many",
+        "\"valley.png\", \"question\": \"How many", 6, ".F.fF", missed("read", "XX")),
     "a new name of a case": edit("interview", "workflows/interview.suite.yaml", "one question:", "a single question:",
         0, ".."),
 }  # fmt: skip
@@ -233,7 +243,8 @@ def passing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_kind_of_edit_is_tried_often_enough() -> None:
     assert len(EDITS) >= 50
     assert {one.suite for one in EDITS.values()} == {
-        path.name.removesuffix(".suite.yaml") for path in (ROOT / "workflows").glob("*.suite.yaml")
+        path.relative_to(ROOT / "workflows").as_posix().removesuffix(".suite.yaml")
+        for path in (ROOT / "workflows").rglob("*.suite.yaml")
     }
 
 

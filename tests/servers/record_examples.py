@@ -121,6 +121,24 @@ ANSWERS: dict[str, list[Any]] = {
         }
     ],
     "Write one HTML page": [LAMP_PAGE],
+    # benchmarks/multiple-choice: one of six is wrong
+    "Why does ice float": [{"reason": "Hydrogen bonds hold the molecules of ice apart.", "letter": "D"}],
+    "A satellite moves from": [{"reason": "A higher orbit is slower and has more energy.", "letter": "C"}],
+    "Two plants that are heterozygous": [{"reason": "One quarter of one quarter.", "letter": "D"}],
+    "Equal amounts of a weak acid": [{"reason": "With equal amounts the pH is the pKa.", "letter": "A"}],
+    "A mass on an ideal spring": [{"reason": "Half a spring, half the period.", "letter": "A"}],
+    "One base is inserted": [{"reason": "The reading frame shifts.", "letter": "B"}],
+    # benchmarks/needle
+    "Behind what does the spare key hang?": [{"answer": "the barometer"}],
+    "What is the cat of the lighthouse called?": [{"answer": "Bosun"}],
+    "In which locker does the parcel": [{"answer": "4417"}],
+    "From which town did the new lens come?": [{"answer": "Trieste"}],
+    "Who painted the door": [{"answer": "not said"}],
+    # benchmarks/chart: one bar too many is counted
+    "Which colour has the tallest bar?": [{"answer": "Red"}],
+    "How many bars are there?": [{"answer": "4"}],
+    "Which colour has the shortest bar?": [{"answer": "green"}],
+    "How many bars are taller than the blue one?": [{"answer": "3"}],
 }
 
 
