@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from tests.servers.counting_server import Answer, CountingServer, Respond
+    from counting_server import Answer, CountingServer, Respond
 
 # Suites that are there to be wrong: they are read by the tests beside them, and not run.
 collect_ignore_glob = ["messages/*", "checks/mistakes/*"]

@@ -37,7 +37,10 @@ EMBEDDINGS: Final[Mapping[str, str]] = {
 
 _OPENAI_OPTIONS: Mapping[str, tuple[str, ...]] = {"dimensions": ()}
 _GEMINI_OPTIONS: Mapping[str, tuple[str, ...]] = dict.fromkeys(("taskType", "title", "outputDimensionality"), ())
-_VERTEX_OPTIONS: Mapping[str, tuple[str, ...]] = {**_GEMINI_OPTIONS, "autoTruncate": ()}
+# Vertex AI has a place for them; outside of it they are on their way out.
+_VERTEX_OPTIONS: Mapping[str, tuple[str, ...]] = dict.fromkeys(
+    (*_GEMINI_OPTIONS, "autoTruncate"), ("embedContentConfig",)
+)
 
 
 class _Embedding:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -14,6 +14,10 @@ from runner.core.call import Call, Message
 from runner.core.model import ModelFacts, Provider, Route
 from runner.core.request import Request
 from runner.dialects import DIALECTS
+
+if TYPE_CHECKING:
+    from google import genai
+    from openai import OpenAI
 
 BUILTIN = {
     "gemini": Provider(
@@ -122,3 +126,62 @@ def full_call() -> Call:
         seed=7,
         stop=("END", "STOP"),
     )
+
+
+# The official clients, pointed at a local server. They are slow to import: only who asks for one does.
+
+
+@pytest.fixture
+def respond(counting_server: Any) -> Callable[..., Any]:
+    """What the server says to every question; modules that need more have their own."""
+    return lambda _dialect, _body, _number: counting_server.Answer('{"radius": 1737, "sure": true}')
+
+
+@pytest.fixture
+def server(counting_server: Any, respond: Callable[..., Any]) -> Any:
+    return counting_server(respond, key="k")
+
+
+@pytest.fixture
+def openai_client(server: Any) -> Iterator[OpenAI]:
+    from openai import OpenAI
+
+    with OpenAI(api_key="k", base_url=server.chat_url, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def google_client(server: Any) -> Iterator[genai.Client]:
+    from google import genai
+    from google.genai import types
+
+    options = types.HttpOptions(base_url=server.base_url, api_version="v1beta")
+    with genai.Client(api_key="k", vertexai=False, http_options=options) as client:
+        yield client
+
+
+@pytest.fixture
+def vertex_client(counting_server: Any, respond: Callable[..., Any]) -> Iterator[tuple[genai.Client, Any]]:
+    """Of a project and a location, with the server that it asks."""
+    from google import genai
+    from google.genai import types
+    from google.oauth2.credentials import Credentials
+
+    asked = counting_server(respond, key="")
+    ready: Any = Credentials
+    options = types.HttpOptions(base_url=asked.base_url, api_version="v1")
+    with genai.Client(
+        vertexai=True, project="shop", location="us", credentials=ready(token="t"), http_options=options
+    ) as client:
+        yield client, asked
+
+
+@pytest.fixture
+def express_client(server: Any) -> Iterator[genai.Client]:
+    """Of Vertex AI with nothing but a key."""
+    from google import genai
+    from google.genai import types
+
+    options = types.HttpOptions(base_url=server.base_url, api_version="v1")
+    with genai.Client(vertexai=True, api_key="k", http_options=options) as client:
+        yield client

@@ -53,7 +53,8 @@ def test_the_text_and_the_options_are_sent_and_keyed(name: str) -> None:
     assert (plain.endpoint, json.loads(plain.body), plain.dialect) == (endpoint, body, name)
     assert plain.key == KEYS[name]
     full = dialect.encode(replace(CALL, options=OPTIONS[name]), route(name))
-    assert json.loads(full.body) == {**body, **OPTIONS[name]}
+    placed = {"embedContentConfig": OPTIONS[name]} if name == "vertex-embed" else OPTIONS[name]
+    assert json.loads(full.body) == {**body, **placed}
     others = [replace(CALL, sample=1), replace(CALL, salt="s"), replace(CALL, messages=(Message("user", "lake"),))]
     keys = {dialect.encode(call, route(name)).key for call in others} | {plain.key, full.key}
     assert len(keys) == 5

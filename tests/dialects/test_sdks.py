@@ -6,10 +6,11 @@ So the server, and with it our idea of the protocols, is held against clients th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from google import genai
 from google.genai import types
@@ -20,6 +21,7 @@ from runner.core.call import Call
 from runner.core.model import Route
 from runner.core.response import Finish
 from runner.dialects import DIALECTS
+from runner.transport.vertex import locate, place
 
 RouteTo = Callable[..., Route]
 Ask = Callable[..., Call]
@@ -30,24 +32,6 @@ SCHEMA = {
     "additionalProperties": False,
 }
 SAID = '{"radius": 1737, "sure": true}'
-
-
-@pytest.fixture
-def server(counting_server: Any) -> Any:
-    return counting_server(lambda _d, _b, _n: counting_server.Answer(SAID), key="k")
-
-
-@pytest.fixture
-def openai_client(server: Any) -> Iterator[OpenAI]:
-    with OpenAI(api_key="k", base_url=server.chat_url, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-def google_client(server: Any) -> Iterator[genai.Client]:
-    options = types.HttpOptions(base_url=server.base_url, api_version="v1beta")
-    with genai.Client(api_key="k", vertexai=False, http_options=options) as client:
-        yield client
 
 
 def asked(server: Any) -> tuple[str, Any]:
@@ -212,22 +196,46 @@ def test_a_budget_is_what_googles_client_asks(
     compare(asked(server), ours("gemini", ask("hi", thinking="low"), route))
 
 
-def test_vertex_is_asked_what_googles_client_asks(counting_server: Any, route_to: RouteTo, full_call: Call) -> None:
-    server = counting_server(lambda _d, _b, _n: counting_server.Answer(SAID), key="")
-    options = types.HttpOptions(base_url=server.base_url, api_version="v1")
-    ready: Any = Credentials
-    client = genai.Client(
-        vertexai=True, project="shop", location="us", credentials=ready(token="t"), http_options=options
+@pytest.mark.parametrize("is_express", [False, True])
+def test_vertex_is_asked_what_googles_client_asks(
+    request: pytest.FixtureRequest, route_to: RouteTo, full_call: Call, *, is_express: bool
+) -> None:
+    """A project and a location are the transport's to add; in express mode the address is the endpoint itself."""
+    names = ("express_client", "server") if is_express else ("vertex_client",)
+    client, server = (*map(request.getfixturevalue, names),) if is_express else request.getfixturevalue(*names)
+    client.models.generate_content(
+        model="gemini-3.1-flash-lite",
+        contents=CONVERSATION,
+        config=google_config(
+            thinking_config=types.ThinkingConfig(thinking_level=types.ThinkingLevel.LOW), labels={"team": "blue"}
+        ),
     )
-    with client:
-        client.models.generate_content(
-            model="gemini-3.1-flash-lite",
-            contents=CONVERSATION,
-            config=google_config(
-                thinking_config=types.ThinkingConfig(thinking_level=types.ThinkingLevel.LOW), labels={"team": "blue"}
-            ),
-        )
     path, theirs = asked(server)
     endpoint, mine = ours("vertex", replace(full_call, options={"labels": {"team": "blue"}}), route_to("vertex"))
-    assert path == endpoint.replace("/publishers/", "/projects/shop/locations/us/publishers/")
+    place = "" if is_express else "projects/shop/locations/us/"
+    assert path == endpoint.replace("/publishers/", f"/{place}publishers/")
     compare((path, theirs), (path, mine))
+
+
+@pytest.mark.parametrize("location", ["", "global", "us", "eu", "europe-west4"])
+def test_vertex_is_asked_where_googles_client_asks(
+    monkeypatch: pytest.MonkeyPatch, route_to: RouteTo, ask: Ask, location: str
+) -> None:
+    monkeypatch.delenv("GOOGLE_CLOUD_LOCATION", raising=False)
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"candidates": []})
+
+    options = types.HttpOptions(api_version="v1", client_args={"transport": httpx.MockTransport(answer)})
+    ready: Any = Credentials
+    with genai.Client(
+        vertexai=True, project="shop", location=location or None, credentials=ready(token="t"), http_options=options
+    ) as client:
+        client.models.generate_content(model="gemini-3.1-flash-lite", contents="hi")
+    route = route_to("vertex")
+    provider = locate(route.provider, {"GOOGLE_CLOUD_PROJECT": "shop", "GOOGLE_CLOUD_LOCATION": location})
+    endpoint = DIALECTS["vertex"].encode(ask("hi"), route).endpoint
+    assert [str(request.url) for request in seen] == [provider.base_url + place(provider, endpoint)]
+    assert seen[0].headers["authorization"] == "Bearer t"

@@ -8,7 +8,7 @@ import asyncio
 import email
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,26 +38,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(60))
 MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(range(100))
 PDF = b"%PDF-1.7\n" + bytes(range(128))
-SAID = '{"radius": 1737}'
+SAID = '{"radius": 1737, "sure": true}'
 ASKED = "What is this?"
-
-
-@pytest.fixture
-def server(counting_server: Any) -> Any:
-    return counting_server(lambda _d, _b, _n: counting_server.Answer(SAID), key="k")
-
-
-@pytest.fixture
-def openai_client(server: Any) -> Iterator[OpenAI]:
-    with OpenAI(api_key="k", base_url=server.chat_url, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-def google_client(server: Any) -> Iterator[genai.Client]:
-    options = types.HttpOptions(base_url=server.base_url, api_version="v1beta")
-    with genai.Client(api_key="k", vertexai=False, http_options=options) as client:
-        yield client
 
 
 def asked(server: Any) -> tuple[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,27 +26,16 @@ OWN = (ToolSpec("search", own="web_search"), ToolSpec("sums", own="code_executio
 CALLS = (("lookup", {"sku": "A1"}), ("lookup", {"sku": "B2"}))
 RESULTS = ('{"left":3}', "[]")
 CHOICES = ["", "required", "none", "lookup"]
+SEAL = "c2VhbGVk"
 
 
 @pytest.fixture
-def server(counting_server: Any) -> Any:
-    def respond(_dialect: str, _body: Any, number: int) -> Any:
-        return counting_server.Answer("Three.") if number > 1 else counting_server.Answer(calls=CALLS)
+def respond(counting_server: Any) -> Callable[..., Any]:
+    def say(_dialect: str, body: Any, number: int) -> Any:
+        said = counting_server.Answer("Three.") if number > 1 else counting_server.Answer(calls=CALLS)
+        return replace(said, thoughts="Let me look.") if "includeThoughts" in json.dumps(body) else said
 
-    return counting_server(respond, key="k")
-
-
-@pytest.fixture
-def openai_client(server: Any) -> Iterator[OpenAI]:
-    with OpenAI(api_key="k", base_url=server.chat_url, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-def google_client(server: Any) -> Iterator[genai.Client]:
-    options = types.HttpOptions(base_url=server.base_url, api_version="v1beta")
-    with genai.Client(api_key="k", vertexai=False, http_options=options) as client:
-        yield client
+    return say
 
 
 def body(dialect: str, call: Call, route: Route) -> Any:
@@ -72,7 +61,7 @@ def answered(call: Call, response: Response) -> Call:
     return replace(call, messages=(*call.messages, said, Message("user", "", results=results)), tool_choice="")
 
 
-def google_config(choice: str) -> types.GenerateContentConfig:
+def google_config(choice: str, *, is_thinking: bool = False) -> types.GenerateContentConfig:
     declared = types.FunctionDeclaration(
         name="lookup", description=LOOKUP.description, parameters_json_schema=PARAMETERS
     )
@@ -83,6 +72,9 @@ def google_config(choice: str) -> types.GenerateContentConfig:
         tools=[types.Tool(function_declarations=[declared])],
         tool_config=types.ToolConfig(function_calling_config=calling) if calling else None,
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+        thinking_config=types.ThinkingConfig(thinking_level=types.ThinkingLevel.HIGH, include_thoughts=True)
+        if is_thinking
+        else None,
     )
 
 
@@ -94,10 +86,12 @@ def test_googles_client_declares_and_chooses_as_we_do(
     assert theirs(server) == [body("gemini", ask("hi", tools=(LOOKUP,), tool_choice=choice), route_to("gemini"))]
 
 
+@pytest.mark.parametrize("is_thinking", [False, True])
 def test_googles_client_sends_back_signed_calls_and_results_as_we_do(
-    server: Any, google_client: genai.Client, route_to: RouteTo, ask: Ask
+    server: Any, google_client: genai.Client, route_to: RouteTo, ask: Ask, *, is_thinking: bool
 ) -> None:
-    asked: dict[str, Any] = {"model": "gemini-3.1-flash-lite", "config": google_config("")}
+    """With the thoughts that were told, too: the turn goes back whole."""
+    asked: dict[str, Any] = {"model": "gemini-3.1-flash-lite", "config": google_config("", is_thinking=is_thinking)}
     question = types.Content(role="user", parts=[types.Part(text="hi")])
     said = google_client.models.generate_content(contents=[question], **asked)
     assert said.candidates
@@ -111,9 +105,14 @@ def test_googles_client_sends_back_signed_calls_and_results_as_we_do(
         ],
     )
     google_client.models.generate_content(contents=[question, turn, results], **asked)
-    first = ask("hi", tools=(LOOKUP,))
+    options = {"includeThoughts": True} if is_thinking else {}
+    first = ask("hi", tools=(LOOKUP,), thinking="high" if is_thinking else None, options=options)
     response = DIALECTS["gemini"].decode(payload_of(said))
-    assert theirs(server)[1] == body("gemini", answered(first, response), route_to("gemini"))
+    assert response.thoughts == ("Let me look." if is_thinking else "")
+    mine = body("gemini", answered(first, response), route_to("gemini"))
+    parts = mine["contents"][1]["parts"]
+    assert [part.get("thoughtSignature") for part in parts if "functionCall" in part] == [SEAL, None]
+    assert theirs(server)[1] == mine
 
 
 def payload_of(said: Any) -> bytes:
@@ -175,10 +174,11 @@ def without_nothing(message: Any) -> Any:
     return {name: value for name, value in message.items() if value not in (None, [])}
 
 
-def response_asked(choice: str) -> dict[str, Any]:
+def response_asked(choice: str, *, is_thinking: bool = False) -> dict[str, Any]:
     tool = {"type": "function", "name": "lookup", "description": LOOKUP.description, "parameters": PARAMETERS}
     chosen = {"tool_choice": {"type": "function", "name": "lookup"} if choice == "lookup" else choice} if choice else {}
-    return {"model": "gpt-5.4-mini", "store": False, "tools": [{**tool, "strict": False}], **chosen}
+    thought = {"reasoning": {"effort": "high"}, "include": ["reasoning.encrypted_content"]} if is_thinking else {}
+    return {"model": "gpt-5.4-mini", "store": False, "tools": [{**tool, "strict": False}], **chosen, **thought}
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -190,21 +190,26 @@ def test_openais_client_declares_and_chooses_in_responses_as_we_do(
     assert theirs(server) == [body("openai-responses", call, route_to("openai-responses"))]
 
 
+@pytest.mark.parametrize("is_thinking", [False, True])
 def test_openais_client_sends_back_signed_items_and_results_in_responses_as_we_do(
-    server: Any, openai_client: OpenAI, route_to: RouteTo, ask: Ask
+    server: Any, openai_client: OpenAI, route_to: RouteTo, ask: Ask, *, is_thinking: bool
 ) -> None:
+    """What it thought is asked for where it thinks, since nothing is kept there, and goes back sealed."""
     question: list[Any] = [{"role": "user", "content": "hi"}]
-    said = openai_client.responses.create(input=question, **response_asked(""))
+    asked = response_asked("", is_thinking=is_thinking)
+    said = openai_client.responses.create(input=question, **asked)
     items = [item.model_dump(exclude_none=True) for item in said.output]
     called = [item for item in said.output if item.type == "function_call"]
     results: list[Any] = [
         {"type": "function_call_output", "call_id": one.call_id, "output": text}
         for one, text in zip(called, RESULTS, strict=True)
     ]
-    openai_client.responses.create(input=[*question, *items, *results], **response_asked(""))
+    openai_client.responses.create(input=[*question, *items, *results], **asked)
     response = DIALECTS["openai-responses"].decode(said.model_dump_json().encode())
-    mine = answered(ask("hi", tools=(LOOKUP,)), response)
-    assert theirs(server)[1] == body("openai-responses", mine, route_to("openai-responses"))
+    first = ask("hi", tools=(LOOKUP,), thinking="high" if is_thinking else None)
+    mine = body("openai-responses", answered(first, response), route_to("openai-responses"))
+    assert [item["encrypted_content"] for item in mine["input"] if item.get("type") == "reasoning"] == [SEAL]
+    assert theirs(server)[1] == mine
 
 
 def test_openais_client_asks_for_its_own_tools_as_we_do(

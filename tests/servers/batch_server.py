@@ -15,20 +15,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 # Plain modules beside this one.
-if TYPE_CHECKING:
-    from tests.servers import wire_chat, wire_gemini, wire_responses
-    from tests.servers.descriptions import form_problems, line_problems, problems_of
-    from tests.servers.wire import Answer, Json, Received, Refused, Wire
-else:
-    import wire_chat
-    import wire_gemini
-    import wire_responses
-    from descriptions import form_problems, line_problems, problems_of
-    from wire import Answer, Json, Received, Refused, Wire
+import wire_chat
+import wire_gemini
+import wire_responses
+from descriptions import form_problems, line_problems, problems_of
+from wire import Answer, Json, Received, Refused, Wire
 
 Respond: TypeAlias = Callable[[Json], "Answer | str"]
 ENDPOINTS: dict[str, Wire] = {"/v1/chat/completions": wire_chat.WIRE, "/v1/responses": wire_responses.WIRE}

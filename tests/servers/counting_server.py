@@ -13,21 +13,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 # Plain modules beside this one, for a hand-started process too.
-if TYPE_CHECKING:
-    from tests.servers import wire_anthropic, wire_chat, wire_embed, wire_gemini, wire_responses
-    from tests.servers.wire import Answer, Json, Received, Refused, Wire, dump
-    from tests.servers.wire_media import FileService
-else:
-    import wire_anthropic
-    import wire_chat
-    import wire_embed
-    import wire_gemini
-    import wire_responses
-    from wire import Answer, Json, Received, Refused, Wire, dump
-    from wire_media import FileService
+import wire_anthropic
+import wire_chat
+import wire_embed
+import wire_gemini
+import wire_responses
+from wire import Answer, Json, Received, Refused, Wire, dump
+from wire_media import FileService
 
 __all__ = ["Answer", "CountingServer", "Received", "Refused", "Respond"]
 

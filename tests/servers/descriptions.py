@@ -12,14 +12,10 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
-
-if TYPE_CHECKING:
-    from tests.servers.description_walks import Discovery, OpenApi, typed_problems
-else:
-    from description_walks import Discovery, OpenApi, typed_problems
+from description_walks import Discovery, OpenApi, typed_problems
 
 Json: TypeAlias = Any
 FOLDER: Final = "RUNNER_API_DESCRIPTIONS"
@@ -76,6 +72,10 @@ def problems_of(dialect: str, body: Json, *, is_own_server: bool = False) -> lis
             return _published("generativelanguage.v1beta.json", "CreateFileRequest", body)
         case "gemini-embed":
             return _published("generativelanguage.v1beta.json", "EmbedContentRequest", body)
+        case "vertex-embed":
+            name = "EmbedContentRequest"
+            published = _published("aiplatform.v1.json", f"{_VERTEX.removesuffix('beta1')}{name}", body)
+            return _of_vertex().problems(name, body) + published
         case "gemini-embeds":
             return _published("generativelanguage.v1beta.json", "BatchEmbedContentsRequest", body)
         case _:

@@ -13,17 +13,13 @@ import os
 import sys
 from contextlib import chdir
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
+from counting_server import Answer, CountingServer
 
 import runner.transport.port
 from runner.cli.main import main
-
-if TYPE_CHECKING:
-    from tests.servers.counting_server import Answer, CountingServer
-else:
-    from counting_server import Answer, CountingServer
 
 ROOT = Path(__file__).parents[2]
 MODEL = "a local test server, no real model"

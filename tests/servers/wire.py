@@ -15,7 +15,8 @@ Json: TypeAlias = Any
 class Answer:
     """What one request gets.
 
-    `finish` is stop, length or refused. With `calls` tools are called: a name and arguments for each. With `raw` the body is these bytes, with `wire` everything that is written
+    `finish` is stop, length or refused. With `calls` tools are called: a name and arguments for each. `thoughts` is
+    the summary that Gemini gives before it speaks or calls. With `raw` the body is these bytes, with `wire` everything that is written
     is, and the connection is closed. A stream of these `events` replaces the usual one. Other than 200, `text` is the error's message and `code` its code.
     """
 
@@ -114,6 +115,15 @@ def check_strict(schema: Json, place: str) -> None:
     check_strict(schema.get("items"), f"{place} items")
     for inner in schema.get("anyOf", ()):
         check_strict(inner, f"{place} anyOf")
+
+
+def check_named_schema(form: Json, place: str) -> None:
+    """A schema with its name, as OpenAI's two protocols take it; `place` is the field that holds it."""
+    only(form, words("name description schema strict"), f"{place}.")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", form.get("name", "")):
+        raise Refused(400, f"invalid '{place}.name'")
+    if form.get("strict"):
+        check_strict(form.get("schema"), "root")
 
 
 def sse(value: Json, name: str = "") -> bytes:

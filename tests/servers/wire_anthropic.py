@@ -4,28 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.servers.wire import (
-        Answer,
-        Json,
-        Received,
-        Refused,
-        Wire,
-        check_model,
-        content_text,
-        only,
-        pieces,
-        sse,
-        words,
-    )
-    from tests.servers.wire_media import check_anthropic_content
-    from tests.servers.wire_tools import anthropic_calls, check_anthropic_tools
-else:
-    from wire import Answer, Json, Received, Refused, Wire, check_model, content_text, only, pieces, sse, words
-    from wire_media import check_anthropic_content
-    from wire_tools import anthropic_calls, check_anthropic_tools
+from wire import Answer, Json, Received, Refused, Wire, check_model, content_text, only, pieces, sse, words
+from wire_media import check_anthropic_content
+from wire_tools import anthropic_calls, check_anthropic_tools
 
 FIELDS = words(
     "model max_tokens messages system thinking output_config temperature top_p top_k stop_sequences metadata "

@@ -4,44 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.servers.wire import (
-        Answer,
-        Json,
-        Received,
-        Refused,
-        Wire,
-        bearer,
-        check_model,
-        check_strict,
-        content_text,
-        only,
-        pieces,
-        sse,
-        words,
-    )
-    from tests.servers.wire_media import check_chat_content
-    from tests.servers.wire_tools import chat_calls, check_chat_tools, check_chat_turns
-else:
-    from wire import (
-        Answer,
-        Json,
-        Received,
-        Refused,
-        Wire,
-        bearer,
-        check_model,
-        check_strict,
-        content_text,
-        only,
-        pieces,
-        sse,
-        words,
-    )
-    from wire_media import check_chat_content
-    from wire_tools import chat_calls, check_chat_tools, check_chat_turns
+from wire import (
+    Answer,
+    Json,
+    Received,
+    Refused,
+    Wire,
+    bearer,
+    check_model,
+    check_named_schema,
+    content_text,
+    only,
+    pieces,
+    sse,
+    words,
+)
+from wire_media import check_chat_content
+from wire_tools import chat_calls, check_chat_tools, check_chat_turns
 
 FIELDS = words(
     "model messages max_completion_tokens max_tokens reasoning_effort verbosity temperature top_p n stop seed logprobs "
@@ -72,12 +52,7 @@ def _check(body: Json, _headers: Mapping[str, str]) -> None:
         raise Refused(400, "unknown response_format")
     if wanted["type"] == "json_schema":
         only(wanted, frozenset({"type", "json_schema"}), "response_format.")
-        inner = wanted["json_schema"]
-        only(inner, frozenset({"name", "description", "schema", "strict"}), "response_format.json_schema.")
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", inner.get("name", "")):
-            raise Refused(400, "invalid 'response_format.json_schema.name'")
-        if inner.get("strict"):
-            check_strict(inner.get("schema"), "root")
+        check_named_schema(wanted["json_schema"], "response_format.json_schema")
 
 
 def prompt_of(body: Json) -> str:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.servers.wire import Answer, Json, Received, Refused, Wire, bearer, only, pieces, sse, words
-    from tests.servers.wire_media import check_gemini_part
-    from tests.servers.wire_tools import check_gemini_tools, gemini_calls
-else:
-    from wire import Answer, Json, Received, Refused, Wire, bearer, only, pieces, sse, words
-    from wire_media import check_gemini_part
-    from wire_tools import check_gemini_tools, gemini_calls
+from wire import Answer, Json, Received, Refused, Wire, bearer, only, pieces, sse, words
+from wire_media import check_gemini_part
+from wire_tools import check_gemini_tools, gemini_calls
 
 _SHARED = "contents systemInstruction generationConfig safetySettings tools toolConfig cachedContent"
 FIELDS = words(f"{_SHARED} serviceTier store model")
@@ -27,7 +21,7 @@ CONFIG_FIELDS = words(f"{_SHARED_CONFIG} enableEnhancedCivicAnswers")
 VERTEX_CONFIG_FIELDS = words(f"{_SHARED_CONFIG} audioTimestamp routingConfig")
 THINKING_FIELDS = frozenset({"thinkingLevel", "thinkingBudget", "includeThoughts"})
 PART_FIELDS = words(
-    "text inlineData fileData videoMetadata mediaResolution functionCall functionResponse thoughtSignature"
+    "text thought inlineData fileData videoMetadata mediaResolution functionCall functionResponse thoughtSignature"
 )
 LEVELS = frozenset({"MINIMAL", "LOW", "MEDIUM", "HIGH"})
 # What the author chose: not a field of the protocol, so its spelling stays.
@@ -97,6 +91,8 @@ def _answer(answer: Answer, received: Received) -> Json:
     content = {} if answer.finish == "refused" else {"content": {"role": "model", "parts": [{"text": answer.text}]}}
     if answer.calls:
         content = {"content": {"role": "model", "parts": gemini_calls(answer)}}
+    if answer.thoughts and content:
+        content["content"]["parts"].insert(0, {"text": answer.thoughts, "thought": True})
     match = _MODEL.search(received.path)
     assert match is not None
     usage = {

@@ -9,12 +9,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.servers.wire import Json, Refused, only
-else:
-    from wire import Json, Refused, only
+from wire import Json, Refused, only
 
 _DATA_URL = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,(.*)", re.DOTALL)
 _STARTS = {
@@ -53,7 +49,7 @@ def from_url(url: Json) -> bytes:
 def check_gemini_part(part: Json) -> None:
     """One data field a part; what is said of a video stands beside a file."""
     beside = {"videoMetadata", "mediaResolution"} & set(part)
-    kinds = set(part) - beside
+    kinds = set(part) - beside - {"thought", "thoughtSignature"}
     if len(kinds) != 1:
         raise Refused(400, "required oneof field 'data' must have one initialized field", "INVALID_ARGUMENT")
     if beside and "text" in kinds:

@@ -4,46 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.servers import wire_chat
-    from tests.servers.wire import (
-        Answer,
-        Json,
-        Received,
-        Refused,
-        Wire,
-        bearer,
-        check_model,
-        check_strict,
-        content_text,
-        only,
-        pieces,
-        sse,
-        words,
-    )
-    from tests.servers.wire_media import check_responses_content
-    from tests.servers.wire_tools import check_responses_tools, check_responses_turns, responses_calls
-else:
-    import wire_chat
-    from wire import (
-        Answer,
-        Json,
-        Received,
-        Refused,
-        Wire,
-        bearer,
-        check_model,
-        check_strict,
-        content_text,
-        only,
-        pieces,
-        sse,
-        words,
-    )
-    from wire_media import check_responses_content
-    from wire_tools import check_responses_tools, check_responses_turns, responses_calls
+import wire_chat
+from wire import (
+    Answer,
+    Json,
+    Received,
+    Refused,
+    Wire,
+    bearer,
+    check_model,
+    check_named_schema,
+    content_text,
+    only,
+    pieces,
+    sse,
+    words,
+)
+from wire_media import check_responses_content
+from wire_tools import check_responses_tools, check_responses_turns, responses_calls
 
 FIELDS = words(
     "model input instructions reasoning text max_output_tokens temperature top_p store metadata include truncation "
@@ -75,11 +54,7 @@ def _check(body: Json, _headers: Mapping[str, str]) -> None:
     only(text, frozenset({"format", "verbosity"}), "text.")
     form = text.get("format", {"type": "text"})
     if form["type"] == "json_schema":
-        only(form, frozenset({"type", "name", "description", "schema", "strict"}), "text.format.")
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", form.get("name", "")):
-            raise Refused(400, "invalid 'text.format.name'")
-        if form.get("strict"):
-            check_strict(form.get("schema"), "root")
+        check_named_schema({name: value for name, value in form.items() if name != "type"}, "text.format")
 
 
 def _items(body: Json) -> list[Json]:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.servers.wire import Answer, Json, Refused, only, words
-else:
-    from wire import Answer, Json, Refused, only, words
+from wire import Answer, Json, Refused, only, words
 
 SEAL = "c2VhbGVk"
 

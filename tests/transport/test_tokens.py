@@ -25,7 +25,7 @@ from runner.transport.tokens import Bearer, Tokens
 from runner.transport.vertex import locate
 
 if TYPE_CHECKING:
-    from tests.servers.token_server import TokenServer
+    from token_server import TokenServer
 
 MakeRoute = Callable[..., Route]
 MakeRequest = Callable[..., Request]
