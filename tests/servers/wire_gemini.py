@@ -88,11 +88,9 @@ def prompt_of(body: Json) -> str:
 
 def _answer(answer: Answer, received: Received) -> Json:
     reason = {"stop": "STOP", "length": "MAX_TOKENS", "refused": "SAFETY"}.get(answer.finish, answer.finish)
-    content = {} if answer.finish == "refused" else {"content": {"role": "model", "parts": [{"text": answer.text}]}}
-    if answer.calls:
-        content = {"content": {"role": "model", "parts": gemini_calls(answer)}}
-    if answer.thoughts and content:
-        content["content"]["parts"].insert(0, {"text": answer.thoughts, "thought": True})
+    thoughts: list[Json] = [{"text": answer.thoughts, "thought": True}] if answer.thoughts else []
+    parts = [*thoughts, *(gemini_calls(answer) if answer.calls else [{"text": answer.text}])]
+    content = {} if answer.finish == "refused" else {"content": {"role": "model", "parts": parts}}
     match = _MODEL.search(received.path)
     assert match is not None
     usage = {
