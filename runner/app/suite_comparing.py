@@ -9,7 +9,8 @@ from runner.core.errors import FileError, NothingSelected
 from runner.core.problem import Problem
 from runner.core.suite import Comparison
 from runner.suites.comparing import Baseline, baseline_of_cell, baseline_of_document, compare
-from runner.suites.totals import CellTotal, Judged, Totals, in_cells
+from runner.suites.metrics import Judged
+from runner.suites.totals import CellTotal, Totals, in_cells
 from runner.suites.verdict import Finding
 
 

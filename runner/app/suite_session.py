@@ -279,7 +279,7 @@ class SuiteSession:
         """The verdicts of these cases together: rates, metrics and what the thresholds say."""
         verdicts = {name: self.verdict(name) for name in wanted}
         judged = [(self.units[name], verdict) for name, verdict in verdicts.items()]
-        totals = totals_of(self.suite.suite, judged)
+        totals = totals_of(self.suite.suite, judged, self.suite.texts)
         worse = tuple(worse_cells(self.suite, totals, judged)) if totals.kind in (Kind.PASSED, Kind.FAILED) else ()
         return replace(totals, findings=(*totals.findings, *worse), kind=Kind.FAILED) if worse else totals
 

@@ -35,6 +35,11 @@ def measures_of(suite: Suite) -> frozenset[str]:
 def texts_of(suite: Suite) -> tuple[TextBeside, ...]:
     """All of them; which names each may read besides those of the workflow."""
     found = [TextBeside(title, expression, CASE_NAMES) for title, expression in _expressions(suite)]
+    above: set[str] = set(measures_of(suite))
+    for metric in suite.metrics.values():
+        if metric.kind == "from":
+            found.append(TextBeside(f"metric '{metric.name}'", metric.of, frozenset(above)))
+        above |= {metric.name} if metric.kind != "confusion" else set()
     if suite.compare is not None and suite.compare.fail_if is not None:
         names = frozenset({*suite.metrics, *measures_of(suite), "baseline"})
         found.append(TextBeside("'fail_if' of the suite", suite.compare.fail_if, names))
@@ -106,6 +111,7 @@ def _expressions(suite: Suite) -> Iterator[tuple[str, Expression]]:
             case _:
                 continue
     for metric in suite.metrics.values():
-        yield f"metric '{metric.name}'", metric.of
+        if metric.kind != "from":
+            yield f"metric '{metric.name}'", metric.of
         if metric.against is not None:
             yield f"metric '{metric.name}'", metric.against

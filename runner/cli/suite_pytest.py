@@ -20,9 +20,8 @@ from runner.core.problem import Problem, nearest
 from runner.pytest_plugin.items import COUNTS_TOGETHER, OPTIONS, CaseItem, SuiteFile, ThresholdsItem
 from runner.report.annotations import annotation_lines
 from runner.report.format import count
-from runner.suites.comparing import numbers_of
 from runner.suites.telling import brief
-from runner.suites.totals import CellTotal, worth_their_cost
+from runner.suites.totals import CellTotal, numbers_of, worth_their_cost
 from runner.suites.verdict import Kind
 
 CODES = {

@@ -164,6 +164,8 @@ def _record(kind: Record) -> Json:
         {"not": {"required": list(pair)}} for pair in (*kind.either, *combinations(kind.exactly_one, 2))
     ]
     rules += [_any_of(names) for names in (kind.exactly_one, kind.at_least_one) if names]
+    if kind.is_single:
+        schema |= {"minProperties": 1, "maxProperties": 1}
     if rules:
         schema["allOf"] = rules
     if kind.needs:

@@ -122,7 +122,7 @@ class Record:
     `later` are keys of later versions; `either` pairs of keys that exclude each other; `says` tells the keys in words
     where they are too many to list; `hints` maps a key that may be looked for here to what is written instead.
     `others` are further keys, which the author chooses within patterns that exclude each other. Of `exactly_one` and
-    `at_least_one` so many must be there; a key of `needs` makes sense beside one of its keys only.
+    `at_least_one` so many must be there, with `is_single` one of all keys; a key of `needs` makes sense beside one of its keys only.
     """
 
     noun: str
@@ -137,6 +137,7 @@ class Record:
     exactly_one: tuple[str, ...] = ()
     at_least_one: tuple[str, ...] = ()
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_single: bool = False
 
     @cached_property
     def by_name(self) -> Mapping[str, Key]:

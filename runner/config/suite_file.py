@@ -9,7 +9,7 @@ from typing import cast
 from runner.config.including import included, merged, stem, verified, without_echoes
 from runner.config.keys import Keys
 from runner.config.matrix_file import MatrixReader
-from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, mapping_of
+from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, dotted_spans, mapping_of
 from runner.config.reading import Reading
 from runner.config.step_file import StepReader, read_schema
 from runner.config.suite_grammar import INCLUDED_SUITE, METRIC, SUITE
@@ -123,13 +123,25 @@ class _Reader:
 
     def metric(self, entry: Entry) -> Metric | None:
         keys = self._keys(entry)
-        kind = next((one.key for one in keys.node.entries if one.key in METRIC.by_name), "")
-        form = keys.below(kind)
+        written = next((one.key for one in keys.node.entries if one.key in METRIC.by_name or METRIC.other(one.key)), "")
+        if written == "from":
+            of = keys.expression("from")
+            return Metric(span=entry.key_span, name=entry.key, kind="from", of=of) if of else None
+        form = keys.below(written)
         of = form.expression("of") if form else None
         if form is None or of is None:
             return None
-        against = form.expression("against")
-        return Metric(span=entry.key_span, name=entry.key, kind=cast(MetricKind, kind), of=of, against=against)
+        is_percentile = written not in METRIC.by_name
+        return Metric(
+            span=entry.key_span,
+            spans=dotted_spans(keys.node),
+            name=entry.key,
+            kind="percentile" if is_percentile else cast(MetricKind, written),
+            of=of,
+            against=form.expression("against"),
+            label=(form.value("label"),) if form.has("label") else None,
+            share=float(written[1:]) / 100 if is_percentile else 0.0,
+        )
 
     def threshold(self, entry: Entry) -> Threshold:
         """A number is the least that a share or a metric must reach, and the most that may be spent."""

@@ -263,22 +263,33 @@ _COMPARED = Record(
     (_OF_KEY, Key("against", Expr(), "What it should be, such as case.label.", is_required=True)),
 )
 _MEASURED = Record("a metric", (_OF_KEY,), main="of")
+_LABELLED = Record(
+    "a metric",
+    (*_COMPARED.keys, Key("label", AnyValue(), "The one label that is measured; the mean of all, when left out.")),
+)
+PERCENTILE = r"^p[1-9][0-9]?(\.[0-9]+)?$"
 METRIC = Record(
     "a metric",
     (
         Key("accuracy", _COMPARED, "The share of cases in which both are equal."),
-        Key("f1", _COMPARED, "Precision, recall and their mean, for each label and together."),
+        Key("precision", _LABELLED, "The share of the cases given a label that should have it."),
+        Key("recall", _LABELLED, "The share of the cases that should have a label that are given it."),
+        Key("f1", _LABELLED, "The mean of precision and recall, for each label and together."),
         Key("confusion", _COMPARED, "How often which label was given for which."),
         Key("mean", _MEASURED, "The mean of a number."),
         Key("median", _MEASURED, "The median of a number."),
-        Key("p95", _MEASURED, "The number that 95 of 100 cases do not exceed."),
         Key("min", _MEASURED, "The least."),
         Key("max", _MEASURED, "The greatest."),
         Key("sum", _MEASURED, "The sum."),
         Key("share", _MEASURED, "The share of cases in which it is true."),
         Key("agreement", _MEASURED, "The share of samples that agree with the most frequent answer of their case."),
+        Key("from", Expr(), "A number computed from the metrics above it, pass_rate, usd and pass_at_K."),
     ),
-    exactly_one=("accuracy", "f1", "confusion", "mean", "median", "p95", "min", "max", "sum", "share", "agreement"),
+    others=(
+        Names("percentile", _MEASURED, PERCENTILE, description="The number that so many of 100 cases do not exceed."),
+    ),
+    is_single=True,
+    says="accuracy, precision, recall, f1, confusion, mean, median, pN (such as p95), min, max, sum, share, agreement or from",
 )
 MEASURES = ("pass_rate", "usd")
 _METRICS = Names("metric", METRIC, pattern=VARIABLE, says=VARIABLE_IN_WORDS, taken=(*MEASURES, "baseline"), minimum=1)

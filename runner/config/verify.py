@@ -271,6 +271,9 @@ def _verify_record(node: Node, kind: Record, place: Place, findings: Findings) -
     for one, other in (*kind.either, *combinations(kind.exactly_one, 2)):
         if one in node.index and other in node.index:
             findings.problems.append(either_or(node, one, other, place))
+    if kind.is_single:
+        known = [entry.key for entry in node.entries if entry.key in kind.by_name or kind.other(entry.key)]
+        findings.problems += [either_or(node, known[0], other, place) for other in known[1:]]
     _verify_company(node, kind, place, findings)
 
 
@@ -278,7 +281,8 @@ def _verify_company(node: MappingNode, kind: Record, place: Place, findings: Fin
     """Keys of which one must be there, and keys that make sense beside others only."""
     if _has_misspelt(node, kind):
         return  # it may be the very key that is missed
-    for group in (kind.exactly_one, kind.at_least_one):
+    any_key = tuple(kind.by_name) if kind.is_single and not node.entries else ()
+    for group in (kind.exactly_one, kind.at_least_one, any_key):
         if group and not any(name in node.index for name in group):
             findings.problems.append(missing_one_of(node, group, place))
             return

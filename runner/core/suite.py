@@ -214,17 +214,37 @@ class Matrix(Located):
 
 # --- numbers over all cases
 
-MetricKind = Literal["accuracy", "f1", "confusion", "mean", "median", "p95", "min", "max", "sum", "share", "agreement"]
+MetricKind = Literal[
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "confusion",
+    "mean",
+    "median",
+    "percentile",
+    "min",
+    "max",
+    "sum",
+    "share",
+    "agreement",
+    "from",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric(Located):
-    """A number over all cases; `against` belongs to accuracy, f1 and confusion."""
+    """A number over all cases; `against` belongs to accuracy, f1 and the like, `share` (0 to 1) to a percentile.
+
+    `label` holds the one label that is measured in a tuple, None for the mean of all. For `from`, `of` reads other metrics.
+    """
 
     name: str
     kind: MetricKind
     of: Expression
     against: Expression | None = None
+    label: tuple[Json] | None = None
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,11 @@ from runner.core.canonical import Json
 from runner.core.errors import RunnerError
 from runner.core.frozen import dataclass
 from runner.core.suite import Comparison, Metric
+from runner.core.workflow import Expression
 from runner.suites.differences import equal
+from runner.suites.metrics import Judged
 from runner.suites.statistics import Rate
-from runner.suites.totals import PASS_AT, PASS_RATE, USD, CellTotal, Judged
+from runner.suites.totals import PASS_RATE, CellTotal, numbers_of
 from runner.suites.values import Seen, Texts
 from runner.suites.verdict import Finding, Verdict
 from runner.templates.references import references_of
@@ -57,12 +59,6 @@ def baseline_of_document(document: Json, cell: str, title: str) -> Baseline | No
     return Baseline(title, numbers, rates)
 
 
-def numbers_of(total: CellTotal) -> dict[str, float]:
-    at = [f"{PASS_AT}{k}" for k in total.pass_at]
-    measures = {name: total.measure(name) for name in (PASS_RATE, USD, *at, *total.metrics)}
-    return {name: value for name, value in measures.items() if value is not None}
-
-
 def compare(
     comparison: Comparison,
     cell: CellTotal,
@@ -85,12 +81,11 @@ def compare(
     except RunnerError as error:
         message = f"fail_if cannot be evaluated: {error.problems[0].message}"
         return Finding(title, (message,), span, f"{where}: {message}")
-    paths = [one.path for one in references_of(texts.environment, comparison.fail_if)]
-    read = dict.fromkeys(path[-1] if path[0] == "baseline" else path[0] for path in paths)
+    read = _read(comparison.fail_if, texts)
     details = []
     is_more_than_chance = False
     for name in (name for name in read if name in numbers and name in baseline.numbers):
-        chance = _chance(name, cell, judged, baseline, metrics)
+        chance = _chance(name, cell, judged, baseline, metrics, texts)
         is_more_than_chance |= chance is None or chance <= comparison.significance
         shown = "" if chance is None else f" (by chance with a probability of {chance:.3f})"
         details.append(f"{name}: {numbers[name]:.4g}, {baseline.title} {baseline.numbers[name]:.4g}{shown}")
@@ -99,13 +94,26 @@ def compare(
     return Finding(title, tuple(details), span, f"{where}: {comparison.fail_if.text.strip()}; {'; '.join(details)}")
 
 
+def _read(text: Expression, texts: Texts) -> dict[str, None]:
+    """The metrics that an expression reads, here or in the baseline."""
+    paths = [one.path for one in references_of(texts.environment, text)]
+    return dict.fromkeys(path[-1] if path[0] == "baseline" else path[0] for path in paths)
+
+
 # --- chance
 
 
 def _chance(
-    name: str, cell: CellTotal, judged: Judged, baseline: Baseline, metrics: Mapping[str, Metric]
+    name: str, cell: CellTotal, judged: Judged, baseline: Baseline, metrics: Mapping[str, Metric], texts: Texts
 ) -> float | None:
-    """How likely so large a difference is without any real one; None where it is no matter of chance, or not known."""
+    """How likely so large a difference is without any real one; None where it is no matter of chance, or not known.
+
+    A computed metric differs by chance as the least likely of those that it is computed from.
+    """
+    if name in metrics and metrics[name].kind == "from":
+        sources = [one for one in _read(metrics[name].of, texts) if one in baseline.numbers]
+        chances = [_chance(one, cell, judged, baseline, metrics, texts) for one in sources]
+        return min((one for one in chances if one is not None), default=None) if None not in chances else None
     pairs = list(_pairs(name, judged, baseline.judged, metrics))
     if pairs:
         return sign_flip_chance([one - other for one, other in pairs])
@@ -130,12 +138,14 @@ def _value(name: str, verdict: Verdict, metrics: Mapping[str, Metric]) -> float 
     measured = verdict.metrics.get(name)
     if measured is None or measured.problem:
         return None
-    match metrics[name].kind:
-        case "accuracy" | "f1":
-            return float(equal(measured.of, measured.against))
+    metric = metrics[name]
+    match metric.kind:
+        case "accuracy" | "precision" | "recall" | "f1":
+            is_about = metric.label is None or metric.label[0] in (measured.of, measured.against)
+            return float(equal(measured.of, measured.against)) if is_about else None
         case "share":
             return float(bool(measured.of))
-        case "mean" | "median" | "p95" | "min" | "max" | "sum":
+        case "mean" | "median" | "percentile" | "min" | "max" | "sum":
             is_number = isinstance(measured.of, int | float) and not isinstance(measured.of, bool)
             return float(measured.of) if is_number else None
         case _:

@@ -69,7 +69,7 @@ def judge(ran: Ran, texts: Texts) -> Verdict:
     snapshots = snapshots_of(ran.unit.case, seen)
     if not ran.is_recording:
         findings += check_snapshots(snapshots, ran.recorded)
-    metrics = {name: _measured(metric, seen) for name, metric in ran.metrics.items()}
+    metrics = {name: _measured(metric, seen) for name, metric in ran.metrics.items() if metric.kind != "from"}
     kind = Kind.FAILED if findings else Kind.PASSED
     kept = {snapshot.name: snapshot.value for snapshot in snapshots if not snapshot.problem}
     return Verdict(ran.unit.id, kind, tuple(findings), taken, metrics, kept)

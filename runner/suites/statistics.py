@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
@@ -80,16 +80,17 @@ def label_scores(pairs: Sequence[tuple[Json, Json]]) -> tuple[LabelScore, ...]:
     return tuple(scores)
 
 
-def macro_f1(pairs: Sequence[tuple[Json, Json]]) -> float:
-    """The mean F1 of the labels that should have come, each counting the same."""
-    scores = [score.f1 for score in label_scores(pairs) if score.support]
-    return sum(scores) / len(scores) if scores else 0.0
+def macro(scores: Sequence[LabelScore], value: Callable[[LabelScore], float]) -> float:
+    """The mean over the labels that should have come, each counting the same."""
+    counted = [value(score) for score in scores if score.support]
+    return sum(counted) / len(counted) if counted else 0.0
 
 
 def percentile(numbers: Sequence[float], share: float) -> float:
     """The smallest number that this share of all does not exceed (nearest rank)."""
     ranked = sorted(numbers)
-    return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
+    # 0.55 * 20 is a little more than 11 in binary, and would be taken for the twelfth.
+    return ranked[max(0, math.ceil(share * len(ranked) - 1e-9) - 1)]
 
 
 def median(numbers: Sequence[float]) -> float:

@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
-from runner.core.canonical import Json
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.span import Span
 from runner.core.suite import Metric, Suite, Threshold
 from runner.suites.cases import Unit
-from runner.suites.statistics import (
-    LabelScore,
-    Rate,
-    accuracy,
-    agreement,
-    confusion,
-    label_scores,
-    macro_f1,
-    median,
-    pass_at,
-    percentile,
-)
+from runner.suites.metrics import Judged, MetricTotal, computed_total, metric_total
+from runner.suites.statistics import Rate, pass_at
+from runner.suites.values import Texts
 from runner.suites.verdict import Finding, Kind, Verdict
 
-Judged = Sequence[tuple[Unit, Verdict]]
 PASS_RATE, USD, PASS_AT = "pass_rate", "usd", "pass_at_"
-
-
-@dataclass(frozen=True, slots=True)
-class MetricTotal:
-    """A metric over the cases of a cell: its number, or the table of a confusion; `missing` cases have no value."""
-
-    name: str
-    value: float | None
-    rate: Rate | None = None
-    labels: tuple[LabelScore, ...] = ()
-    table: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    missing: int = 0
-    problem: str = ""
-
-    def __str__(self) -> str:
-        lacking = f", {self.missing} without a value" if self.missing else ""
-        if self.value is None:
-            return f"{self.problem or 'a table'}{lacking}"
-        return f"{self.rate if self.rate is not None else f'{self.value:.4g}'}{lacking}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +66,10 @@ def counts_together(suite: Suite) -> bool:
     return suite.compare is not None or any(name != USD for name in suite.thresholds)
 
 
-def totals_of(suite: Suite, judged: Judged) -> Totals:
+def totals_of(suite: Suite, judged: Judged, texts: Texts) -> Totals:
     """The cells in the order of the cases, and every threshold that one of them misses."""
     by_cell = in_cells(judged)
-    cells = tuple(_cell(name, group, suite.metrics) for name, group in by_cell.items())
+    cells = tuple(_cell(name, group, suite.metrics, texts) for name, group in by_cell.items())
     unheard = next((verdict for _, verdict in judged if verdict.kind not in (Kind.PASSED, Kind.FAILED)), None)
     if unheard is not None:
         message = f"case '{unheard.unit}' has no verdict: {unheard.kind}"
@@ -136,69 +106,29 @@ def _pass_at(judged: Judged) -> dict[int, float]:
     return {k: value for k, value in found.items() if value is not None}
 
 
-def _cell(name: str, judged: Judged, metrics: Mapping[str, Metric]) -> CellTotal:
+def _cell(name: str, judged: Judged, metrics: Mapping[str, Metric], texts: Texts) -> CellTotal:
     verdicts = [verdict for _, verdict in judged]
     costs = [verdict.taken.cost_usd for verdict in verdicts]
-    return CellTotal(
+    total = CellTotal(
         cell=name,
         passed=Rate(sum(verdict.is_good for verdict in verdicts), len(verdicts)),
-        metrics={name: _metric(metric, judged) for name, metric in metrics.items()},
+        metrics={name: metric_total(metric, judged) for name, metric in metrics.items() if metric.kind != "from"},
         usd=None if None in costs else sum(cost for cost in costs if cost is not None),
         tokens=sum(verdict.taken.tokens for verdict in verdicts),
         is_complete=all(verdict.kind in (Kind.PASSED, Kind.FAILED) for verdict in verdicts),
         pass_at=_pass_at(judged),
     )
+    for computed in (metric for metric in metrics.values() if metric.kind == "from"):
+        told = computed_total(computed, numbers_of(total), texts)
+        total = replace(total, metrics={**total.metrics, computed.name: told})
+    return total
 
 
-# --- metrics
-
-
-def _metric(metric: Metric, judged: Judged) -> MetricTotal:
-    measured = [(unit, verdict.metrics[metric.name]) for unit, verdict in judged if metric.name in verdict.metrics]
-    good = [(unit, one) for unit, one in measured if not one.problem]
-    missing = len(judged) - len(good)
-    if not good:
-        problem = next((one.problem for _, one in measured if one.problem), "no case has a value")
-        return MetricTotal(metric.name, None, missing=missing, problem=problem)
-    pairs = [(one.of, one.against) for _, one in good]
-    match metric.kind:
-        case "accuracy":
-            # A case without an answer is not right: it counts against the rate.
-            rate = Rate(accuracy(pairs).hits, len(judged))
-            return MetricTotal(metric.name, rate.value, rate, missing=missing)
-        case "f1":
-            return MetricTotal(metric.name, macro_f1(pairs), labels=label_scores(pairs), missing=missing)
-        case "confusion":
-            return MetricTotal(metric.name, None, table=confusion(pairs), missing=missing)
-        case "share":
-            rate = Rate(sum(bool(of) for of, _ in pairs), len(pairs))
-            return MetricTotal(metric.name, rate.value, rate, missing=missing)
-        case "agreement":
-            groups: dict[str, list[Json]] = {}
-            for unit, one in good:
-                groups.setdefault(unit.case.name, []).append(one.of)
-            rate = agreement(list(groups.values()))
-            return MetricTotal(metric.name, rate.value, rate, missing=missing)
-        case _:
-            return _number(metric, [of for of, _ in pairs], missing)
-
-
-_FOLDS: Mapping[str, Callable[[Sequence[float]], float]] = {
-    "mean": lambda numbers: sum(numbers) / len(numbers),
-    "median": median,
-    "p95": lambda numbers: percentile(numbers, 0.95),
-    "min": min,
-    "max": max,
-    "sum": sum,
-}
-
-
-def _number(metric: Metric, values: Sequence[Json], missing: int) -> MetricTotal:
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    missing += len(values) - len(numbers)
-    if not numbers:
-        return MetricTotal(metric.name, None, missing=missing, problem="no case gives a number")
-    return MetricTotal(metric.name, float(_FOLDS[metric.kind](numbers)), missing=missing)
+def numbers_of(total: CellTotal) -> dict[str, float]:
+    """What a cell measures, by name; what it could not measure is not there."""
+    at = [f"{PASS_AT}{k}" for k in total.pass_at]
+    measures = {name: total.measure(name) for name in (PASS_RATE, USD, *at, *total.metrics)}
+    return {name: value for name, value in measures.items() if value is not None}
 
 
 # --- thresholds

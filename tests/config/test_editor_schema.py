@@ -130,7 +130,7 @@ matrix:
   exclude: [{a.model: fast, a.thinking: [none]}]
   include: [{a.model: strong, variant: plain}]
 samples: 3
-metrics: {acc: {accuracy: {of: x, against: case.y}}, m: {mean: {of: x}}}
+metrics: {acc: {accuracy: {of: x, against: case.y}}, m: {mean: {of: x}}, r: {recall: {of: x, against: y, label: spam}}, p: {p99.9: {of: x}}, d: {from: acc - m}}
 compare: {baseline: {a.model: fast}, fail_if: acc < baseline.acc, significance: 0.05}
 thresholds: {pass_rate: 0.9, usd: 1, acc: 0.8, m: {min: 1, max: 2}}
 budget: {usd: 1, calls: 2, tokens: 3}
@@ -412,6 +412,10 @@ class Author:
         names = self.rng.sample(allowed, min(len(allowed), kind.minimum + self.rng.randrange(2)))
         return {name: self.write(kind.item, depth + 1) for name in names}
 
+    def _single(self, kind: Record, depth: int) -> list[tuple[str, Json]]:
+        others = ((name, kind.other(name)) for name in ("p1", "p95", "p99.9"))
+        return [(name, self.write(names.item, depth + 1)) for name, names in others if names]
+
     def record(self, kind: Record, depth: int) -> Json:
         share = 0.5 if depth == 0 else 2.5 / (len(kind.keys) + 2)
         chosen = {key.name for key in kind.keys if key.is_required or self.rng.random() < share}
@@ -433,7 +437,9 @@ class Author:
             name: self.write(kind.by_name[name].kind, depth + 1)
             for name in self.rng.sample(sorted(chosen), len(chosen))
         }
-        for name in self.rng.sample(NAMES, 3) if kind.others else []:
+        if kind.is_single:
+            written = dict([self.rng.choice(list(written.items()) or self._single(kind, depth))])
+        for name in self.rng.sample(NAMES, 3) if kind.others and not kind.is_single else []:
             names = None if name in kind.by_name else kind.other(name)
             written |= {name: self.write(names.item, depth + 1)} if names else {}
         return written | ({"x-free": ["{{ x }}"]} if kind.has_free_keys and self.rng.random() < 0.2 else {})

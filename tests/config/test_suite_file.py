@@ -72,6 +72,35 @@ cases: {one: {xfail: not yet, tags: [x]}}
     assert suite.at("samples") == Span(FILE, 4, 10, 1)
 
 
+def test_a_percentile_has_its_number_in_its_name(load_as_suite: Load) -> None:
+    suite = _suite(
+        load_as_suite(
+            "workflow: w.yaml\ncases: {one: {}}\n"
+            "metrics: {a: {p50: {of: x}}, b: {p99.9: {of: x}}, c: {f1: {of: x, against: y, label: 5}}, d: {from: a - b}}\n"
+        )
+    )
+    assert [(one.kind, one.share, one.of.text, one.label) for one in suite.metrics.values()] == [
+        ("percentile", 0.5, "x", None),
+        ("percentile", 0.9990000000000001, "x", None),
+        ("f1", 0.0, "x", (5,)),
+        ("from", 0.0, "a - b", None),
+    ]
+
+
+def test_a_metric_is_one_number_of_the_kinds_that_there_are(load_as_suite: Load) -> None:
+    loaded = load_as_suite(
+        "workflow: w.yaml\ncases: {one: {}}\n"
+        "metrics: {a: {p50: {of: x}, p90: {of: x}}, b: {p100: {of: x}}, c: {}, d: {from: '{{ a }}'}, e: {p95: {}}}\n"
+    )
+    assert [line.removeprefix("a.suite.yaml:") for line in _told(loaded)] == [
+        "3:29: either-or: metric 'a' has both 'p50' and 'p90'",
+        "3:48: unknown-key: metric 'b' has no key 'p100'",
+        "3:67: missing-key: metric 'c' lacks a key",
+        "3:81: braces-in-expression: 'from' of metric 'd' is an expression already, so it takes no braces",
+        "3:102: missing-key: percentile 'p95' lacks the key 'of'",
+    ]
+
+
 def test_what_is_left_out_is_empty(load_as_suite: Load) -> None:
     suite = _suite(load_as_suite("workflow: w.yaml\ncases: {one: {}}\n"))
     assert (suite.name, suite.samples, suite.matrix, suite.compare, suite.budget, suite.cases_from) == (

@@ -223,6 +223,22 @@ def test_thresholds_of_money_leave_cases_on_their_own(rows: Any) -> None:
         ("{mean: {of: steps.classify.output.sure}}", "{max: 0.5}", "m: 0.9 > 0.5"),
         ("{median: {of: steps.classify.output.sure}}", "0.95", "m: 0.9 < 0.95"),
         ("{p95: {of: steps.classify.output.sure}}", "0.95", "m: 0.9 < 0.95"),
+        ("{p50: {of: steps.classify.output.sure}}", "0.95", "m: 0.9 < 0.95"),
+        ("{p99.9: {of: steps.classify.output.sure}}", "0.95", "m: 0.9 < 0.95"),
+        ("{precision: {of: steps.classify.output.queue, against: case.label}}", "0.9", "m: 0.6667 < 0.9"),
+        (
+            "{recall: {of: steps.classify.output.queue, against: case.label, label: how-to}}",
+            "0.9",
+            "m: 0 < 0.9",
+        ),
+        (
+            "{recall: {of: steps.classify.output.queue, against: case.label, label: bug}}",
+            "0.9",
+            "m: no case should have the label 'bug'",
+        ),
+        ("{from: pass_rate * 2}", "{max: 1}", "m: 1.333 > 1"),
+        ("{from: 1 / (usd * 0)}", "1", "m: '/' divides by zero"),
+        ("{from: '\"x\"'}", "1", "m: it is x, not a number"),
         ("{min: {of: steps.classify.output.sure}}", "0.95", "m: 0.9 < 0.95"),
         ("{max: {of: steps.classify.output.sure}}", "0.95", "m: 0.9 < 0.95"),
         ("{sum: {of: steps.classify.output.sure}}", "3", "m: 2.7 < 3"),
@@ -390,3 +406,44 @@ def test_vectors_are_refused_rather_than_passed_over(project: Any) -> None:
     said = project.test()
     assert said.code == 2
     assert "later-key: assertion 1 of case 'crash' compares vectors of 'box/embed'" in said.err
+
+
+def test_a_metric_is_computed_from_those_above_it(rows: Any) -> None:
+    more = "metrics:\n  a: {mean: {of: steps.classify.output.sure}}\n  b: {p90: {of: steps.classify.output.sure}}\n"
+    with_more(rows, more + "  gap: {from: b - a + pass_rate}\n")
+    said = rows.test()
+    assert "  gap  0.6667\n" in said.out
+    with_more(rows, "compare: {baseline: {file: base.json}, fail_if: gap < baseline.gap}\n")
+    rows.write("base.json", json.dumps({"cells": [{"cell": "", "measures": {"gap": {"value": 0.9}}}]}))
+    assert failed(rows.test())[-1] == (
+        "FAILED flow.suite.yaml::thresholds  it: gap < baseline.gap; gap: 0.6667, base.json 0.9"
+    )
+
+
+def test_a_metric_reads_none_that_stands_below_it(rows: Any) -> None:
+    with_more(rows, "metrics: {gap: {from: size - 1}, size: {mean: {of: steps.classify.output.sure}}}\n")
+    said = rows.test()
+    assert said.code == 2
+    assert "flow.suite.yaml:8:23: unknown-name: metric 'gap' reads 'size', but there is no such name here" in said.err
+
+
+def test_one_label_is_measured_on_its_own(rows: Any) -> None:
+    with_more(
+        rows, "metrics: {m: {f1: {of: steps.classify.output.queue, against: case.label, label: billing}}}\n"
+    )
+    assert "  m  1\n    billing: precision 1.00, recall 1.00, f1 1.00, 1 case\n" in rows.test().out
+
+
+def test_a_computed_metric_differs_by_chance_as_what_it_is_computed_from(rows: Any) -> None:
+    long_for_formal(rows)
+    computed = COMPARED.replace("}}\ncompare", "}, half: {from: size / 2}}\ncompare").replace("size > b", "half > b")
+    with_more(rows, computed.replace("baseline.size", "baseline.half").replace("SIGNIFICANCE", "0.05"))
+    many_rows(rows, 3)
+    assert rows.test().code == 0
+    many_rows(rows, 6)
+    assert failed(rows.test()) == [
+        (
+            "FAILED flow.suite.yaml::thresholds  cell formal: half > baseline.half; half: 450, cell friendly 14.5 "
+            "(by chance with a probability of 0.031)"
+        )
+    ]

@@ -11,7 +11,7 @@ from runner.suites.statistics import (
     agreement,
     confusion,
     label_scores,
-    macro_f1,
+    macro,
     median,
     percentile,
 )
@@ -63,14 +63,19 @@ def test_each_label_has_precision_recall_and_f1() -> None:
     )
 
 
-def test_f1_is_the_mean_over_the_labels_that_should_have_come() -> None:
-    assert macro_f1(PAIRS) == pytest.approx((2 / 3 + 0.5) / 2)
-    assert macro_f1([]) == 0.0
+def test_the_mean_of_all_labels_leaves_out_those_that_should_not_have_come() -> None:
+    assert macro(label_scores(PAIRS), lambda score: score.f1) == pytest.approx((2 / 3 + 0.5) / 2)
+    assert macro([], lambda score: score.f1) == 0.0
 
 
 def test_percentiles_are_values_that_occurred() -> None:
     numbers = [float(number) for number in range(1, 21)]
     assert [percentile(numbers, share) for share in (0.0, 0.5, 0.95, 1.0)] == [1.0, 10.0, 19.0, 20.0]
+
+
+def test_every_percentile_of_a_hundred_numbers_is_the_one_of_its_name() -> None:
+    assert [percentile(range(1, 101), number / 100) for number in range(1, 101)] == list(range(1, 101))
+    assert [percentile(range(1, 21), number / 100) for number in (50, 55, 56)] == [10, 11, 12]
 
 
 def test_the_median_of_an_even_number_lies_between() -> None:
