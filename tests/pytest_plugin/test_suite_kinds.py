@@ -428,9 +428,7 @@ def test_a_metric_reads_none_that_stands_below_it(rows: Any) -> None:
 
 
 def test_one_label_is_measured_on_its_own(rows: Any) -> None:
-    with_more(
-        rows, "metrics: {m: {f1: {of: steps.classify.output.queue, against: case.label, label: billing}}}\n"
-    )
+    with_more(rows, "metrics: {m: {f1: {of: steps.classify.output.queue, against: case.label, label: billing}}}\n")
     assert "  m  1\n    billing: precision 1.00, recall 1.00, f1 1.00, 1 case\n" in rows.test().out
 
 
