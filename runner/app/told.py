@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
-from runner.core.outcome import Status
+from runner.core.outcome import Status, in_call_order
 from runner.core.problem import Problem, listed, nearest
+from runner.core.tool import TOOL_DIALECT
 from runner.plan.failures import reason
 from runner.record.journal import read_journal
 
@@ -34,7 +35,14 @@ def read_told(journal: Path, step: str | None, item: str | None) -> Told:
             attempts.append(line)
         elif line.get("event") == "outcome" and line.get("status") != Status.GOOD:
             outcomes.append(_outcome(line))
-    return Told(tuple(attempts), tuple(outcomes))
+    return Told(tuple(in_call_order(attempts, _place)), tuple(outcomes))
+
+
+def _place(line: Mapping[str, Json]) -> tuple[Hashable, int]:
+    """Which call of which answer was run, for the line of a tool."""
+    owner = str(line.get("part", "")).rpartition(f".{TOOL_DIALECT}.")[0]
+    names = ("step", "item", "sample", "turn", "answers")
+    return (owner, *(line.get(name) for name in names)), int(line.get("number") or 0)
 
 
 def _outcome(line: Mapping[str, Json]) -> dict[str, Json]:

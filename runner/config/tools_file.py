@@ -26,6 +26,7 @@ _TOOL = Record(
         Key("returns", SCHEMA, "The JSON Schema that its results fit: a path, or the schema itself."),
         Key("version", Shapes(text=FILLED, number=Number()), "Change it, and stored results are not used any more."),
         Key("replay", Flag(), "false: it runs each time, and its results are not stored."),
+        Key("parallel", Flag(), "false: it never runs twice at once, and one answer's calls run it in their order."),
     ),
     main="python",
 )
@@ -66,6 +67,7 @@ def _tool(entry: Entry, findings: Findings, reading: Reading) -> Tool | None:
         returns=_schema("returns", entry.key, keys, reading),
         version="" if version is None else str(version),
         is_replayed=keys.value("replay") is not False,
+        is_parallel=keys.value("parallel") is not False,
     )
 
 

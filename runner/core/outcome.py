@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import field
 from enum import StrEnum
+from typing import TypeVar
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
@@ -108,6 +110,26 @@ def in_turn(item: str, turn: int, answers: int = 0, number: int = 0) -> str:
     """An item in a turn of its loop and of its conversation with tools, as it is told and as a place spells it."""
     parts = (("turn", turn), ("after answer", answers), ("call", number))
     return " ".join([item, *(f"{word} {count}" for word, count in parts if count)]).strip()
+
+
+T = TypeVar("T")
+
+
+def in_call_order(found: Sequence[T], place: Callable[[T], tuple[Hashable, int]]) -> list[T]:
+    """What was told of tools that ran side by side, in the order of their calls; all else stays where it is.
+
+    `place` says to which answer one belongs, and which of its calls it is (0: none of them).
+    """
+    groups: dict[Hashable, list[int]] = {}
+    places = [place(one) for one in found]
+    for at, (group, number) in enumerate(places):
+        if number:
+            groups.setdefault(group, []).append(at)
+    ordered = list(found)
+    for spots in groups.values():
+        for at, source in zip(spots, sorted(spots, key=lambda spot: places[spot][1]), strict=True):
+            ordered[at] = found[source]
+    return ordered
 
 
 class Status(StrEnum):

@@ -14,6 +14,7 @@ from runner.core.frozen import replace
 from runner.core.outcome import UNASKED_KINDS, Failure, FailureKind, Outcome, Status
 from runner.core.problem import Problem
 from runner.core.workflow import Step
+from runner.plan.asks import call_order
 from runner.plan.chain import Answered, Ask, Verdict, first_ask, weigh
 from runner.plan.items import Item
 from runner.plan.program import Program, StepProgram
@@ -82,12 +83,14 @@ def advance(
     opened = state.open[ask.step]
     if isinstance(opened, OpenLoop):
         return _advance_loop(program, steps, state, scope, ask, answered, opened)
-    verdict = weigh(step, opened.values, ask, answered)
-    if verdict.again is not None:
+    verdict = weigh(step, opened.values, ask, answered, opened.given.get(ask.sample, {}))
+    if ask.running is not None:
+        opened = replace(opened, given={**opened.given, ask.sample: verdict.given})
+    if verdict.asks or verdict.given:
         attempts = (*opened.attempts, verdict.attempt) if verdict.attempt else opened.attempts
-        opened = OpenStep(opened.values, opened.results, opened.failures, attempts, opened.waiting, opened.tool_calls)
+        opened = replace(opened, attempts=attempts)
         state = ItemState(state.item, state.outcomes, {**state.open, ask.step: opened})
-        return Move(state, (verdict.again,), attempt=verdict.attempt, mark=verdict.mark)
+        return Move(state, verdict.asks, attempt=verdict.attempt, mark=verdict.mark)
     opened = _settle_sample(opened, ask, verdict)
     if opened.waiting:
         state = ItemState(state.item, state.outcomes, {**state.open, ask.step: opened})
@@ -270,15 +273,15 @@ def _settle_sample(opened: OpenStep, ask: Ask, verdict: Verdict) -> OpenStep:
     waiting = opened.waiting - 1
     if verdict.failure is not None:
         failures = {**opened.failures, ask.sample: verdict.failure}
-        return OpenStep(opened.values, opened.results, failures, attempts, waiting, opened.tool_calls)
+        return replace(opened, failures=failures, attempts=attempts, waiting=waiting)
     results = {**opened.results, ask.sample: verdict.output}
     calls = {**opened.tool_calls, ask.sample: verdict.tool_calls} if verdict.tool_calls else opened.tool_calls
-    return OpenStep(opened.values, results, opened.failures, attempts, waiting, calls)
+    return replace(opened, results=results, attempts=attempts, waiting=waiting, tool_calls=calls)
 
 
 def _outcome(step: StepProgram, item: Item, opened: OpenStep) -> Outcome:
     """All samples are in, in whatever order. With `on_error: skip` failed ones are left out, as long as one is good."""
-    attempts = tuple(sorted(opened.attempts, key=lambda attempt: attempt.sample))
+    attempts = call_order(sorted(opened.attempts, key=lambda attempt: attempt.sample))
     failures = [opened.failures[sample] for sample in sorted(opened.failures)]
     is_sampled = step.linked.step.samples is not None
     may_skip = is_sampled and step.linked.step.on_error == "skip" and bool(opened.results)

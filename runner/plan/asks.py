@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import field
 
 from runner.core.answer import StoredAnswer
 from runner.core.call import Call, ToolCall, ToolResult
 from runner.core.canonical import Json, ensure_json
 from runner.core.frozen import dataclass
-from runner.core.outcome import Attempt, Failure, FailureKind, Source, Violation, in_turn
+from runner.core.outcome import Attempt, Failure, FailureKind, Source, Violation, in_call_order, in_turn
 from runner.core.request import Request
 from runner.core.response import Response, Usage
+from runner.core.tool import TOOL_DIALECT
 from runner.core.workflow import CacheUse
 from runner.plan.program import StepProgram
 
@@ -23,7 +24,7 @@ class Ask:
     `because` is why it may have to be asked, where nothing that differs from an earlier question says so; of a repair,
     `misfit` is what is wrong with the answer before it.
     `part` is the part of the step that asks, "" for the step itself; `turn` counts those of a loop from 1, `answers` those that
-    called tools before this question. With `running` it is a tool that is asked.
+    called tools before this question. With `running` it is a tool that is asked, for the call of that `number`.
     """
 
     step: str
@@ -42,6 +43,7 @@ class Ask:
     turn: int = 0
     answers: int = 0
     running: Running | None = None
+    number: int = 0
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -50,24 +52,27 @@ class Ask:
         return (self.part or self.step, item, self.sample, self.repair)
 
     @property
-    def number(self) -> int:
-        """Which call of the last answer is run, from 1; 0 for a question to a model."""
-        return len(self.running.results) + 1 if self.running else 0
-
-    @property
     def sample(self) -> int:
         return self.call.sample
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The calls of an answer, of which the first have their `results`; `asked` is the question that it answers."""
+    """The calls of an answer, which are run side by side; `asked` is the question that it answers."""
 
     asked: Ask
     text: str
     said: Json
     calls: tuple[ToolCall, ...]
-    results: tuple[ToolResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What became of one of these calls; `because` is why the tool was run, where it was run today."""
+
+    result: ToolResult | None
+    failure: Failure | None = None
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +127,13 @@ def ready(step: StepProgram, item: str, call: Call, ingredients: Mapping[str, Js
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an answer brings: another ask, an output or a failure; a `mark` is to be stored; `tool_calls` led to an output."""
+    """What an answer brings: more asks, an output or a failure; a `mark` is to be stored; `tool_calls` led to an output.
 
-    again: Ask | None = None
+    `given` is what is there of the results of an answer's calls, by their number; while it waits for others nothing else is.
+    """
+
+    asks: tuple[Ask, ...] = ()
+    given: Mapping[int, Given] = field(default_factory=dict)
     attempt: Attempt | None = None
     output: Json = None
     failure: Failure | None = None
@@ -163,3 +172,12 @@ def attempt_of(
         cost_usd=step.cost(usage),
         first_token_s=answered.first_token_s,
     )
+
+
+def call_order(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """As they were made, but for tools that ran side by side: those stand in the order of their calls."""
+
+    def place(one: Attempt) -> tuple[Hashable, int]:
+        return (one.sample, one.turn, one.answers, one.part.rpartition(f".{TOOL_DIALECT}.")[0]), one.number
+
+    return tuple(in_call_order(attempts, place))

@@ -14,18 +14,23 @@ from runner.output.judge import Ask as AskAgain
 from runner.output.judge import CannotEvaluate, Good, UseTools, judge, summary
 from runner.plan.asks import Answered as Answered  # noqa: PLC0414  # known from here
 from runner.plan.asks import Ask as Ask  # noqa: PLC0414  # known from here
+from runner.plan.asks import Given, attempt_of
 from runner.plan.asks import Verdict as Verdict  # noqa: PLC0414  # known from here
-from runner.plan.asks import attempt_of
 from runner.plan.asks import first_ask as first_ask  # noqa: PLC0414  # known from here
 from runner.plan.program import StepProgram
 from runner.plan.tool_turns import calls_told, run_calls, take_result, turns_failure
 from runner.templates.problems import RenderFailed
 
 
-def weigh(whole: StepProgram, values: Mapping[str, Json], ask: Ask, answered: Answered) -> Verdict:
-    """What comes of an answer, or of there being none. `whole` is the step with all its parts."""
+def weigh(
+    whole: StepProgram, values: Mapping[str, Json], ask: Ask, answered: Answered, given: Mapping[int, Given]
+) -> Verdict:
+    """What comes of an answer, or of there being none. `whole` is the step with all its parts.
+
+    A tool's result is kept with those `given` to other calls of the same answer, until all are there.
+    """
     if ask.running is not None:
-        return take_result(whole, ask, answered)
+        return take_result(whole, ask, ask.running, answered, given)
     step = whole.of(ask.part)
     answer = answered.answer
     if answer is None:
@@ -54,7 +59,7 @@ def weigh(whole: StepProgram, values: Mapping[str, Json], ask: Ask, answered: An
         return run_calls(whole, step, ask, answered, response)
     if isinstance(verdict, AskAgain):
         attempt = attempt_of(step, ask, answered, response, violations=verdict.violations)
-        return Verdict(again=_repair(step, ask, verdict, answered), attempt=attempt)
+        return Verdict(asks=(_repair(step, ask, verdict, answered),), attempt=attempt)
     return _end(whole, step, values, ask, answered, verdict.failure, response)
 
 
@@ -87,7 +92,7 @@ def _handed_on(above: StepProgram, values: Mapping[str, Json], ask: Ask, verdict
     too_long = above.too_long(call)
     if too_long:
         return replace(verdict, failure=Failure(FailureKind.RENDER, too_long))
-    return replace(verdict, again=first_ask(above, ask.item, call, values), failure=None)
+    return replace(verdict, asks=(first_ask(above, ask.item, call, values),), failure=None)
 
 
 def _end(
@@ -108,7 +113,7 @@ def _end(
     is_settled = step.is_settled or _is_escalated(step, failure)
     if not answered.is_todays and not is_settled and _asks_again(failure):
         reason = "failed-before" if answer.failure is not None else "now-invalid"
-        return Verdict(again=replace(ask, must_ask=True, reason=reason))
+        return Verdict(asks=(replace(ask, must_ask=True, reason=reason),))
     attempt = attempt_of(step, ask, answered, response, failure=failure.kind, violations=failure.violations)
     is_marked = answer.failure == failure.kind or failure.kind not in ANSWER_KINDS or ask.use == "off"
     mark = None if is_marked or not answered.is_todays else replace(answer, failure=failure.kind)

@@ -6,7 +6,7 @@ it is known only after it, and may be called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from runner.core.answer import StoredAnswer
 from runner.core.frozen import replace
@@ -135,11 +135,12 @@ class _Planner:
         while wave:
             stored = self.lookup([ask.key for _, ask in wave if not ask.must_ask])
             later: list[tuple[int, Ask]] = []
+            held: set[tuple[Hashable, ...]] = set()
             early = self.known([ask for _, ask in wave]) if self.known else [None] * len(wave)
             for (index, ask), answered in zip(wave, early, strict=True):
                 answered = answered or self._stored(ask, stored)
                 if answered is None:
-                    self._miss(ask)
+                    self._miss(ask, held)
                     continue
                 self.counts[ask.step].cached += answered.answer is not None and ask.running is None
                 steps = self._known_steps(stage, chunk.items[index])
@@ -176,12 +177,18 @@ class _Planner:
             return need in plan.earlier
         return not self._is_open(need)
 
-    def _miss(self, ask: Ask) -> None:
-        """A certain call; an equal question of another item or step is the same call."""
+    def _miss(self, ask: Ask, held: set[tuple[Hashable, ...]]) -> None:
+        """A certain call; an equal question of another item or step is the same call.
+
+        `held` are the conversations of this wave that wait for a tool: one may wait for several.
+        """
         count = self.counts[ask.step]
         whole = self.state.program.steps[ask.step]
         if ask.running is not None:
-            self._held_up(count, ask, whole)
+            conversation = (ask.item, ask.turn, ask.sample, ask.part.rpartition(f".{TOOL_DIALECT}.")[0])
+            if conversation not in held:
+                held.add(conversation)
+                self._held_up(count, ask, whole)
             return
         part = whole.of(ask.part)
         repairs_left = max(0, part.linked.step.repair - ask.repair)

@@ -9,7 +9,7 @@ from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 from runner.core.outcome import Attempt, Failure, Outcome
-from runner.plan.chain import Ask
+from runner.plan.asks import Ask, Given
 from runner.plan.items import Item
 
 
@@ -27,7 +27,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class OpenStep:
-    """A step whose answers are under way: results by sample, attempts so far, and the values its texts saw."""
+    """A step whose answers are under way: results by sample, attempts so far, and the values its texts saw.
+
+    `given` are the results, by sample and by number, of calls whose answer has other calls that are still being run.
+    """
 
     values: Mapping[str, Json]
     results: Mapping[int, Json]
@@ -35,6 +38,7 @@ class OpenStep:
     attempts: tuple[Attempt, ...]
     waiting: int
     tool_calls: Mapping[int, tuple[Json, ...]] = field(default_factory=dict)
+    given: Mapping[int, Mapping[int, Given]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

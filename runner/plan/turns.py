@@ -14,6 +14,7 @@ from runner.core.frozen import replace
 from runner.core.outcome import UNASKED_KINDS, Attempt, Failure, FailureKind, Outcome, Status
 from runner.core.workflow import Step
 from runner.link.linked import LinkedLoop
+from runner.plan.asks import call_order
 from runner.plan.chain import Answered, Ask
 from runner.plan.items import Item
 from runner.plan.program import Program, StepProgram
@@ -155,10 +156,12 @@ def inside_view(outcome: Outcome, step: StepProgram) -> dict[str, Json]:
 
 def _ended(step: StepProgram, opened: OpenLoop, *, is_finished: bool) -> Outcome:
     output = {"state": opened.state, "turns": [dict(turn) for turn in opened.turns], "finished": is_finished}
-    return Outcome(step.name, opened.inner.item.id, Status.GOOD, output=output, attempts=opened.attempts)
+    attempts = call_order(opened.attempts)
+    return Outcome(step.name, opened.inner.item.id, Status.GOOD, output=output, attempts=attempts)
 
 
 def _failed(step: StepProgram, item: Item, failure: Failure, attempts: tuple[Attempt, ...]) -> Outcome:
+    attempts = call_order(attempts)
     if failure.kind in {FailureKind.NOT_SELECTED, *UNASKED_KINDS}:
         return Outcome(step.name, item.id, Status.BLOCKED, failure=failure, because=failure.message, attempts=attempts)
     return Outcome(step.name, item.id, Status.FAILED, failure=failure, attempts=attempts)

@@ -6,8 +6,9 @@ import asyncio
 import importlib
 import inspect
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout, suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any, cast
@@ -20,6 +21,7 @@ from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed, Hear
 from runner.core.problem import Problem
 from runner.core.request import Request
+from runner.core.tool import ALONE
 
 Function = Callable[..., Any]
 _LONGEST_SAID = 500
@@ -50,6 +52,7 @@ class FunctionTransport:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._found: dict[str, Function | Problem] = {}
+        self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._printed = redirect_stdout(sys.stderr)
         self._printed.__enter__()
 
@@ -71,8 +74,9 @@ class FunctionTransport:
         found = self._found[python]
         if isinstance(found, Problem):
             raise _failed(found.message)
+        is_alone = ALONE in route.provider.settings
         try:
-            async with asyncio.timeout(timeout_s):
+            async with self._alone[python] if is_alone else nullcontext(), asyncio.timeout(timeout_s):
                 result = await _in_thread(found, arguments)
         except TimeoutError:
             raise _failed(f"tool '{route.model}' did not end within {timeout_s:g} s") from None

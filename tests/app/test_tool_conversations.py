@@ -134,7 +134,7 @@ def test_parallel_calls_are_answered_in_order_and_signed_turns_go_back(project: 
     assert (result.summary.calls, result.summary.steps[0].tools_run) == (3, 3)
     again = talk.run()
     assert (again.outputs, again.summary.calls, again.summary.cached) == (result.outputs, 0, 3)
-    assert talk.ran == ["A1", "B2", "3+4"]
+    assert sorted(talk.ran) == ["3+4", "A1", "B2"]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -188,6 +188,84 @@ def test_a_choice_of_tools_is_told_in_the_first_turn(project: Any, dialect: str,
     assert [body.get(name) for body in talk.bodies] == [wanted.get(choice), None][: len(talk.bodies)]
 
 
+# Each waits for the other one, and the first to be called ends last.
+MEETING = """
+import asyncio
+from threading import Barrier, Event
+
+BOTH, SECOND = Barrier(2), Event()
+most = now = 0
+
+
+def lookup(sku):
+    BOTH.wait(30)
+    if sku == "A1":
+        SECOND.wait(30)
+    else:
+        SECOND.set()
+    return {"left": int(sku[1:])}
+
+
+async def add(a, b):
+    global most, now
+    now += 1
+    most = max(most, now)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    now -= 1
+    return [a, b, most]
+"""
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_calls_of_one_answer_run_side_by_side_and_keep_their_order(project: Any, dialect: str) -> None:
+    talk = Talk(project, dialect)
+    project.write("talk_tools.py", MEETING)
+    result = talk.run(LOOKUPS, ANSWER)
+    assert [call["result"] for call in result.outputs["calls"]] == [{"left": 1}, {"left": 2}]
+    shown = api.show(project.root, None, "ask", None)["attempts"]
+    assert [one.get("number") for one in shown] == [None, 1, 2, None]
+    again = talk.run()
+    assert (again.outputs, again.summary.calls) == (result.outputs, 0)
+
+
+SUMS = tuple(("add", {"a": number, "b": 0}) for number in range(6))
+
+
+def test_a_run_of_one_call_at_a_time_runs_one_tool_at_a_time(talk: Talk) -> None:
+    talk.project.write("talk_tools.py", MEETING)
+    several = talk.run(SUMS, ANSWER, parallel=8)
+    assert several.outputs["calls"][-1]["result"][2] > 1
+    sys.modules["talk_tools"].most = 0  # type: ignore[attr-defined]
+    result = talk.run(SUMS, ANSWER, parallel=1, refresh={"ask"})
+    assert [call["result"] for call in result.outputs["calls"]] == [[number, 0, 1] for number in range(6)]
+
+
+def test_a_tool_that_is_not_parallel_runs_once_at_a_time_and_in_the_order_of_the_calls(talk: Talk) -> None:
+    alone = talk.settings.replace("    python: talk_tools:add", "    parallel: false\n    python: talk_tools:add")
+    talk.project.write("runner.yaml", alone)
+    talk.project.edit("format: 1", "format: 1\ninputs: {n: {type: array, default: [1, 2, 3]}}")
+    talk.project.edit("    prompt: How", "    for_each: inputs.n\n    prompt: '{{ item }}: How")
+    talk.project.edit("and B2?", "and B2?'")
+    talk.project.edit("steps.ask.output.left, calls: steps.ask.tool_calls", "steps.ask.outputs")
+    order: list[int] = []
+    calls = iter(range(1, 4))
+
+    def respond(_dialect: str, body: Any, _n: int) -> Any:
+        if any(message["role"] == "tool" for message in body["messages"]):
+            return talk.project.Answer(text=ANSWER)
+        number = next(calls)
+        order.append(number)
+        return talk.project.Answer(calls=tuple(("add", {"a": number, "b": at}) for at in range(4)))
+
+    talk.project.server.respond = respond
+    result = talk.project.run(consent=True)
+    assert (result.exit_code, len(order)) == (0, 3)
+    ran = [tuple(map(int, text.split("+"))) for text in talk.ran]
+    for number in order:
+        assert [at for by, at in ran if by == number] == [0, 1, 2, 3]
+
+
 def errors(talk: Talk, *calls: Any) -> list[Any]:
     result = talk.run(calls, ANSWER)
     return [call["error"] for call in result.outputs["calls"]]
@@ -212,7 +290,7 @@ def test_what_goes_wrong_with_a_call_is_told_to_the_model(talk: Talk) -> None:
         "the result has 70,002 bytes, and of the 65,536 for one answer 65,226 are left",
         None,
     ]
-    assert talk.ran == ["X9", "M", "0+0", "A1"]
+    assert sorted(talk.ran) == ["0+0", "A1", "M", "X9"]
     told = [message["content"] for message in talk.bodies[1]["messages"] if message["role"] == "tool"]
     assert json.loads(told[0]) == {"error": "there is no tool 'find'; there is: lookup, add"}
     assert json.loads(told[6]) == {"left": 3}
@@ -234,7 +312,7 @@ def test_the_last_turn_is_a_failure_of_its_own_kind_and_goes_on_when_it_is_raise
     talk.project.edit("max_turns: 2", "max_turns: 3")
     raised = talk.run(ANSWER)
     assert (raised.outputs["left"], raised.summary.calls) == (7, 1)
-    assert talk.ran == ["A1", "B2", "1+2"]
+    assert sorted(talk.ran) == ["1+2", "A1", "B2"]
 
 
 def test_a_plan_says_what_may_be_called_up_to_the_last_turn(talk: Talk) -> None:
@@ -269,7 +347,7 @@ def test_a_tool_that_is_not_replayed_and_gives_another_result_asks_the_next_turn
 def test_a_refreshed_step_asks_every_turn_and_runs_every_tool_again(talk: Talk) -> None:
     talk.run(LOOKUPS, ANSWER)
     talk.run(LOOKUPS, ANSWER, refresh={"ask"})
-    assert (talk.ran, len(talk.bodies)) == (["A1", "B2"] * 2, 2)
+    assert (sorted(talk.ran), len(talk.bodies)) == (["A1", "A1", "B2", "B2"], 2)
 
 
 def test_tools_work_in_loops_lanes_samples_and_further_models(talk: Talk) -> None:

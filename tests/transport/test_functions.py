@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from runner.core.call import Call
+from runner.core.frozen import replace
 from runner.core.outcome import FailureKind
 from runner.core.ports import CallFailed
 from runner.core.problem import Problem
@@ -146,6 +147,30 @@ def test_a_function_that_is_not_there_is_told(run: Run) -> None:
     assert run("x", module="toolbox.none") == (
         "the tool toolbox.none:x cannot be imported: ModuleNotFoundError: No module named 'toolbox.none'"
     )
+
+
+def test_a_function_that_is_not_parallel_never_runs_twice_at_once(folder: Path) -> None:
+    alone = replace(tool("hang"), is_parallel=False).route
+    request = ToolDialect().encode(Call("hang", (), arguments={}), alone)
+
+    def running() -> int:
+        return sum(thread.name == "tool" for thread in threading.enumerate())
+
+    async def both() -> None:
+        transport = FunctionTransport(folder)
+        find_function(alone.provider, folder)
+        release = sys.modules["toolbox.of_a_test"].RELEASE = threading.Event()  # type: ignore[attr-defined]
+        sending = [asyncio.create_task(transport.send(alone, request, timeout_s=30)) for _ in range(2)]
+        while not running():
+            await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert running() == 1
+        release.set()
+        assert await asyncio.gather(*sending) == [b'{"text":"null"}'] * 2
+        await transport.aclose()
+
+    asyncio.run(both())
 
 
 def test_what_a_function_prints_goes_to_standard_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
