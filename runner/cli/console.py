@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import RLock
 from typing import IO, Literal, TextIO
@@ -73,6 +73,32 @@ class Console:
             self._say(self._stderr, f"{fit(self.safe(question), _encoding(self._stderr))}\ngo on? [y/N] ")
             answer = sys.stdin.readline() if sys.stdin is not None else ""
         return answer.strip().lower() in ("y", "yes")
+
+    @contextmanager
+    def owning_stdout(self) -> Iterator[None]:
+        """Standard output for results alone: what a function of the project, or a program that it starts, writes to it
+        goes to standard error.
+        """
+        stream = self._stdout
+        # In place of the process's own stream somebody else's may stand, which is theirs to guard.
+        if stream is None or stream is not sys.__stdout__ or stream.closed:
+            yield
+            return
+        stream.flush()
+        number = stream.fileno()
+        own = open(os.dup(number), "w", encoding=stream.encoding, errors=stream.errors)  # noqa: PTH123, SIM115  # closed below
+        _point(number, self._stderr)
+        self._stdout = own
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                stream.flush()
+            if id(own) in self._gone:
+                self._gone = self._gone - {id(own)} | {id(stream)}
+            os.dup2(own.fileno(), number)
+            self._stdout = stream
+            own.close()
 
     @property
     def story_stream(self) -> TextIO | None:
@@ -201,12 +227,25 @@ class Console:
                 ) from None
 
 
+def _point(number: int, stream: TextIO | None) -> None:
+    """Have a descriptor go where the stream goes, or nowhere."""
+    if stream is not None:
+        with suppress(OSError, ValueError):
+            os.dup2(stream.fileno(), number)
+            return
+    _point_at_nothing(number)
+
+
+def _point_at_nothing(number: int) -> None:
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, number)
+    os.close(nothing)
+
+
 def silence(stream: IO[str]) -> None:
     """Point the stream at nothing, so that what is still buffered fails nowhere at exit."""
     with suppress(OSError, ValueError):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, stream.fileno())
-        os.close(nothing)
+        _point_at_nothing(stream.fileno())
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

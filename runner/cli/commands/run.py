@@ -54,6 +54,11 @@ def prepare(words: Sequence[str]) -> list[str]:
 
 
 def execute(args: Namespace, console: Console) -> int:
+    with console.owning_stdout():
+        return _execute(args, console)
+
+
+def _execute(args: Namespace, console: Console) -> int:
     options = _options(args, console)
     if args.output:
         files.ensure_writable(args.output)
