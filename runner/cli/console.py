@@ -79,9 +79,9 @@ class Console:
         """Standard output for results alone: what a function of the project, or a program that it starts, writes to it
         goes to standard error.
         """
-        stream = self._stdout
+        stream = sys.__stdout__
         # In place of the process's own stream somebody else's may stand, which is theirs to guard.
-        if stream is None or stream is not sys.__stdout__ or stream.closed:
+        if stream is None or stream is not self._stdout or stream.closed:
             yield
             return
         stream.flush()
