@@ -44,6 +44,7 @@ HOMES = {
     "google": {"transport"},
     "xllamacpp": {"transport"},
     "diskcache": {"store"},
+    "pyarrow": {"rows"},
     "rich": {"cli"},
     "asyncio": {"transport", "execute", "engines", "app", "cli"},
 }

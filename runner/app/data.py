@@ -20,6 +20,7 @@ from runner.output.schema import CompiledSchema, compile_schema
 from runner.output.validate import Validator
 from runner.plan.items import Items, Row
 from runner.rows.aside import OnDisk
+from runner.rows.parquet import missing_library, read_parquet
 from runner.rows.read import (
     BadSource,
     ReadRow,
@@ -32,10 +33,12 @@ from runner.rows.read import (
 )
 
 RUN_FOLDER = ".runner"
+_TITLES = {"parquet": "Parquet"}
 FORMATS: Mapping[str, DataFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
+    ".parquet": "parquet",
     ".json": "json",
     ".yaml": "yaml",
     ".yml": "yaml",
@@ -93,6 +96,8 @@ def open_rows(
         return
     title = str(given) if given is not None else source.file
     form = FORMATS.get(given.suffix.lower(), source.format) if given is not None else source.format
+    if form == "parquet" and (missing := missing_library(f"'{title}'", source.at("file"))):
+        raise FileError(missing)
     try:
         with _open(source, given, stdin, files) as stream:
             rows = _checked(_rows(form, stream, title, schema), schema)
@@ -101,7 +106,9 @@ def open_rows(
         place = f" line {error.line}:" if error.line else ""
         raise FileError(
             Problem(
-                "bad-data", f"'{title}' cannot be read as {form.upper()}:{place} {error.message}", source.at("file")
+                "bad-data",
+                f"'{title}' cannot be read as {_TITLES.get(form, form.upper())}:{place} {error.message}",
+                source.at("file"),
             )
         ) from None
 
@@ -149,6 +156,8 @@ def _rows(form: DataFormat, stream: BinaryIO, title: str, schema: CompiledSchema
             return read_jsonl(stream)
         case "csv":
             return read_csv(stream, column_types(schema.bundled) if schema else None)
+        case "parquet":
+            return read_parquet(stream)
         case "json":
             return read_json(stream)
         case "yaml":

@@ -11,6 +11,7 @@ from pathlib import Path
 import runner.catalog
 from runner.app.ignoring import without_ignored
 from runner.app.media import MediaFiles
+from runner.app.shapes import with_shapes
 from runner.app.surroundings import Surroundings
 from runner.catalog.facts import Catalog, parse_catalog
 from runner.catalog.resolve import resolve, warnings_for
@@ -89,7 +90,7 @@ def open_project(
     if loaded.workflow is not None:
         reader = Recorder(files, sources)
         environment = make_environment(reader.read)
-        workflow, unbound = bind_tools(loaded.workflow, settings.settings)
+        workflow, unbound = bind_tools(with_shapes(loaded.workflow, files, given), settings.settings)
         linked = link(workflow, environment, reader.read)
         problems += [*unbound, *linked.problems]
         routes, wrong = routes_of(workflow, settings.settings, models, files, complete)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from runner.app.column_kinds import declared_kinds
 from runner.checks.media import shown_files
 from runner.core.canonical import Json
 from runner.core.errors import StorageError
@@ -22,7 +23,8 @@ from runner.plan.outputs import TableRow, answers, output_value, table_rows
 from runner.plan.program import StepProgram
 from runner.plan.selection import unstored_steps
 from runner.plan.stages import RunState
-from runner.rows.write import TableWriter, write_text
+from runner.rows.parquet import missing_library
+from runner.rows.write import TableWriter, open_table, write_text
 from runner.templates.problems import RenderFailed
 
 
@@ -93,7 +95,8 @@ def _write_table(output: LinkedOutput, table: OutputTable, state: RunState, scop
     path = below(root, table.file)
     failed_path = below(root, failed_file(table.file))
     failed: list[TableRow] = []
-    with TableWriter(path, tuple(table.columns)) as writer:
+    kinds = declared_kinds(table, state.program.linked) if path.suffix == ".parquet" else {}
+    with open_table(path, tuple(table.columns), kinds) as writer:
         for row in table_rows(output, state, scope):
             if row.problem:
                 failed.append(row)
@@ -140,9 +143,10 @@ def _tables(state: RunState, root: Path) -> dict[Path, str]:
 
 def check_targets(workflow: Workflow, root: Path, protected: frozenset[str]) -> tuple[Problem, ...]:
     """The files whose names are known before the run and that it may not write, as the disk is now."""
-    tables = (output for output in workflow.outputs.values() if isinstance(output, OutputTable))
+    tables = tuple(output for output in workflow.outputs.values() if isinstance(output, OutputTable))
     steps = ((step, step.save.text) for step in workflow.steps.values() if step.save is not None)
     found = [
+        *(_lacks(table) for table in tables),
         *(_check_target(table.file, f"output '{table.name}'", table.at("file"), root, protected) for table in tables),
         *(
             _check_target(name.strip(), f"step '{step.name}'", step.at("save"), root, protected)
@@ -151,6 +155,11 @@ def check_targets(workflow: Workflow, root: Path, protected: frozenset[str]) -> 
         ),
     ]
     return tuple(problem for problem in found if problem is not None)
+
+
+def _lacks(table: OutputTable) -> Problem | None:
+    """What keeps a table of this format from being written here."""
+    return missing_library(f"'{table.file}'", table.at("file")) if table.file.endswith(".parquet") else None
 
 
 def _check_target(name: str, where: str, span: Span, root: Path, protected: frozenset[str]) -> Problem | None:

@@ -168,11 +168,11 @@ CASE_SOURCE = Record(
         Key(
             "file",
             Text(
-                pattern=r"\.(jsonl|ndjson|csv|json|yaml|yml)$",
-                says="a file that ends in .jsonl, .ndjson, .csv, .json, .yaml or .yml",
-                later=((r"\.parquet$", "a Parquet file"), (r"[*?]", "several files")),
+                pattern=r"\.(jsonl|ndjson|csv|parquet|json|yaml|yml)$",
+                says="a file that ends in .jsonl, .ndjson, .csv, .parquet, .json, .yaml or .yml",
+                later=((r"[*?]", "several files"),),
             ),
-            "The rows, one case for each: .jsonl, .ndjson, .csv, .json or .yaml.",
+            "The rows, one case for each: .jsonl, .ndjson, .csv, .parquet, .json or .yaml.",
         ),
         Key("glob", PATH, "Files, one case for each: a pattern such as media/*.png; rows of path, name, stem, suffix."),
         Key("key", _FILLED, "The field that names each case."),

@@ -32,6 +32,7 @@ FORMATS: Mapping[str, DataFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
+    ".parquet": "parquet",
     ".json": "json",
     ".yaml": "yaml",
     ".yml": "yaml",

@@ -55,11 +55,10 @@ _DATA = Record(
         Key(
             "file",
             Text(
-                pattern=r"^-$|\.(jsonl|ndjson|csv|json|yaml|yml)$",
-                says="a file that ends in .jsonl, .ndjson, .csv, .json, .yaml or .yml, or - for standard input",
-                later=((r"\.parquet$", "a Parquet file"),),
+                pattern=r"^-$|\.(jsonl|ndjson|csv|parquet|json|yaml|yml)$",
+                says="a file that ends in .jsonl, .ndjson, .csv, .parquet, .json, .yaml or .yml, or - for standard input",
             ),
-            "The rows: .jsonl, .ndjson, .csv, .json or .yaml, or - for JSON lines on standard input.",
+            "The rows: .jsonl, .ndjson, .csv, .parquet, .json or .yaml, or - for JSON lines on standard input.",
         ),
         Key(
             "glob",
@@ -80,11 +79,10 @@ _TABLE = Record(
         Key(
             "file",
             Text(
-                pattern=r"\.(jsonl|csv)$",
-                says="a file that ends in .jsonl or .csv",
-                later=((r"\.parquet$", "a Parquet file"),),
+                pattern=r"\.(jsonl|csv|parquet)$",
+                says="a file that ends in .jsonl, .csv or .parquet",
             ),
-            "Where the table is written, relative to the project root: .jsonl or .csv.",
+            "Where the table is written, relative to the project root: .jsonl, .csv or .parquet.",
             is_required=True,
         ),
         Key(

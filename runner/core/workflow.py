@@ -29,7 +29,7 @@ OnError = Literal["fail", "skip"]
 CacheUse = Literal["auto", "refresh", "off"]
 EscalatedKind = Literal["invalid", "cut", "refused", "transport"]
 Way = Literal["", "online", "batch"]
-DataFormat = Literal["jsonl", "csv", "json", "yaml"]
+DataFormat = Literal["jsonl", "csv", "json", "yaml", "parquet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ class DataSource(Located):
     """A declared source of rows. `file` is relative to the root, or "-" for standard input.
 
     With `glob` the rows are files instead: a pattern, relative to `base`, the folder (relative to the root) of the
-    file that declares the source.
+    file that declares the source. `shape` is what the file itself says of its rows: it types them, and judges none.
     """
 
     name: str
@@ -248,6 +248,7 @@ class DataSource(Located):
     format: DataFormat
     key: str = ""
     schema: SchemaSource | None = None
+    shape: SchemaSource | None = None
     glob: str = ""
     base: str = ""
 
@@ -274,7 +275,7 @@ class OutputValue(Located):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputTable(Located):
-    """A table streamed to `file` (relative to the root; `.jsonl` or `.csv`), one row per element of `rows`."""
+    """A table streamed to `file` (relative to the root; `.jsonl`, `.csv` or `.parquet`), one row per element of `rows`."""
 
     name: str
     rows: Expression

@@ -195,17 +195,21 @@ class Subjects:
 
     def _row(self, name: str) -> Subject | None:
         source = self._workflow.data.get(name)
-        if source is None or source.schema is None:
+        if source is None:
             return None
-        return self._described(f"a row of '{name}'", 1, source.schema, f"data.{name}", is_csv=source.format == "csv")
+        schema = source.schema or source.shape
+        if schema is None:
+            return None
+        is_whole = source.format in ("csv", "parquet")
+        return self._described(f"a row of '{name}'", 1, schema, f"data.{name}", is_whole=is_whole)
 
     def _described(
-        self, title: str, start: int, source: SchemaSource, owner: str, *, is_csv: bool = False
+        self, title: str, start: int, source: SchemaSource, owner: str, *, is_whole: bool = False
     ) -> Subject | None:
         schema = self._schema(source)
         if schema is None:
             return None
-        return Subject(title, start, schema.bundled, schema.bundled, source, owner, has_all_columns=is_csv)
+        return Subject(title, start, schema.bundled, schema.bundled, source, owner, has_all_columns=is_whole)
 
     def _schema(self, source: SchemaSource) -> CompiledSchema | None:
         """A schema that cannot be used is told by the checks."""

@@ -5,25 +5,44 @@ from __future__ import annotations
 import csv
 import io
 import os
-import secrets
 import unicodedata
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Protocol, Self
 
 import orjson
 
 from runner.core.canonical import Json
-from runner.core.errors import StorageError
-from runner.core.problem import Problem
+from runner.rows.column_kinds import Kind
+from runner.rows.whole_file import discard, open_beside, unwritable
 
 # A cell that a spreadsheet would run begins with a sign, be it full-width, and be it behind blanks, controls or
 # characters without a shape; one that begins with a tab or an end of line may be split or trimmed into such a cell.
 FORMULA_SIGNS = frozenset("=+-@")
 SPLITTING = ("\t", "\r", "\n")
 SHAPELESS = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))
+
+
+class Table(Protocol):
+    """A table that is being written: rows one by one, and in the end the whole file. Raises StorageError."""
+
+    rows: int
+
+    def write(self, cells: Mapping[str, Json]) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, at: TracebackType | None, /) -> None: ...
+
+
+def open_table(path: Path, columns: tuple[str, ...], declared: Mapping[str, Kind]) -> Table:
+    """A table of the format that the file's name says. Of what columns are `declared` to hold, Parquet makes its types."""
+    if path.suffix != ".parquet":
+        return TableWriter(path, columns)
+    from runner.rows.parquet_table import ParquetTable
+
+    return ParquetTable(path, columns, declared)
 
 
 class TableWriter:
@@ -35,9 +54,9 @@ class TableWriter:
         self._is_csv = path.suffix == ".csv"
         self.rows = 0
         try:
-            self._temporary, self._file = _open_beside(path)
+            self._temporary, self._file = open_beside(path)
         except OSError as error:
-            raise _unwritable(path, error) from None
+            raise unwritable(path, error) from None
         if self._is_csv:
             self._append(csv_line(list(columns)))
 
@@ -54,8 +73,8 @@ class TableWriter:
         try:
             self._file.write(line)
         except OSError as error:
-            _discard(self._temporary, self._file)
-            raise _unwritable(self._path, error) from None
+            discard(self._temporary, self._file)
+            raise unwritable(self._path, error) from None
 
     def close(self) -> None:
         """Replace the target. Raises StorageError."""
@@ -65,8 +84,8 @@ class TableWriter:
             self._file.close()
             self._temporary.replace(self._path)
         except OSError as error:
-            _discard(self._temporary, self._file)
-            raise _unwritable(self._path, error) from None
+            discard(self._temporary, self._file)
+            raise unwritable(self._path, error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -75,22 +94,22 @@ class TableWriter:
         if kind is None:
             self.close()
             return
-        _discard(self._temporary, self._file)
+        discard(self._temporary, self._file)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole, by temporary file and rename. Raises StorageError."""
     try:
-        temporary, file = _open_beside(path)
+        temporary, file = open_beside(path)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
     try:
         with file:
             file.write(text.encode("utf-8", "surrogatepass"))
         temporary.replace(path)
     except OSError as error:
-        _discard(temporary, file)
-        raise _unwritable(path, error) from None
+        discard(temporary, file)
+        raise unwritable(path, error) from None
 
 
 def csv_cell(value: Json) -> str:
@@ -122,25 +141,3 @@ def csv_line(cells: list[str]) -> bytes:
     # The library quotes what its line end holds: without the \r, one in a cell would begin a row, and maybe a formula.
     csv.writer(text, lineterminator="\r\n").writerow(cells)
     return f"{text.getvalue()[:-2]}\n".encode("utf-8", "surrogatepass")
-
-
-def _open_beside(path: Path) -> tuple[Path, IO[bytes]]:
-    """A new file in the target's folder, under a name that nobody can guess."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666)
-    return temporary, os.fdopen(handle, "wb")
-
-
-def _discard(temporary: Path, file: IO[bytes]) -> None:
-    """Away with what was built aside. On a full disk closing fails too, which must not hide why we are here."""
-    with suppress(OSError):
-        file.close()
-    with suppress(OSError):
-        temporary.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, error: OSError) -> StorageError:
-    is_in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
-    reason = "a file is in the way" if is_in_the_way else error.strerror or error
-    return StorageError(Problem("unwritable", f"'{path}' cannot be written: {reason}"))

@@ -369,7 +369,7 @@ cases:
   one: {expect: {classify: 1, steps.a: "{{ x }}", status: {steps.a: skiped, a: failed}}}
   two: 3
   three: {expect: "{{ x }}"}
-cases_from: {file: x.parquet}
+cases_from: {file: x.*.csv}
 matrix:
   a.modle: [x]
   a.thinking: [off, high]
@@ -420,7 +420,7 @@ EXPECTED = [
     "19:77: bad-name: 'a' cannot be the name of a status",
     "20:8: wrong-type: case 'two' is the number 3",
     "21:19: template-in-literal: 'expect' of case 'three' is taken as it is, but holds a template",
-    "22:20: not-in-this-version: 'file' of 'cases_from' of the suite names a Parquet file, which is not in this version",
+    "22:20: not-in-this-version: 'file' of 'cases_from' of the suite names several files, which is not in this version",
     "24:3: unknown-key: 'matrix' of the suite has no key 'a.modle'",
     "25:16: bad-value: entry 1 of axis 'a.thinking' cannot be 'off'",
     "26:12: wrong-type: axis 'a.model' is text",

@@ -471,23 +471,6 @@ def test_data_of_later_versions_is_refused(load: Load, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            "data: {d: {file: x.parquet}}",
-            "'file' of data source 'd' names a Parquet file, which is not in this version",
-        ),
-        (
-            "outputs: {o: {rows: a, file: x.parquet, columns: {a: b}}}",
-            "'file' of output 'o' names a Parquet file, which is not in this version",
-        ),
-    ],
-)
-def test_files_of_later_versions_are_refused(load: Load, text: str, message: str) -> None:
-    assert [problem.message for problem in load(f"{text}\n{STEP}").problems] == [message]
-
-
-@pytest.mark.parametrize(
     ("line", "message", "expected", "fix"),
     [
         ("repair: 11", "'repair' of step 'a' cannot be 11", "a whole number from 0 to 10", ""),

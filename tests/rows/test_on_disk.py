@@ -61,6 +61,7 @@ def test_a_wide_table_is_a_table(entries: list[tuple[str, str]], most: int) -> N
 @pytest.mark.usefixtures("little_memory")
 def test_what_is_put_aside_has_no_name_on_disk_and_ends_with_its_owner(tmp_path: Path) -> None:
     spool = OnDisk(tmp_path).pieces()
+    gc.collect()  # of what other tests left
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 -- the descriptors themselves
     spool.put(b"x" * 100)
     assert list(tmp_path.iterdir()) == []

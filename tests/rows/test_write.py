@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from runner.core.canonical import Json
 from runner.core.errors import StorageError
 from runner.rows import write
-from runner.rows.write import TableWriter, csv_cell, csv_line, write_text
+from runner.rows.write import TableWriter, csv_cell, csv_line, open_table, write_text
 
 
 class FullDisk(io.BytesIO):
@@ -35,7 +35,7 @@ def _full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         temporary.touch()
         return temporary, FullDisk()
 
-    monkeypatch.setattr(write, "_open_beside", open_beside)
+    monkeypatch.setattr(write, "open_beside", open_beside)
 
 
 def told(error: pytest.ExceptionInfo[StorageError]) -> str:
@@ -61,6 +61,13 @@ def test_a_table_of_csv_has_a_header(tmp_path: Path) -> None:
         table.write({"id": "r1", "label": 'say "hi", then\nleave', "stars": 5})
         table.write({"id": "r2", "label": None, "stars": [1, 2]})
     assert path.read_text() == 'id,label,stars\nr1,"say ""hi"", then\nleave",5\nr2,,"[1,2]"\n'
+
+
+@pytest.mark.parametrize(("name", "content"), [("t.csv", "id\n7\n"), ("t.jsonl", '{"id":7}\n')])
+def test_the_name_of_a_file_says_its_format(tmp_path: Path, name: str, content: str) -> None:
+    with open_table(tmp_path / name, ("id",), {}) as table:
+        table.write({"id": 7})
+    assert (tmp_path / name).read_text() == content
 
 
 def test_a_table_without_rows_is_written_too(tmp_path: Path) -> None:
