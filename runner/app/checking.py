@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from runner.app.columns import check_columns
@@ -11,6 +12,7 @@ from runner.app.located_below import folders_below, located_below
 from runner.app.project import Project, open_project
 from runner.app.routes import complete_route
 from runner.app.row_findings import check_rows
+from runner.app.surroundings import Surroundings
 from runner.app.types import CheckReport
 from runner.app.unused_files import is_whole, unused_files
 from runner.checks.enforcement import Enforcement, enforcements
@@ -41,6 +43,7 @@ class Checking:
         is_walking: bool,
     ) -> None:
         self.below = folders_below(paths)
+        self.around = cache(Surroundings)
         self.models = models
         self.changed = changed
         self.is_strict = is_strict
@@ -69,10 +72,14 @@ class Checking:
         if is_suite_name(path.name):
             from runner.app.suites import open_suite
 
-            opened = open_suite(path, self.models, _complete, changed=self.changed, is_strict=self.is_strict)
+            opened = open_suite(
+                path, self.models, _complete, changed=self.changed, is_strict=self.is_strict, around=self.around
+            )
             files, project, found, read = opened.files, opened.project, opened.problems, opened.sources
         else:
-            project = open_project(path, self.models, _complete, changed=self.changed, is_strict=self.is_strict)
+            project = open_project(
+                path, self.models, _complete, changed=self.changed, is_strict=self.is_strict, around=self.around
+            )
             files, found, read = project.files, project.problems, project.sources
         below = self.below.get(files.root, "")
         self.problems += located_below(below, found)
@@ -106,7 +113,7 @@ class Checking:
         """Files that nothing uses, where the folders hold a whole project."""
         for root, files in self.used.items():
             if any(is_whole(folder, root) for folder in folders):
-                yield from located_below(self.below.get(root, ""), unused_files(root, files))
+                yield from located_below(self.below.get(root, ""), unused_files(root, files, self.around(root)))
 
 
 def _complete(route: Route, files: ProjectFiles) -> Route | Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from pathlib import Path
 
 from runner.app.checking import Checking
@@ -12,6 +12,7 @@ from runner.app.types import CheckReport
 from runner.config.load import ProjectFiles
 from runner.core.editing import apply_edits, by_file
 from runner.core.errors import FileError
+from runner.core.frozen import dataclass, replace
 from runner.core.problem import Edit, Problem
 
 MOST_TRIED = 200

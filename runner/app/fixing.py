@@ -6,7 +6,6 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from runner.app.findings import Look, look, mend
 from runner.app.types import CheckReport
 from runner.core.editing import decoded_lines
 from runner.core.errors import StorageError
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem
 
 MOST_ROUNDS = 10

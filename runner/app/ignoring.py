@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from runner.config.comments import comments
 from runner.core.codes import Code
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem, nearest
 from runner.core.span import Span, lines_of
 

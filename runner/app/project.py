@@ -74,11 +74,12 @@ def open_project(
     *,
     changed: Mapping[Path, bytes] | None = None,
     is_strict: bool = False,
+    around: Callable[[Path], Surroundings] = Surroundings,
 ) -> Project:
     """Load, link and check one workflow file. Problems are gathered, not raised.
 
     `given` names the inputs and data sources that the command line replaces; `complete` adds to a route what only the disk knows (the digest of a model's weights, of a file of answers); `changed` is what some files, by their real paths, are taken to hold. With
-    `is_strict` comments that silence nothing are findings too.
+    `is_strict` comments that silence nothing are findings too. `around` gives what lies about below a root.
     """
     loaded = load_workflow(path, changed=changed)
     files = ProjectFiles(loaded.root, changed or {})
@@ -106,7 +107,7 @@ def open_project(
             is_whole=not any(problem.is_error for problem in loaded.problems),
             settings_budget=settings.settings.budget,
             look=MediaFiles(files, workflow, is_whole=False).of_step,
-            is_named_elsewhere=Surroundings(loaded.root).is_in_suite,
+            is_named_elsewhere=around(loaded.root).is_in_suite,
         )
         problems += run_checks(context)
     return Project(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.app.ignoring import without_ignored
 from runner.app.project import Project, Recorder, dialect_of, find_file, open_project, routes_of
+from runner.app.surroundings import Surroundings
 from runner.checks import check as run_checks
 from runner.checks.context import CheckContext
 from runner.checks.references import check_references
 from runner.checks.suite_texts import CASE_NAMES, texts_of
 from runner.checks.suites import SuiteContext, check_suite
 from runner.config.load import LoadedSuite, ProjectFiles, load_suite
+from runner.core.frozen import dataclass, replace
 from runner.core.model import Route
 from runner.core.problem import Problem, in_order
 from runner.core.suite import Suite
@@ -59,6 +60,7 @@ def open_suite(
     *,
     changed: Mapping[Path, bytes] | None = None,
     is_strict: bool = False,
+    around: Callable[[Path], Surroundings] = Surroundings,
 ) -> OpenedSuite:
     """Load and check one suite file with its workflow. Problems are gathered, not raised."""
     loaded = load_suite(path, changed=changed)
@@ -70,7 +72,8 @@ def open_suite(
     if missing is not None:
         problems = (*loaded.problems, replace(missing, span=suite.at("workflow")))
         return OpenedSuite(files, suite, None, tuple(in_order(problems)), loaded.sources)
-    project = open_project(loaded.root / suite.workflow, models, complete, changed=changed, is_strict=is_strict)
+    workflow = loaded.root / suite.workflow
+    project = open_project(workflow, models, complete, changed=changed, is_strict=is_strict, around=around)
     sources = {**project.sources, **loaded.sources}
     own = loaded.problems
     variants: _Variants | None = None

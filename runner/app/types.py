@@ -7,17 +7,17 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from runner.core.budget import Limit
-from runner.core.canonical import Json
-from runner.core.events import Heard
 from runner.core.frozen import dataclass
-from runner.core.outcome import Outcome
-from runner.core.problem import Problem
-from runner.core.traffic import SeeTraffic
-from runner.record.summary import RunSummary
 
 if TYPE_CHECKING:
     from runner.checks.enforcement import Enforcement
+    from runner.core.budget import Limit
+    from runner.core.canonical import Json
+    from runner.core.events import Heard
+    from runner.core.outcome import Outcome
+    from runner.core.problem import Problem
+    from runner.core.traffic import SeeTraffic
+    from runner.record.summary import RunSummary
 
 Command = Literal["run", "test"]
 

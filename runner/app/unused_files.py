@@ -18,14 +18,13 @@ def is_whole(folder: Path, root: Path) -> bool:
     return folder.resolve() in (root.resolve(), (root / WORKFLOWS).resolve())
 
 
-def unused_files(root: Path, read: Collection[str]) -> Iterator[Problem]:
+def unused_files(root: Path, read: Collection[str], around: Surroundings) -> Iterator[Problem]:
     """Files that no workflow has read and that no other file of the project names."""
-    surroundings = Surroundings(root)
     for folder, noun in FOLDERS.items():
         for path in sorted((root / folder).rglob("*")):
             name = path.relative_to(root).as_posix()
             is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-            if path.is_file() and not is_hidden and name not in read and not surroundings.is_named(name):
+            if path.is_file() and not is_hidden and name not in read and not around.is_named(name):
                 yield Problem(
                     "unused-file",
                     f"no workflow of this project uses the {noun} {name}",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from runner.checks.fitting import OF_LISTS, OF_SCALARS, as_far_as
 from runner.checks.spelling import say_path
 from runner.checks.suite_texts import expectations_of
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span
 from runner.core.suite import Expectation, Subject, Suite

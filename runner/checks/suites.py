@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator
-from dataclasses import dataclass, replace
 
 from runner.checks.automaton import NotRead, read_pattern
 from runner.checks.expectations import check_expectations
 from runner.checks.inputs import misfit
 from runner.checks.suite_texts import assertions_of, given_values, holders, measures_of, values_of
 from runner.core.canonical import Json
+from runner.core.frozen import dataclass, replace
 from runner.core.ports import ReadFile
 from runner.core.problem import Problem, listed, nearest
 from runner.core.span import Span

@@ -23,6 +23,7 @@ def entry() -> NoReturn:
         _flush_quietly()
     except KeyboardInterrupt:  # so early that nothing is loaded yet, or so late that all is said
         code = 130
+    gc.freeze()  # what is left goes with the process, and need not be looked through once more
     sys.exit(code)
 
 

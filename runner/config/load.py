@@ -8,6 +8,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from runner.config.nodes import Node, to_value
 from runner.config.reading import Reading
@@ -19,8 +20,10 @@ from runner.core.errors import FileError
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem, nearest
 from runner.core.span import Span
-from runner.core.suite import Suite
 from runner.core.workflow import Settings, Workflow
+
+if TYPE_CHECKING:
+    from runner.core.suite import Suite
 
 SETTINGS_FILE = "runner.yaml"
 MAX_FILE_BYTES = 64_000_000

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from runner.core.frozen import dataclass
 
 ONLY_FILE = "flow.yaml"
 Seen = Literal["check", "run"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from runner.core.frozen import dataclass
 from runner.core.problem import Edit
 from runner.core.span import breaks_of
 

@@ -1,8 +1,9 @@
 """The `dataclass` of this program: the standard library's, without what it costs.
 
 The library writes eight methods of every frozen class as text and compiles each by itself, which was half of the time
-until a command could begin, and its objects take three times as long to make. Here `__init__` alone is written; what
-compares, hashes, shows and refuses is shared by all classes. Nothing else differs: a test holds the two side by side.
+until a command could begin, and its objects take three times as long to make. Here `__init__` alone is written, when
+the first object is made; what compares, hashes, shows and refuses is shared by all classes. Nothing else differs: a
+test holds the two side by side.
 """
 
 from __future__ import annotations
@@ -40,10 +41,25 @@ def _make(cls: type[Any], *, is_kw_only: bool) -> Any:
         made.__dataclass_params__.frozen = True
         made.__setattr__, made.__delattr__ = _refuse_setting, _refuse_deleting
         made.__getstate__, made.__setstate__ = _get_state, _set_state
-    made.__init__ = _make_init(made, fields)
+    made.__init__ = _Unwritten(made)
     made.__repr__ = _make_repr([field.name for field in fields if field.repr])
     made.__eq__, made.__hash__ = _make_equality([field.name for field in fields if field.compare])
     return made
+
+
+class _Unwritten:
+    """The `__init__` of a class of which there is no object yet: most commands need a third of the classes."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self, made: type[Any]) -> None:
+        self._made = made
+
+    def __get__(self, one: Any, kind: type[Any]) -> Callable[..., None]:
+        made = self._made
+        init = made.__init__ = _make_init(made, dataclasses.fields(made))
+        found: Callable[..., None] = init.__get__(one, kind)
+        return found
 
 
 def _make_init(made: type[Any], fields: Sequence[dataclasses.Field[Any]]) -> Callable[..., None]:

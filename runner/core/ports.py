@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from runner.core.answer import StoredAnswer
 from runner.core.call import Call
 from runner.core.canonical import Json
-from runner.core.events import Event
 from runner.core.frozen import dataclass
 from runner.core.media import MediaRules, Medium
 from runner.core.model import ModelFacts, Route
@@ -16,6 +14,10 @@ from runner.core.outcome import Failure
 from runner.core.request import Request
 from runner.core.response import Response
 from runner.core.workflow import FileTemplate
+
+if TYPE_CHECKING:
+    from runner.core.answer import StoredAnswer
+    from runner.core.events import Event
 
 
 class CallFailed(Exception):

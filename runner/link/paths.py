@@ -76,15 +76,28 @@ def type_at(schema: Json, path: Sequence[str], root: Json) -> Typed:
 
     In the path, "[]" is an element of a list and digits are an index.
     """
+    found = type_of(schema, root)
+    for index, part in enumerate(path):
+        found = type_inside(found, part, index, root)
+    return found
+
+
+def type_of(schema: Json, root: Json) -> Typed:
+    """What a value of this schema is."""
     try:
-        found = Typed("value", tuple(_spread(schema, root)))
-        for index, part in enumerate(path):
-            if found.kind != "value":
-                return found
-            found = _into(found, part, index, root)
+        return Typed("value", tuple(_spread(schema, root)))
     except (_TooMany, RecursionError):
         return ANY
-    return found
+
+
+def type_inside(found: Typed, part: str, index: int, root: Json) -> Typed:
+    """What stands one part further, the part at this index of its path; what cannot be followed stays as it is."""
+    if found.kind != "value":
+        return found
+    try:
+        return _into(found, part, index, root)
+    except (_TooMany, RecursionError):
+        return ANY
 
 
 def types_at(found: Typed) -> frozenset[str]:

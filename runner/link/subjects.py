@@ -9,7 +9,7 @@ from runner.core.frozen import dataclass, replace
 from runner.core.outcome import FailureKind
 from runner.core.ports import ReadFile
 from runner.core.workflow import Loop, SchemaSource, Step, Workflow
-from runner.link.paths import Typed, type_at
+from runner.link.paths import ANY, Typed, type_inside, type_of
 from runner.link.scope import Place
 from runner.output.keywords import every_schema
 from runner.output.schema import CompiledSchema, SchemaProblems, compile_schema
@@ -85,6 +85,7 @@ class Subjects:
         self._states = states or {}
         self._compiled: dict[int, CompiledSchema | None] = {}
         self._typed: dict[tuple[int, Path], tuple[Json, Typed]] = {}
+        self._of_steps: dict[tuple[str, str], Subject | None] = {}
 
     def find(self, path: Path, place: Place) -> Found | None:
         """The subject of a path that is read at a place, None where nothing is known of it."""
@@ -93,13 +94,18 @@ class Subjects:
         return Found(known, len(known) - len(path), subject) if known and subject else None
 
     def type_at(self, subject: Subject, path: Path) -> Typed:
-        """What stands at a path inside a subject; many texts read the same ones."""
-        key = (id(subject.schema), path)
-        known = self._typed.get(key)
-        if known is None or known[0] is not subject.schema:
-            known = (subject.schema, type_at(subject.schema, path, subject.root))
-            self._typed[key] = known
-        return known[1]
+        """What stands at a path inside a subject; many texts read the same ones, and others beside them."""
+        schema, found = subject.schema, ANY
+        for end in range(len(path) + 1):
+            known = self._typed.get((id(schema), path[:end]))
+            if known is None or known[0] is not schema:
+                found = (
+                    type_inside(found, path[end - 1], end - 1, subject.root) if end else type_of(schema, subject.root)
+                )
+                self._typed[id(schema), path[:end]] = (schema, found)
+            else:
+                found = known[1]
+        return found
 
     def plain(self, path: Path, place: Place) -> Path:
         """The path with its first name replaced by what it stands for; () where that is not known.
@@ -125,7 +131,9 @@ class Subjects:
     def _subject(self, path: Path, place: Place) -> Subject | None:
         match path:
             case ("steps", name, field, *_) if name in self._workflow.steps:
-                return self._of_step(name, self._workflow.steps[name], field)
+                if (name, field) not in self._of_steps:
+                    self._of_steps[name, field] = self._of_step(name, self._workflow.steps[name], field)
+                return self._of_steps[name, field]
             case ("inputs", name, *_) if name in self._workflow.inputs:
                 source = self._workflow.inputs[name].schema
                 return self._described(f"input '{name}'", 2, source, f"input '{name}'")

@@ -78,7 +78,23 @@ def test_in_a_project_that_is_too_large_everything_counts_as_used(
 ) -> None:
     monkeypatch.setattr(surroundings, limit, value)
     assert told(tmp_path, tmp_path) == ""
+    write("workflows/flow.suite.yaml", "workflow: flow.yaml")
     assert Surroundings(tmp_path).is_in_suite("anything")
+
+
+def test_only_suites_are_read_for_the_words_of_suites(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("suites/a.suite.yaml", "a")
+    read: list[str] = []
+
+    def noted(path: Path, *_: object, **__: object) -> str:
+        read.append(path.name)
+        return "fast"
+
+    monkeypatch.setattr(Path, "read_text", noted)
+    assert Surroundings(tmp_path).is_in_suite("fast")
+    assert read == ["a.suite.yaml"]
 
 
 def test_a_word_of_a_suite_is_a_use(write: Write, tmp_path: Path) -> None:

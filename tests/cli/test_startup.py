@@ -28,6 +28,20 @@ HEAVY = {
     "runner.app",
 }
 HEAVY_WHEN_CACHED = {"asyncio", "aiohttp", "httpx", "uvloop", "jsonschema", "rich", "xllamacpp"}
+# Nor is anything that belongs to a run, to its record, or to suites.
+HEAVY_WHEN_CHECKED = HEAVY_WHEN_CACHED | {
+    "diskcache",
+    "sqlite3",
+    "runner.app.session",
+    "runner.app.suites",
+    "runner.core.events",
+    "runner.core.suite",
+    "runner.execute",
+    "runner.record",
+    "runner.store",
+    "runner.suites",
+    "runner.transport",
+}
 
 
 def imported(*words: str, cwd: Path) -> set[str]:
@@ -64,3 +78,15 @@ def test_a_cached_run_imports_nothing_that_it_does_not_need(tmp_path: Path) -> N
     (tmp_path / "pyproject.toml").touch()
     names = imported("run", "workflows/hello.yaml", "--offline", cwd=tmp_path)
     assert names & HEAVY_WHEN_CACHED == set()
+
+
+def test_a_check_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    (tmp_path / "flow.yaml").write_text(
+        "data: {rows: {file: rows.jsonl, schema: {properties: {id: {type: string}}}}}\n"
+        "steps:\n"
+        "  tag: {model: gemini/gemini-3.1-flash-lite, for_each: data.rows, prompt: 'Tag {{ item.id }}', fields: {a: [x, y]}}\n"
+    )
+    (tmp_path / "rows.jsonl").write_text('{"id": "a"}\n')
+    names = imported("check", "flow.yaml", cwd=tmp_path)
+    assert "runner.checks.references" in names
+    assert names & HEAVY_WHEN_CHECKED == set()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from runner.app.types import CheckReport
 
 DEFAULT_FOLDER = "workflows"
+# What is read of a file is kept until all is told: looking for garbage took a tenth of the time and found none.
+YOUNG_OBJECTS = 200_000
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -41,6 +45,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(args: Namespace, console: Console) -> int:
     if args.explain is not None:
         return _explain(args.explain, console)
+    with _collecting_rarely():
+        return _check(args, console)
+
+
+@contextmanager
+def _collecting_rarely() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(YOUNG_OBJECTS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _check(args: Namespace, console: Console) -> int:
     for path in args.output:
         if path.suffix not in check_output.SUFFIXES:
             raise UsageError(check_output.unknown_ending(path))
