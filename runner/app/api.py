@@ -71,10 +71,10 @@ def run(path: Path, options: RunOptions, sinks: Sequence[EventSink] = ()) -> Run
     session = prepare(path, options, sinks)
     with _abandoning(session):
         if not session.drive.replay():
-            import asyncio
+            from runner.app.looping import run_in_loop
 
             _refuse_inside_a_loop()
-            asyncio.run(_ask_interruptibly(session))
+            run_in_loop(_ask_interruptibly(session))
         return session.finish()
 
 

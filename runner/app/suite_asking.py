@@ -13,6 +13,7 @@ from runner.app.changed_texts import kept_texts
 from runner.app.drive import first_of
 from runner.app.explaining import TEXTS
 from runner.app.looking import leases_of
+from runner.app.looping import run_in_loop
 from runner.app.suite_money import check_suite_money
 from runner.app.transports import SystemClock, make_transport, not_ready, secrets_of
 from runner.core.budget import Allowance, allowance
@@ -106,7 +107,7 @@ class Asking:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._ask_all())
+            run_in_loop(self._ask_all())
         except BaseExceptionGroup as group:
             self._error = first_of(group)
         except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
