@@ -33,7 +33,7 @@ from runner.core.request import Request
 from runner.store.recordings import Recordings
 from runner.transport import script
 from runner.transport.secrets import WELL_KNOWN
-from runner.transport.wire_aiohttp import AiohttpWire
+from runner.transport.wire_direct import DirectWire
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -346,14 +346,14 @@ def test_a_route_that_is_set_up_as_documented_answers(
 
     server = counting_server(respond)
     asked: set[str] = set()
-    real = AiohttpWire.post
+    real = DirectWire.post
 
-    async def post(wire: AiohttpWire, url: str, *given: Any) -> Any:
+    async def post(wire: DirectWire, url: str, *given: Any) -> Any:
         parts = urlsplit(url)
         asked.add(parts.netloc)
         return await real(wire, server.base_url + urlunsplit(("", "", *parts[2:])), *given)
 
-    monkeypatch.setattr(AiohttpWire, "post", post)
+    monkeypatch.setattr(DirectWire, "post", post)
     set_up, command = routes()[name]
     for variable, value in re.findall(r"(?:export )?\b([A-Z][A-Z_]+[A-Z])(?:=([\w-]+))?", set_up):
         monkeypatch.setenv(variable, value or "shop")

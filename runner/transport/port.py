@@ -1,7 +1,7 @@
 """Sends a request over HTTP: deadlines, size limits and credentials here; every failure becomes one of our kinds.
 
-The client behind it is a `Wire`, made when the first call is: `wire_aiohttp.py` for the network, `wire_httpx.py` for a
-transport that is brought along. They are the only modules (with those that upload or fetch tokens) that know their library.
+The client behind it is a `Wire`, made when the first call is: `wire_direct.py` for the network (`wire_aiohttp.py` behind a proxy),
+`wire_httpx.py` for a transport that is brought along. They are the only modules (with those that upload or fetch tokens) that know their library.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class HttpTransport:
         self._streaming_of = streaming_of
         self._file_wire_of = _brought(inner)
         self._file_wires: dict[bool, HttpxWire] = {}
-        self._wire_of = wire_of or (_aiohttp if inner is None else _brought(inner))
+        self._wire_of = wire_of or (_direct if inner is None else _brought(inner))
         self._wires: dict[bool, Wire] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._known: dict[str, _Access] = {}
@@ -301,10 +301,10 @@ class HttpTransport:
         return self._secrets.key_for(provider)
 
 
-def _aiohttp(is_local: bool) -> Wire:
-    from runner.transport.wire_aiohttp import AiohttpWire
+def _direct(is_local: bool) -> Wire:
+    from runner.transport.wire_direct import DirectWire
 
-    return AiohttpWire(is_local=is_local)
+    return DirectWire(is_local=is_local)
 
 
 def _brought(inner: httpx.AsyncBaseTransport | None) -> Callable[[bool], HttpxWire]:

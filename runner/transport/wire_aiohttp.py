@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import ssl
-from contextlib import suppress
-from functools import cache
 from typing import Final
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -18,6 +13,7 @@ from aiohttp.payload import BytesPayload, Payload
 from yarl import URL
 
 from runner.core.outcome import Failure, FailureKind
+from runner.transport.network import allow_many_connections, certificates, proxy_of
 from runner.transport.wire import (
     CONNECT_S,
     WRITE_S,
@@ -32,7 +28,6 @@ from runner.transport.wire import (
     is_stream,
 )
 
-MANY_FILES: Final = 10_240
 _SMALL: Final = 0x10000
 _PIECE: Final = 1 << 18  # bytes
 """A body that is surely taken at once by the operating system, or kept by the loop."""
@@ -47,7 +42,7 @@ class AiohttpWire:
     """
 
     def __init__(self, *, is_local: bool = False) -> None:
-        _allow_many_connections()
+        allow_many_connections()
         self._is_local = is_local
         self._places: dict[str, tuple[URL, URL | None, ssl.SSLContext | bool]] = {}
         self._session = aiohttp.ClientSession(
@@ -83,11 +78,12 @@ class AiohttpWire:
     def _place(self, url: str, delivery: Delivery) -> tuple[URL, URL | None, ssl.SSLContext | bool]:
         """Where an address leads to: through which proxy, with which certificates. Raises WireFailed."""
         found = URL(url, encoded=True)
-        proxy = None if self._is_local else _proxy_of(url)
+        named = "" if self._is_local else proxy_of(url)
+        proxy = URL(named) if named else None
         if proxy is not None and proxy.scheme not in {"http", "https"}:
             text = f"the proxy on the way to '{delivery.provider}' must be an http one, not '{proxy.scheme}'"
             raise WireFailed(Failure(FailureKind.BAD_REQUEST, text))
-        place = found, proxy, _certificates() if found.scheme == "https" else True
+        place = found, proxy, certificates() if found.scheme == "https" else True
         self._places[url] = place
         return place
 
@@ -177,35 +173,3 @@ def translate(error: Exception, delivery: Delivery) -> Failure:
             return delivery.unwritable()
         case _:
             return delivery.broken()
-
-
-def _allow_many_connections() -> None:
-    """Every connection is an open file, of which many systems allow 256 or 1,024 unless asked for more."""
-    with suppress(ImportError, OSError, ValueError):  # no such limits here, or none that may be changed
-        import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _proxy_of(url: str) -> URL | None:
-    """What the environment names for an address, as the usual tools read it."""
-    parts = urlsplit(url)
-    if proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    named = proxies.get(parts.scheme) or proxies.get("all")
-    return URL(named if "://" in named else f"http://{named}") if named else None
-
-
-@cache
-def _certificates() -> ssl.SSLContext:
-    """Whom to believe: SSL_CERT_FILE or SSL_CERT_DIR, else the list that comes with certifi."""
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if not file and not folder:
-        import certifi
-
-        file = certifi.where()
-    return ssl.create_default_context(cafile=file or None, capath=folder or None)

@@ -21,6 +21,7 @@ from runner.transport.port import HttpTransport
 from runner.transport.secrets import Secrets, Trust
 from runner.transport.wire import Wire
 from runner.transport.wire_aiohttp import AiohttpWire
+from runner.transport.wire_direct import DirectWire
 from runner.transport.wire_httpx import HttpxWire
 
 MakeRoute = Callable[..., Route]
@@ -62,10 +63,11 @@ def failure_of(_request: Request, status: int, _headers: Mapping[str, str], body
     return Failure(FailureKind.TRANSIENT, f"{status} {body.decode()}")
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=[DirectWire, AiohttpWire, HttpxWire])
 def make(request: pytest.FixtureRequest) -> MakeTransport:
     def make_wire(is_local: bool) -> Wire:
-        return AiohttpWire(is_local=is_local) if request.param == "aiohttp" else HttpxWire(is_local=is_local)
+        made: Wire = request.param(is_local=is_local)
+        return made
 
     return lambda: HttpTransport(
         Secrets(ENVIRON, Trust()), failure_of, streaming_of=lambda _: Spoken(), wire_of=make_wire

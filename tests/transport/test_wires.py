@@ -17,16 +17,18 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+import uvloop
 
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.core.request import Request
-from runner.transport import port, wire_aiohttp, wire_httpx
+from runner.transport import connection, network, port, wire_aiohttp, wire_httpx
 from runner.transport.port import HttpTransport
 from runner.transport.secrets import Secrets, Trust
 from runner.transport.wire import Delivery, TooLarge, UnknownEncoding, Wire
 from runner.transport.wire_aiohttp import AiohttpWire
+from runner.transport.wire_direct import DirectWire
 from runner.transport.wire_httpx import HttpxWire
 
 MakeRoute = Callable[..., Route]
@@ -44,12 +46,24 @@ def failure_of(_request: Request, status: int, headers: Mapping[str, str], body:
     return Failure(FailureKind.TRANSIENT, f"{status} {headers.get('retry-after', '-')} {body.decode()}")
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
-def transport(request: pytest.FixtureRequest) -> MakeTransport:
-    def make_wire(is_local: bool) -> Wire:
-        return AiohttpWire(is_local=is_local) if request.param == "aiohttp" else HttpxWire(is_local=is_local)
+WIRES: dict[str, Any] = {
+    "direct": DirectWire,
+    "direct in uvloop": DirectWire,
+    "aiohttp": AiohttpWire,
+    "httpx": HttpxWire,
+}
 
-    return lambda: HttpTransport(Secrets(ENVIRON, Trust()), failure_of, wire_of=make_wire)
+
+@pytest.fixture(params=WIRES)
+def transport(request: pytest.FixtureRequest) -> Iterator[MakeTransport]:
+    def make_wire(is_local: bool) -> Wire:
+        made: Wire = WIRES[request.param](is_local=is_local)
+        return made
+
+    if request.param.endswith("uvloop"):
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    yield lambda: HttpTransport(Secrets(ENVIRON, Trust()), failure_of, wire_of=make_wire)
+    asyncio.set_event_loop_policy(None)
 
 
 async def send_once(http: HttpTransport, route: Route, request: Request, timeout_s: float) -> bytes:
@@ -262,8 +276,8 @@ def test_silence_after_sending_may_have_been_paid(
 def test_a_large_request_that_nobody_reads_is_given_up(
     make_route: MakeRoute, make_request: MakeRequest, transport: MakeTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire_aiohttp, "WRITE_S", 0.1)
-    monkeypatch.setattr(wire_httpx, "WRITE_S", 0.1)
+    for module in (connection, wire_aiohttp, wire_httpx):
+        monkeypatch.setattr(module, "WRITE_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         route = make_route(base_url=f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
         failure = fail(transport(), route, make_request("x" * 20_000_000), timeout_s=20).failure
@@ -464,14 +478,14 @@ def no_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_proxy_variables")
 def test_the_environment_names_a_proxy_for_other_hosts_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = wire_aiohttp._proxy_of
-    assert find("https://box.example/v1") is None
+    find = network.proxy_of
+    assert find("https://box.example/v1") == ""
     monkeypatch.setenv("ALL_PROXY", "http://all.example:1")
-    assert str(find("https://box.example/v1")) == "http://all.example:1"
+    assert find("https://box.example/v1") == "http://all.example:1"
     monkeypatch.setenv("HTTPS_PROXY", "secure.example:2")
-    assert str(find("https://box.example/v1")) == "http://secure.example:2"
+    assert find("https://box.example/v1") == "http://secure.example:2"
     monkeypatch.setenv("NO_PROXY", "box.example")
-    assert find("https://box.example/v1") is None
+    assert find("https://box.example/v1") == ""
 
 
 @pytest.mark.usefixtures("no_proxy_variables")
@@ -496,12 +510,12 @@ def test_certificates_are_those_of_the_environment_or_of_the_usual_list(monkeypa
     monkeypatch.setattr(ssl, "create_default_context", make)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    wire_aiohttp._certificates.__wrapped__()
+    network.certificates.__wrapped__()
     monkeypatch.setenv("SSL_CERT_FILE", "mine.pem")
-    wire_aiohttp._certificates.__wrapped__()
+    network.certificates.__wrapped__()
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.setenv("SSL_CERT_DIR", "certificates")
-    wire_aiohttp._certificates.__wrapped__()
+    network.certificates.__wrapped__()
     assert made == [(certifi.where(), None), ("mine.pem", None), (None, "certificates")]
 
 
@@ -524,7 +538,7 @@ def test_more_open_files_are_asked_for_than_systems_allow_at_first(
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
-    wire_aiohttp._allow_many_connections()
+    network.allow_many_connections()
     assert asked == asked_for
 
 

@@ -1,0 +1,137 @@
+"""One connection that speaks HTTP/1.1: a request goes out, its answer comes in, and then perhaps the next."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from runner.transport.reply_reader import BadReply, ReplyReader
+from runner.transport.wire import WRITE_S, Bounds, Delivery, Reply, Take
+
+SMALL: Final = 0x10000
+"""A body that is surely taken at once by the operating system, or kept by the loop."""
+_PIECE: Final = 1 << 18
+
+
+class Silent(OSError):
+    """Nothing more of an answer came."""
+
+
+class StoppedReading(OSError):
+    """The other side takes no more of a request."""
+
+
+class Connection(asyncio.Protocol):
+    """Carries one request at a time. What goes wrong with it is raised where its answer is waited for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._reader: ReplyReader | None = None
+        self._idle_s = 0.0
+        self._heard_at = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._reply: asyncio.Future[Reply] | None = None
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+        self.is_open = False
+        """Whether another request may go out on it."""
+        self.free_since = 0.0
+
+    async def exchange(self, head: bytes, body: bytes, delivery: Delivery, bounds: Bounds, take: Take | None) -> Reply:
+        """Send a request and give its answer. Raises OSError, BadReply, and what reading the answer does."""
+        assert self._transport is not None
+        reply: asyncio.Future[Reply] = self._loop.create_future()
+        self._reply = reply
+        reader = self._reader = ReplyReader(bounds, take)
+        self._idle_s = bounds.idle_s
+        is_done = False
+        try:
+            delivery.is_sent = True
+            if len(body) <= SMALL:
+                self._transport.write(head + body)
+            else:
+                await self._write(self._transport, head, body, reply)
+            found = await reply
+            is_done = reader.may_be_reused
+            return found
+        finally:
+            self._reply = self._reader = None
+            if self._watch is not None:
+                self._watch.cancel()
+                self._watch = None
+            if not is_done:
+                self.abort()
+
+    async def _write(
+        self, transport: asyncio.Transport, head: bytes, body: bytes, reply: asyncio.Future[Reply]
+    ) -> None:
+        """Piece by piece: the connection would make a copy of all that it is given at once."""
+        transport.write(head)
+        whole = memoryview(body)
+        try:
+            async with asyncio.timeout(WRITE_S):
+                for start in range(0, len(whole), _PIECE):
+                    await self._may_write.wait()
+                    if reply.done():  # refused before all of it was there, or lost
+                        return
+                    transport.write(whole[start : start + _PIECE])
+        except TimeoutError:
+            raise StoppedReading from None
+
+    def abort(self) -> None:
+        """Hang up at once."""
+        assert self._transport is not None
+        self.is_open = False
+        self._transport.abort()
+
+    # Called by the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self.is_open = True
+
+    def data_received(self, data: bytes) -> None:
+        reply, reader = self._reply, self._reader
+        if reply is None or reader is None or reply.done():
+            self.abort()  # nobody asked
+            return
+        try:
+            found = reader.feed(data)
+        except Exception as error:  # noqa: BLE001  # raised where the answer is waited for
+            reply.set_exception(error)
+            return
+        if found is not None:
+            reply.set_result(found)
+            return
+        self._heard_at = self._loop.time()
+        if self._watch is None and reader.is_begun:
+            self._watch = self._loop.call_later(self._idle_s, self._look)
+
+    def _look(self) -> None:
+        """Whether anything has come of late."""
+        silent_s = self._loop.time() - self._heard_at
+        if silent_s < self._idle_s:
+            self._watch = self._loop.call_later(self._idle_s - silent_s, self._look)
+        elif self._reply is not None and not self._reply.done():
+            self._reply.set_exception(Silent())
+
+    def pause_writing(self) -> None:
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        self._may_write.set()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_open = False
+        self._may_write.set()
+        reply, reader = self._reply, self._reader
+        if reply is None or reader is None or reply.done():
+            return
+        if error is not None:
+            reply.set_exception(error if isinstance(error, OSError) else ConnectionResetError())
+            return
+        try:
+            reply.set_result(reader.end())
+        except BadReply as bad:
+            reply.set_exception(bad)
