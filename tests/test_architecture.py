@@ -43,6 +43,7 @@ HOMES = {
     "httpx": {"transport"},
     "google": {"transport"},
     "xllamacpp": {"transport"},
+    "uvloop": {"app"},
     "diskcache": {"store"},
     "pyarrow": {"rows"},
     "rich": {"cli"},
@@ -105,10 +106,11 @@ def test_there_is_one_event_loop() -> None:
         f"{path.relative_to(ROOT)}"
         for _, path in modules()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr == "run" and getattr(node.value, "id", "") == "asyncio"
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"run", "Runner", "new_event_loop"}
+        and getattr(node.value, "id", "") in {"asyncio", "uvloop"}
     ]
-    # Beside the loop of a run, the one in which the answers of a suite are asked for.
-    assert found == ["app/api.py", "app/suite_asking.py"]
+    assert set(found) == {"app/looping.py"}
 
 
 def test_the_public_names_are_importable() -> None:
