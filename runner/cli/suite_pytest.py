@@ -16,8 +16,8 @@ from runner.cli import exit_codes, files
 from runner.cli.console import Console
 from runner.core.canonical import Json
 from runner.core.errors import CallNeeded, RunnerError, UsageError
-from runner.core.problem import Problem, nearest
-from runner.pytest_plugin.items import COUNTS_TOGETHER, OPTIONS, CaseItem, SuiteFile, ThresholdsItem
+from runner.core.problem import Problem
+from runner.pytest_plugin.items import COUNTS_TOGETHER, OPTIONS, CaseItem, SuiteFile, ThresholdsItem, unknown_case
 from runner.report.annotations import annotation_lines
 from runner.report.format import count
 from runner.suites.telling import brief
@@ -123,10 +123,9 @@ class SuiteStory:
             return items
         for case in cases:
             if not any(_is_of(item, case) for item in items):
-                near = nearest(case, [item.name for item in items])
-                message = f"{suite.nodeid} has no case '{case}'"
+                names = [item.name for item in items]
                 fix = f"runner test {suite.nodeid} --list"
-                self._tell_error(UsageError(Problem("unknown-case", message, nearest=near, fix=fix)))
+                self._tell_error(UsageError(unknown_case(suite.nodeid, case, names, fix)))
                 self._is_misnamed = True
         return [item for item in items if any(_is_of(item, case) for case in cases)]
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from runner.pytest_plugin.items import SuiteFile
     from runner.pytest_plugin.sharing import Controller
 
 SUITE_ENDINGS = (".suite.yaml", ".suite.yml")
 FOLDER = "runner_verdicts"
+SUITES: pytest.StashKey[list[SuiteFile]] = pytest.StashKey()
 CONTROLLERS: pytest.StashKey[list[Controller]] = pytest.StashKey()
 
 
@@ -29,8 +31,25 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return None
     from runner.pytest_plugin.items import SuiteFile
 
-    made: pytest.Collector = SuiteFile.from_parent(parent, path=file_path)
+    made: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
+    parent.config.stash[SUITES].append(made)
     return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Any:
+    """A case that a suite does not have is told in our words."""
+    try:
+        return (yield)
+    except pytest.UsageError as error:
+        suites = session.config.stash[SUITES]
+        raise pytest.UsageError(*(_told(message, suites) for message in error.args)) from None
+
+
+def _told(message: str, suites: list[SuiteFile]) -> str:
+    path, mark, case = message.partition("\n")[0].removeprefix("not found: ").partition("::")
+    suite = next((suite for suite in suites if mark and str(suite.path) == path), None)
+    return suite.unknown(case) if suite is not None else message
 
 
 # --- under xdist: the controller asks, the workers hear its verdicts
@@ -38,6 +57,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[CONTROLLERS] = []
+    config.stash[SUITES] = []
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,9 +14,9 @@ from runner.app.types import RunOptions
 from runner.core.budget import Limit
 from runner.core.errors import RunnerError
 from runner.core.harmless import safe
-from runner.core.problem import render_all
+from runner.core.problem import Problem, nearest, render_all
 from runner.pytest_plugin import FOLDER
-from runner.pytest_plugin.sharing import hear
+from runner.pytest_plugin.sharing import counted, hear
 from runner.suites.cases import THRESHOLDS, Unit
 from runner.suites.telling import brief, told, told_of_thresholds
 from runner.suites.totals import Totals, counts_together
@@ -61,6 +61,10 @@ def options_of(config: pytest.Config) -> RunOptions:
     )
 
 
+def unknown_case(suite: str, case: str, known: Iterable[str], fix: str) -> Problem:
+    return Problem("unknown-case", f"{suite} has no case '{case}'", nearest=nearest(case, list(known)), fix=fix)
+
+
 class SuiteFile(pytest.File):
     """One suite. It is started by its first item, for all items of it that were selected, and ended by its last."""
 
@@ -86,6 +90,12 @@ class SuiteFile(pytest.File):
     error: RunnerError | None = None
     """Why the file could not be collected."""
 
+    def unknown(self, case: str) -> str:
+        """What is said of a case that the suite does not have, or of one that cannot be known."""
+        if self.error is not None:
+            return render_all(self.error.problems, self.error.sources)
+        return render_all([unknown_case(self.nodeid, case, self.suite.units, f"pytest {self.nodeid} --collect-only")], {})
+
     def _mark(self, item: CaseItem, unit: Unit) -> None:
         for tag in unit.case.tags:
             item.extra_keyword_matches.add(tag)
@@ -98,6 +108,11 @@ class SuiteFile(pytest.File):
     @property
     def selected(self) -> list[pytest.Item]:
         return [item for item in self.session.items if item.parent is self]
+
+    @property
+    def counted(self) -> list[str]:
+        """The cases that count: those that were selected, all where only the thresholds were."""
+        return counted([item.name for item in self.selected], self.suite.units)
 
     @property
     def shown(self) -> str:
@@ -122,9 +137,8 @@ class SuiteFile(pytest.File):
             raise self._refusal
         if not self._is_started:
             self._is_started = True
-            wanted = [item.name for item in self.selected if isinstance(item, CaseItem)]
             try:
-                self.suite.start(wanted)
+                self.suite.start(self.counted)
             except RunnerError as error:
                 self._refusal = error
                 raise
@@ -200,7 +214,7 @@ class ThresholdsItem(SuiteItem):
 
     def runtest(self) -> None:
         file = self.parent
-        names = _names(file.selected)
+        names = file.counted
         for name in names:
             file.verdict(name)
         totals = self.totals = file.suite.totals(names)
@@ -212,7 +226,3 @@ class ThresholdsItem(SuiteItem):
             return
         told_now = told_of_thresholds(totals.findings)
         raise (CaseFailed if totals.kind is Kind.FAILED else NoVerdict)(told_now)
-
-
-def _names(items: Iterable[pytest.Item]) -> list[str]:
-    return [item.name for item in items if isinstance(item, CaseItem)]

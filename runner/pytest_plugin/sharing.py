@@ -55,7 +55,7 @@ class Controller:
         wanted: dict[str, list[str]] = {}
         for node in nodes:
             file, _, name = node.partition("::")
-            if name and name != THRESHOLDS:
+            if name:
                 wanted.setdefault(file, []).append(name)
         self._thread = threading.Thread(target=self._run, args=(root, wanted), name="suites", daemon=True)
         self._thread.start()
@@ -84,13 +84,15 @@ class Controller:
         with suppress(FileNotFoundError):  # nobody listens any longer
             (self.folder / ENDED).touch()
 
-    def _ask(self, root: Path, file: str, names: Sequence[str]) -> None:
+    def _ask(self, root: Path, file: str, selected: Sequence[str]) -> None:
+        names = list(selected)
         session: SuiteSession | None = None
         try:
             with self._lock:
                 if self._stopped.is_set():
                     return
                 session = self._current = SuiteSession(root / file, self._options)
+            names = counted(selected, session.units)
             session.start(names)
             if self._stopped.is_set():
                 session.stop()
@@ -110,6 +112,11 @@ class Controller:
             aside = path.with_suffix(".new")
             aside.write_text(json.dumps(said), encoding="utf-8")
             os.replace(aside, path)  # noqa: PTH105 - whole or not at all
+
+
+def counted(selected: Sequence[str], units: Iterable[str]) -> list[str]:
+    """The cases to run of what was selected. The thresholds alone are about all cases: of none they would say nothing."""
+    return [name for name in selected if name != THRESHOLDS] or list(units)
 
 
 def hear(folder: Path, node: str) -> Heard:

@@ -129,3 +129,25 @@ def test_answers_that_no_real_model_gave_say_so() -> None:
         and "alocaltestserver,norealmodel" not in text
     ]
     assert others == []
+
+
+def test_a_case_that_a_suite_does_not_have_is_told_in_our_words(run_pytest: Any) -> None:
+    said = run_pytest("-q", "flow.suite.yaml::chrage", "flow.suite.yaml::spam")
+    assert said.code == 4
+    assert (
+        "ERROR: unknown-case: flow.suite.yaml has no case 'chrage'\n"
+        "  nearest:  charge\n"
+        "  fix:      pytest flow.suite.yaml --collect-only\n"
+    ) in said.err
+    assert "SuiteFile" not in said.out + said.err
+
+
+def test_a_case_of_a_suite_that_is_wrong_tells_what_is_wrong(run_pytest: Any, project: Any) -> None:
+    project.edit("flow.suite.yaml", "{queue: bug}", "{queue: bgu}")
+    said = run_pytest("-q", "flow.suite.yaml::crash")
+    assert "flow.suite.yaml:12:31: impossible-expectation" in said.out + said.err
+    assert "SuiteFile" not in said.out + said.err
+
+
+def test_what_is_no_suite_is_told_by_pytest_itself(run_pytest: Any) -> None:
+    assert "ERROR: file or directory not found: other.suite.yaml" in run_pytest("-q", "other.suite.yaml::crash").err

@@ -258,6 +258,16 @@ def test_a_missing_answer_leaves_the_thresholds_open(rows: Any) -> None:
     assert failed(said)[-1] == "FAILED flow.suite.yaml::thresholds  case 'a' has no verdict: missing"
 
 
+def test_thresholds_alone_are_about_all_cases(rows: Any) -> None:
+    with_more(rows, "thresholds: {pass_rate: 0.9}\n")
+    said = rows.test("flow.suite.yaml::thresholds")
+    told = "pass_rate: 0.67 (2 of 3, 95 % 0.21–0.94) < 0.9"
+    assert (said.code, failed(said)) == (1, [f"FAILED flow.suite.yaml::thresholds  {told}"])
+    # A rerun of what failed names them alone, since no case fails on its own.
+    assert failed(rows.test("--last-failed")) == failed(said)
+    assert rows.test("flow.suite.yaml::thresholds", "flow.suite.yaml::a").code == 0
+
+
 # --- baselines
 
 COMPARED = """\

@@ -138,6 +138,14 @@ def test_a_verdict_is_heard_as_it_was_told(project: Any, controller: Controller)
     assert len(project.asked) == 3
 
 
+def test_thresholds_alone_are_told_over_all_cases(project: Any, controller: Controller) -> None:
+    project.suite(MANY + RATES)
+    controller.begin(project.root, ["flow.suite.yaml::thresholds"])
+    verdict = hear(controller.folder, "flow.suite.yaml::known").verdict
+    assert verdict is not None
+    assert len(project.asked) == CALLS
+
+
 def test_a_suite_that_cannot_be_read_is_told_of_every_case(project: Any, controller: Controller) -> None:
     project.suite(MANY.replace("{queue: billing}", "{queue: biling}"))
     controller.begin(project.root, ["flow.suite.yaml::charge"])
