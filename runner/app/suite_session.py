@@ -21,6 +21,7 @@ from runner.app.suite_passes import Made, answer_of, made_of, read_passes, since
 from runner.app.suite_settings import settings_of
 from runner.app.suite_snapshots import read_snapshots, write_snapshots
 from runner.app.suite_units import PreparedSuite, prepare_suite
+from runner.app.suite_vectors import written_of
 from runner.app.types import RunOptions
 from runner.core.errors import RunnerError, StorageError
 from runner.core.events import AttemptMade, Event, Noted, Retrying, RunFinished, RunStarted, Settled
@@ -267,7 +268,7 @@ class SuiteSession:
         """What a case that passes was made of, for the day that it fails: then it is told what changed."""
         if verdict.kind not in (Kind.PASSED, Kind.FAILED):
             return verdict
-        workflow = self.suite.variants[walk.unit.cell.name].linked.workflow
+        workflow = written_of(self.suite.variants[walk.unit.cell.name].linked.workflow)
         made = made_of(walk.unit.case, walk.asked, settings_of(workflow), walk.answered)
         if verdict.is_good:
             self._passed[verdict.unit] = made

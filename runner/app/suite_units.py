@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,26 +15,25 @@ from runner.app.media import MediaFiles
 from runner.app.preparing import asked_of
 from runner.app.project import Project
 from runner.app.routes import complete_route
+from runner.app.suite_files import DOCUMENTS, document, text_of
 from runner.app.suites import OpenedSuite, Variant, open_suite
 from runner.app.types import RunOptions
-from runner.checks.suite_texts import assertions_of
 from runner.config.load import ProjectFiles, load_values
 from runner.core.canonical import Json
 from runner.core.errors import FileError, NothingSelected, RunnerError, UsageError
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem
-from runner.core.suite import CaseSource, SimilarityCheck, Suite
+from runner.core.suite import CaseSource, Suite
 from runner.core.values import FromFile, Value
-from runner.core.workflow import DataSource, Workflow
+from runner.core.workflow import DataSource, OutputTable, Workflow
 from runner.link.linked import Linked
 from runner.plan.compiling import compile_whole
 from runner.plan.items import Item, Items, Row, identify
 from runner.plan.program import Policy, Program, StepProgram
 from runner.suites.cases import Unit, cases_of, units_of
 from runner.suites.cells import inputs_of
+from runner.suites.similarity import is_vector, vector_steps, without_vectors
 from runner.suites.values import Seen, Texts
-
-DOCUMENTS = (".json", ".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,8 @@ class PreparedSuite:
     data: Mapping[str, Items]
     texts: Texts
     environ: Mapping[str, str]
+    narrowed: dict[tuple[str, frozenset[str]], Linked] = field(default_factory=dict)
+    """The workflow of a cell with some of its vectors only, as they were wanted."""
 
     @property
     def place(self) -> str:
@@ -65,11 +66,25 @@ class PreparedSuite:
     def program(self, unit: Unit) -> Program:
         """The workflow of a unit with its inputs. Raises RunnerError for inputs that are no good."""
         cell = unit.cell.name
+        linked = self._linked(unit)
         steps = {
-            name: step.renewed(first_sample=unit.sample * (step.linked.step.samples or 1)) if unit.sample else step
+            name: step.renewed(first_sample=unit.sample * (step.linked.step.samples or 1))
+            if unit.sample and not is_vector(name)
+            else step
             for name, step in self.steps[cell].items()
+            if name in linked.steps
         }
-        return Program(self.variants[cell].linked, steps, self._inputs(unit), {"case": unit.case.row})
+        return Program(linked, steps, self._inputs(unit), {"case": unit.case.row})
+
+    def _linked(self, unit: Unit) -> Linked:
+        """The workflow of the unit's cell, with the vectors that its case compares."""
+        linked = self.variants[unit.cell.name].linked
+        if not any(map(is_vector, linked.steps)):
+            return linked
+        kept = frozenset(vector_steps(unit.case.assertions, self.texts.load))
+        if (unit.cell.name, kept) not in self.narrowed:
+            self.narrowed[unit.cell.name, kept] = without_vectors(linked, kept)
+        return self.narrowed[unit.cell.name, kept]
 
     def programs(self) -> Iterator[Program]:
         """The programs of all cells, without the inputs of a case."""
@@ -92,7 +107,7 @@ class PreparedSuite:
             return seen.value(value)
         assert self.project.workflow is not None
         spec = self.project.workflow.inputs[name]
-        text = _text(self.project.files, value.file)
+        text = text_of(self.project.files, value.file)
         schema = spec.schema.value if isinstance(spec.schema.value, dict) else {}
         wanted = schema.get("type")
         if value.file.endswith(DOCUMENTS) and wanted is not None and "string" not in (wanted, *_each(wanted)):
@@ -102,13 +117,6 @@ class PreparedSuite:
 
 def _each(wanted: Json) -> tuple[Json, ...]:
     return tuple(wanted) if isinstance(wanted, list) else ()
-
-
-def _text(files: ProjectFiles, path: str) -> str:
-    try:
-        return files.read(path).decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
-    except UnicodeDecodeError:
-        raise UsageError(Problem("not-text", f"'{path}' is not UTF-8 text")) from None
 
 
 def open_checked(path: Path, options: RunOptions) -> OpenedSuite:
@@ -152,44 +160,31 @@ def prepare_suite(path: Path, options: RunOptions) -> PreparedSuite:
         variants={variant.cell.name: variant for variant in opened.variants},
         steps={variant.cell.name: _steps(variant, options, media) for variant in opened.variants},
         data=data,
-        texts=Texts(environment, lambda path: _document(files, path)),
+        texts=Texts(environment, lambda path: document(files, path)),
         environ=environ,
     )
 
 
 def _refuse_later(suite: Suite, linked: Linked, sources: Mapping[str, str]) -> None:
     """What this version cannot judge is refused, never passed over. Raises FileError."""
-    found = [
-        Problem(
-            "later-key",
-            f"{title} compares vectors of '{assertion.by}', and this version compares letters only",
-            assertion.at("similar.by"),
-            fix="leave 'by' out",
-        )
-        for title, assertion in assertions_of(suite)
-        if isinstance(assertion, SimilarityCheck) and assertion.by
-    ]
+    found: list[Problem] = []
+    tables = {one.output.name for one in linked.outputs if isinstance(one.output, OutputTable)}
     for text in linked.typing.texts:
-        reference = next((one for one in text.readings.references if one.path[0] == "outputs"), None)
-        if reference is not None and text.place.owner in suite.judges:
-            message = f"{text.place.title} reads 'outputs', which a judge does not see in this version"
-            found.append(Problem("later-key", message, reference.span, fix="read what the output reads: steps.NAME"))
+        if text.place.owner not in suite.judges and not is_vector(text.place.owner):
+            continue
+        for reference in text.readings.references:
+            if reference.path[0] == "outputs" and (len(reference.path) == 1 or reference.path[1] in tables) and tables:
+                message = (
+                    f"{text.place.title} reads '{'.'.join(reference.path[:2])}', and a table is not seen before the end"
+                )
+                fix = "read what its columns read: steps.NAME.outputs"
+                found.append(Problem("later-key", message, reference.span, fix=fix))
     if found:
         raise FileError(found, sources)
 
 
 def _no_stdin(name: str) -> BinaryIO:
     raise UsageError(Problem("no-stdin", f"data source '{name}' reads standard input, which a suite does not have"))
-
-
-def _document(files: ProjectFiles, path: str) -> Json:
-    """A file as a value: JSON and YAML as what they spell, others as text."""
-    if not path.endswith(DOCUMENTS):
-        return _text(files, path)
-    value, problems = load_values(files.read(path), path)
-    if problems:
-        raise FileError(problems)
-    return value
 
 
 def _steps(variant: Variant, options: RunOptions, media: MediaFiles) -> dict[str, StepProgram]:

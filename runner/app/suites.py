@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runner.app.ignoring import without_ignored
 from runner.app.project import Project, Recorder, dialect_of, find_file, open_project, routes_of
+from runner.app.suite_vectors import asked_vectors
 from runner.app.surroundings import Surroundings
 from runner.checks import check as run_checks
 from runner.checks.context import CheckContext
@@ -80,6 +81,7 @@ def open_suite(
     if project.workflow is not None and project.linked is not None:
         own += _findings(loaded, suite, project.workflow, project, models, complete, sources)
         variants = _Variants(suite, project.workflow, project, models, complete, sources)
+        own += variants.problems
         if not any(problem.is_error for problem in (*own, *project.problems)):
             own += variants.open()
     left = without_ignored(own, loaded.sources, is_strict=is_strict)
@@ -141,11 +143,12 @@ class _Variants:
     ) -> None:
         judges = {name: judge for name, judge in suite.judges.items() if name not in workflow.steps}
         self.suite = suite
-        self.workflow = replace(workflow, steps={**workflow.steps, **judges})
         self.project = project
         self.models = models
         self.complete = complete
         self.reader = Recorder(project.files, sources)
+        vectors, self.problems = asked_vectors(suite, workflow, project, models, complete)
+        self.workflow = replace(workflow, steps={**workflow.steps, **judges, **vectors})
         self.environment = make_environment(self.reader.read)
         self.opened: list[Variant] = []
 

@@ -19,7 +19,8 @@ from runner.core.workflow import OutputTable, Workflow
 from runner.link.linked import LinkedOutput
 from runner.plan.advance import Scope, view_of
 from runner.plan.items import ROOT_ITEM, Item
-from runner.plan.outputs import TableRow, answers, output_value, table_rows
+from runner.plan.output_values import output_value
+from runner.plan.outputs import TableRow, answers, table_rows
 from runner.plan.program import StepProgram
 from runner.plan.selection import unstored_steps
 from runner.plan.stages import RunState

@@ -30,6 +30,7 @@ from runner.core.problem import Problem
 from runner.core.span import Span
 from runner.core.tool import DEFAULT_MAX_TURNS, ToolUse
 from runner.core.workflow import (
+    VECTOR,
     CachePolicy,
     CacheUse,
     EscalatedKind,
@@ -51,7 +52,6 @@ from runner.core.workflow import (
 # A step's own key on the left cancels the default on the right.
 _CANCELS = {"schema": "fields", "fields": "schema", "prompt": "messages", "messages": "prompt"}
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_VECTOR: Json = {"type": "array", "items": {"type": "number"}, "minItems": 1}
 _SCHEMA_KEYS = frozenset({"schema", "fields"})
 
 
@@ -314,7 +314,7 @@ def seconds_of(node: Node | None) -> float | None:
 def _vector(keys: Keys) -> SchemaSource | None:
     """What a step with `embed` gives. Nobody is asked to keep to it, and what comes is checked like any answer."""
     node = keys.get("embed")
-    return SchemaSource(_VECTOR, node.span) if node is not None else None
+    return SchemaSource(VECTOR, node.span) if node is not None else None
 
 
 def _any_schema(span: Span) -> SchemaSource:

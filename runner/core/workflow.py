@@ -29,6 +29,8 @@ OnError = Literal["fail", "skip"]
 CacheUse = Literal["auto", "refresh", "off"]
 EscalatedKind = Literal["invalid", "cut", "refused", "transport"]
 Way = Literal["", "online", "batch"]
+VECTOR: Json = {"type": "array", "items": {"type": "number"}, "minItems": 1}
+"""What a step with `embed` gives."""
 DataFormat = Literal["jsonl", "csv", "json", "yaml", "parquet"]
 
 

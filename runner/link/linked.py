@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from runner.core.frozen import replace
@@ -58,6 +58,7 @@ __all__ = ["Lane", "Linked", "LinkedLoop", "LinkedMessage", "LinkedOutput", "Lin
 
 _S = TypeVar("_S")
 _C = TypeVar("_C")
+OUTPUTS = "outputs"
 
 
 def link(
@@ -85,7 +86,8 @@ def link(
         problems.append(circle_problem(circle, steps, lanes))
     elif not any(problem.is_error for problem in problems):
         stages = cut_stages(steps, lanes)
-    return Linked(workflow, steps, lanes, stages, outputs, _without_echoes(problems), linker.typing(steps))
+    told, readers = _without_echoes(problems), frozenset(linker.output_readers)
+    return Linked(workflow, steps, lanes, stages, outputs, told, linker.typing(steps), readers)
 
 
 def _without_echoes(problems: Sequence[Problem]) -> tuple[Problem, ...]:
@@ -107,6 +109,7 @@ class _Linker:
         self.lanes: dict[str, Lane] = {}
         self.lane_of: dict[str, str] = {}
         self.unknown_lanes: set[str] = set()
+        self.output_readers: set[str] = set()
         self._schemas: dict[int, tuple[SchemaSource, CompiledSchema | None]] = {}
         for step in workflow.steps.values():
             self.lane_of[step.name] = self._lane_name(step)
@@ -331,6 +334,9 @@ class _Linker:
 
     def _resolve(self, references: Iterable[Reference], place: Place) -> Iterable[Use]:
         for reference in references:
+            if reference.path[0] == OUTPUTS and OUTPUTS in place.others and place.owner:
+                yield from self._through_outputs(reference, place)
+                continue
             use, problem = self._one(reference, place)
             if problem is not None:
                 self.problems += () if reference.is_echo(problem.span) else (problem,)
@@ -338,6 +344,17 @@ class _Linker:
                 lane = self.lanes.get(self.lane_of.get(use.step, ""))
                 self.problems += shifting_index(reference, use, self.workflow, lane.items if lane else None)
                 yield use
+
+    def _through_outputs(self, reference: Reference, place: Place) -> Iterator[Use]:
+        """What is read with an output of the workflow. It is null where a step was skipped, so that nothing is needed."""
+        self.output_readers.add(place.owner.partition(".")[0])
+        names = reference.path[1:2] or tuple(self.workflow.outputs)
+        read = (self.workflow.outputs.get(name) for name in names)
+        for output in (output for output in read if isinstance(output, OutputValue)):
+            for inner in self._readings(output.expression).references:
+                use, _ = self._one(inner, Place(place.title))
+                if use is not None:
+                    yield replace(use, span=reference.span, is_soft=True)
 
     def _one(self, reference: Reference, place: Place) -> tuple[Use | None, Problem | None]:
         if reference.path[0] == "steps":

@@ -188,6 +188,8 @@ class Linked:
     outputs: tuple[LinkedOutput, ...]
     problems: tuple[Problem, ...]
     typing: Typing = field(default_factory=Typing)
+    output_readers: frozenset[str] = frozenset()
+    """The steps that read outputs of the workflow: judges of a suite."""
 
     @property
     def asked(self) -> Mapping[str, LinkedStep]:

@@ -17,6 +17,7 @@ from runner.core.workflow import Step
 from runner.plan.asks import call_order
 from runner.plan.chain import Answered, Ask, Verdict, first_ask, weigh
 from runner.plan.items import Item
+from runner.plan.output_values import values_of_outputs
 from runner.plan.program import Program, StepProgram
 from runner.plan.states import ItemState, Move, OpenLoop, OpenStep, Scope
 from runner.plan.turns import answer_in_turn, begin_loop, tools_of, view_of_loop
@@ -250,6 +251,8 @@ def _values(program: Program, step: StepProgram, state: ItemState, scope: Scope)
     }
     views = {**scope.views, **_kept(own, step, scope)}
     values: dict[str, Json] = {**program.names, "inputs": program.inputs, "steps": views}
+    if step.name in program.linked.output_readers:
+        values["outputs"] = values_of_outputs(program.linked.outputs, scope, program.inputs)
     fan_out = step.linked.step.for_each
     if fan_out is not None:
         values["item"] = state.item.value

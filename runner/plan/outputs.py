@@ -9,9 +9,9 @@ from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome, Status
 from runner.link.linked import LinkedOutput
-from runner.link.scope import Use
 from runner.plan.advance import Scope, view_of
 from runner.plan.items import Item
+from runner.plan.output_values import is_hole_in
 from runner.plan.stages import RunState
 from runner.templates.problems import RenderFailed
 
@@ -23,19 +23,6 @@ class TableRow:
     item: Item
     cells: Mapping[str, Json]
     problem: str = ""
-
-
-def output_value(output: LinkedOutput, scope: Scope, inputs: Mapping[str, Json]) -> Json:
-    """The value of an output; null when a step that it reads was skipped or failed. Raises RenderFailed."""
-    assert output.value is not None
-    if any(_is_hole(use, scope) for use in output.uses if not use.is_soft):
-        return None
-    return output.value.evaluate({"inputs": inputs, "steps": scope.views})
-
-
-def _is_hole(use: Use, scope: Scope) -> bool:
-    ended = scope.barriers.get(use.step) if use.is_barrier else scope.outcomes.get(use.step)
-    return ended is None or ended.status is not Status.GOOD
 
 
 def answers(state: RunState, scope: Scope, left_out: Container[str] = ()) -> Json:
@@ -72,7 +59,7 @@ def table_rows(output: LinkedOutput, state: RunState, scope: Scope) -> Iterator[
 
 
 def _cell(output: LinkedOutput, name: str, values: Mapping[str, Json], scope: Scope) -> Json:
-    if any(_is_hole(use, scope) for use in output.column_uses[name] if not use.is_soft):
+    if any(is_hole_in(use, scope) for use in output.column_uses[name] if not use.is_soft):
         return None
     return output.columns[name].evaluate(values)
 

@@ -94,7 +94,9 @@ class SuiteFile(pytest.File):
         """What is said of a case that the suite does not have, or of one that cannot be known."""
         if self.error is not None:
             return render_all(self.error.problems, self.error.sources)
-        return render_all([unknown_case(self.nodeid, case, self.suite.units, f"pytest {self.nodeid} --collect-only")], {})
+        return render_all(
+            [unknown_case(self.nodeid, case, self.suite.units, f"pytest {self.nodeid} --collect-only")], {}
+        )
 
     def _mark(self, item: CaseItem, unit: Unit) -> None:
         for tag in unit.case.tags:

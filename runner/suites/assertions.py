@@ -23,8 +23,10 @@ from runner.core.suite import (
 from runner.core.workflow import Expression
 from runner.suites.differences import differences, shown
 from runner.suites.looking import as_text, holds_text, length_of, likeness, matches, parts_of, value_at
+from runner.suites.similarity import vector_in, vectors_of
 from runner.suites.values import Seen
 from runner.suites.verdict import Finding, Taken
+from runner.templates.list_filters import cosine_of
 from runner.templates.references import references_of
 
 
@@ -128,10 +130,27 @@ def _length(check: LengthCheck, value: Json) -> tuple[str, ...]:
 
 def _likeness(check: SimilarityCheck, seen: Seen) -> tuple[str, ...]:
     value, wanted = as_text(seen.evaluate(check.of)), as_text(seen.value(check.to))
-    found = likeness(value, wanted)
+    found = _cosine(check, seen) if check.by else likeness(value, wanted)
+    if isinstance(found, str):
+        return (found,)
     if found >= check.at_least:
         return ()
-    return (f"likeness {found:.2f}, less than {check.at_least:g}", f"expected {shown(wanted)}", f"got {shown(value)}")
+    how = f", by the vectors of {check.by}" if check.by else ""
+    told = f"likeness {found:.2f}, less than {check.at_least:g}{how}"
+    return (told, f"expected {shown(wanted)}", f"got {shown(value)}")
+
+
+def _cosine(check: SimilarityCheck, seen: Seen) -> float | str:
+    """How alike the vectors are, or why that cannot be told."""
+    vectors = vectors_of(check, seen.texts.load)
+    steps = seen.names.get("steps", {})
+    of, to = vector_in(steps, vectors.of), vector_in(steps, vectors.to)
+    missing = vectors.of if of is None else vectors.to
+    if of is None or to is None:
+        return f"{missing.description} was not asked for, since something that it reads was skipped"
+    if len(of) != len(to):
+        return f"the vectors of {check.by} are of different lengths, {len(of)} and {len(to)}"
+    return cosine_of(of, to)
 
 
 def _limit(check: LimitCheck, taken: Taken) -> tuple[str, ...]:

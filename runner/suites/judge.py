@@ -9,15 +9,16 @@ from runner.core.canonical import Json
 from runner.core.errors import RunnerError
 from runner.core.frozen import dataclass
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
-from runner.core.span import Span
 from runner.core.suite import Metric, Subject
 from runner.core.workflow import OutputTable
 from runner.plan.advance import Scope, view_of
-from runner.plan.outputs import output_value, table_rows
+from runner.plan.output_values import output_value
+from runner.plan.outputs import table_rows
 from runner.plan.stages import RunState
 from runner.suites.assertions import Evidence, check_assertion
 from runner.suites.cases import Unit
 from runner.suites.differences import differences
+from runner.suites.similarity import is_vector
 from runner.suites.snapshots import check_snapshots, snapshots_of
 from runner.suites.values import Seen, Texts
 from runner.suites.verdict import Finding, Kind, Measured, StepAttempt, Taken, Verdict, taken_by
@@ -87,7 +88,7 @@ def _unheard(ran: Ran, taken: Taken) -> Verdict | None:
         found = [(outcome, failure) for outcome, failure in ended if failure.kind in failures]
         if found:
             outcome, failure = next((one for one in found if not one[1].message.startswith("step '")), found[0])
-            return Verdict(ran.unit.id, kind, (_told(outcome, failure, ran.unit.case.span),), taken)
+            return Verdict(ran.unit.id, kind, (_told(ran, outcome, failure),), taken)
     return None
 
 
@@ -100,14 +101,17 @@ def _all_ends(state: RunState) -> Iterator[Outcome]:
         yield Outcome(lane, "", Status.FAILED, failure=failure)
 
 
-def _told(outcome: Outcome, failure: Failure, span: Span) -> Finding:
+def _told(ran: Ran, outcome: Outcome, failure: Failure) -> Finding:
     where = f"{outcome.step}[{outcome.item}]" if outcome.item else outcome.step
+    title = f"step '{where}'"
+    if is_vector(outcome.step):
+        where = title = ran.state.program.steps[outcome.step].linked.step.description
     misfits = tuple(f"{one.pointer or 'the answer'}: {one.found or 'it'}, expected {one.expected}"
                     for one in failure.violations)  # fmt: skip
     return Finding(
-        f"step '{where}' gave no answer: {failure.kind}",
+        f"{title} gave no answer: {failure.kind}",
         (failure.message, *misfits),
-        span,
+        ran.unit.case.span,
         f"{where}: {failure.kind}: {failure.message}",
         outcome.step,
     )
@@ -126,12 +130,12 @@ def _failed(ran: Ran) -> Iterator[Finding]:
     meant = {subject.step for subject, word in expect.status.items() if word == "failed"} if expect else set()
     for outcome in ran.failures:
         if outcome.failure is not None and outcome.step not in meant:
-            yield _told(outcome, outcome.failure, ran.unit.case.span)
+            yield _told(ran, outcome, outcome.failure)
     told = {outcome.step for outcome in ran.failures}
     for lane, failure in ran.state.lane_failures.items():
         steps = [name for name, step in ran.state.program.steps.items() if step.linked.lane == lane]
         if failure.kind is not FailureKind.UPSTREAM and not meant & set(steps) and not told & set(steps):
-            yield _told(Outcome(steps[0] if steps else lane, "", Status.FAILED), failure, ran.unit.case.span)
+            yield _told(ran, Outcome(steps[0] if steps else lane, "", Status.FAILED), failure)
 
 
 def _ends(ran: Ran) -> Iterator[Finding]:

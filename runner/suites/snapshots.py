@@ -11,6 +11,7 @@ from runner.core.span import Span
 from runner.core.suite import SnapshotCheck
 from runner.suites.cases import CaseToRun
 from runner.suites.differences import json_differences
+from runner.suites.similarity import is_vector
 from runner.suites.values import Seen
 from runner.suites.verdict import Finding
 
@@ -50,6 +51,7 @@ def _answers(views: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
     return {
         step: {name: value for name, value in view.items() if name not in ("model", "failed", "sources")}
         for step, view in views.items()
+        if not is_vector(step)
     }
 
 

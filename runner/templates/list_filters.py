@@ -335,8 +335,12 @@ def cosine(_env: Surroundings, value: list[float], other: list[float]) -> float:
     """How alike two vectors are, from -1 to 1; 0 when one of them has no length."""
     if len(value) != len(other):
         raise Refused(f"'cosine' needs vectors of one length, and these have {len(value)} and {len(other)} numbers")
-    norm = math.sqrt(math.fsum(x * x for x in value)) * math.sqrt(math.fsum(y * y for y in other))
-    return math.fsum(x * y for x, y in zip(value, other, strict=True)) / norm if norm else 0.0
+    return cosine_of(value, other)
+
+
+def cosine_of(one: Sequence[float], other: Sequence[float]) -> float:
+    norm = math.sqrt(math.fsum(x * x for x in one)) * math.sqrt(math.fsum(y * y for y in other))
+    return math.fsum(x * y for x, y in zip(one, other, strict=True)) / norm if norm else 0.0
 
 
 LIST_FILTERS: dict[str, Callable[..., Any]] = {

@@ -8,7 +8,8 @@ import pytest
 from runner.core.canonical import Json
 from runner.plan.advance import Answered, Ask
 from runner.plan.items import Item, ItemList
-from runner.plan.outputs import TableRow, answers, output_value, table_rows
+from runner.plan.output_values import output_value
+from runner.plan.outputs import TableRow, answers, table_rows
 from runner.plan.stages import RunState
 from runner.templates.problems import RenderFailed
 
