@@ -8,6 +8,7 @@ from pathlib import Path
 from runner.app.budget import limits_in_words, said_by
 from runner.app.counting import counters_of
 from runner.app.data import aside_of
+from runner.app.kept_contexts import kept_for
 from runner.app.looking import history
 from runner.app.types import RunOptions
 from runner.core.answer import StoredAnswer
@@ -61,7 +62,8 @@ def check_money(
     if bounds.calls is None and bounds.tokens is None and _is_cheap(money, threshold if needs_consent else None):
         return
     state = RunState(money.program, money.data, aside_of(root), keeps="steps")
-    plan = make_plan(state, lookup, lambda _: "", history(root, money.workflow), None, counters_of(money.program))
+    past, counters = history(root, money.workflow), counters_of(money.program)
+    plan = make_plan(state, lookup, lambda _: "", past, None, counters, kept_for=kept_for(root))
     over = tuple(_over(plan, bounds))
     if over:
         raise OverBudget(over)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from runner.core.ports import Clock, Leases, Transport
     from runner.execute.ahead import Ahead
+    from runner.execute.contexts import ContextUse
     from runner.execute.perform import Performer
     from runner.execute.spending import Purse
 
@@ -174,8 +175,11 @@ class Drive:
         random: Callable[[], float],
         purse: Purse | None = None,
         ahead: Ahead | None = None,
+        contexts: ContextUse | None = None,
     ) -> None:
-        """Walk the rest, asking what is not stored. `ahead` has what was asked before its turn, from the same purse."""
+        """Walk the rest, asking what is not stored. `ahead` has what was asked before its turn, from the same purse;
+        `contexts` keeps parts of questions at their providers.
+        """
         from runner.execute.gate import Gate
         from runner.execute.limits import InFlight, Limits
         from runner.execute.perform import Performer, Ports, Shared
@@ -185,7 +189,9 @@ class Drive:
         leases = self.settings.make_leases()
         gate = Gate(self.answers, leases)
         try:
-            ports = Ports(transport, clock, self.sink, self.settings.explain, random, ahead, self.settings.hear)
+            ports = Ports(
+                transport, clock, self.sink, self.settings.explain, random, ahead, self.settings.hear, contexts
+            )
             limit, purse = InFlight(self.settings.max_parallel), purse or Purse(self.settings.allowance)
             limits = Limits(clock, random, self.settings.limits)
             if self.settings.watch is not None:

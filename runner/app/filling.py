@@ -20,6 +20,7 @@ from runner.core.ports import Clock, Hear, Transport
 from runner.core.request import Request
 from runner.dialects import ASKED
 from runner.execute.ahead import Ahead
+from runner.execute.contexts import ContextUse
 from runner.execute.spending import Purse
 from runner.plan.stages import RunState
 from runner.record.batches import BatchFolder
@@ -99,12 +100,20 @@ class _KeptOpen:
 class BatchRun:
     """The filling of one run; made inside its loop."""
 
-    def __init__(self, session: Session, transport: Transport, clock: Clock, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        transport: Transport,
+        clock: Clock,
+        random: Callable[[], float],
+        contexts: ContextUse | None = None,
+    ) -> None:
         assert session.secrets is not None
         self._session = session
         self._transport = _KeptOpen(transport)
         self._clock = clock
         self._random = random
+        self._contexts = contexts
         self._stop = Stop(clock)
         self._online: Drive | None = None
         self.purse = Purse(session.drive.settings.allowance)
@@ -154,7 +163,7 @@ class BatchRun:
         )
         if not drive.replay():
             self._online = drive
-            await drive.ask(self._transport, self._clock, self._random, self.purse, ahead)
+            await drive.ask(self._transport, self._clock, self._random, self.purse, ahead, self._contexts)
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Retrying) or (isinstance(event, Noted) and event.code == "storage"):

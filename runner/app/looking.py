@@ -11,6 +11,7 @@ from runner.app.counting import counters_of
 from runner.app.data import aside_of
 from runner.app.explaining import RUNS, Explainer
 from runner.app.keeping import recordings_of
+from runner.app.kept_contexts import kept_for
 from runner.app.preparing import Prepared
 from runner.app.types import RunOptions
 from runner.core.frozen import dataclass
@@ -71,10 +72,10 @@ def plan_of(
     prepared: Prepared, look: Look, on_call: Callable[[PlannedCall], None] | None = None
 ) -> tuple[Plan, RunState]:
     """The plan, and the results that stored answers lead to."""
-    state = RunState(prepared.program, prepared.data, aside_of(prepared.project.files.root), keeps="steps")
-    return make_plan(
-        state, look.answers.lookup, look.explainer.reason, look.past, on_call, counters_of(prepared.program)
-    ), state
+    root, lookup, counters = prepared.project.files.root, look.answers.lookup, counters_of(prepared.program)
+    state = RunState(prepared.program, prepared.data, aside_of(root), keeps="steps")
+    kept = kept_for(root)
+    return make_plan(state, lookup, look.explainer.reason, look.past, on_call, counters, kept_for=kept), state
 
 
 def history(root: Path, workflow: str) -> dict[str, History]:

@@ -50,6 +50,8 @@ from runner.store.memory import MemoryStore
 
 if TYPE_CHECKING:
     from runner.app.filling import BatchRun
+    from runner.core.ports import Clock, Transport
+    from runner.execute.contexts import ContextUse
     from runner.transport.secrets import Secrets
 
 
@@ -193,14 +195,28 @@ class Session:
         self._keep_command()
         transport = make_transport(self.secrets, self.options, self.project.files)
         clock = SystemClock()
-        if not any(step.is_batched for step in self.program.steps.values()):
-            await self.drive.ask(transport, clock, random.random)
-            return
-        from runner.app.filling import BatchRun
+        contexts = self._contexts(transport, clock)
+        try:
+            if not any(step.is_batched for step in self.program.steps.values()):
+                await self.drive.ask(transport, clock, random.random, contexts=contexts)
+                return
+            from runner.app.filling import BatchRun
 
-        self.batches = BatchRun(self, transport, clock, random.random)
-        ahead = await self.batches.fill()
-        await self.drive.ask(transport, clock, random.random, self.batches.purse, ahead)
+            self.batches = BatchRun(self, transport, clock, random.random, contexts)
+            ahead = await self.batches.fill()
+            await self.drive.ask(transport, clock, random.random, self.batches.purse, ahead, contexts)
+        finally:
+            if contexts is not None:
+                await contexts.end()
+                await transport.aclose()
+
+    def _contexts(self, transport: Transport, clock: Clock) -> ContextUse | None:
+        """What keeps parts of questions at providers, where a step that may ask wants it."""
+        if not any(step.context is not None and step.may_ask for step in self.program.steps.values()):
+            return None
+        from runner.app.contexts import context_use
+
+        return context_use(self, transport, clock)
 
     def _keep_command(self) -> None:
         """So that a run that is cut short can be taken up by its id."""

@@ -99,11 +99,12 @@ def _facts(owner: str, model: str, entry: Mapping[str, Json], date: str) -> Mode
         note=entry.get("note", ""),
         tokenizer=entry.get("tokenizer", ""),
         gives=entry.get("gives", "text"),
+        least_kept_tokens=entry.get("least_kept"),
     )
 
 
 def _price(entry: Mapping[str, Json], date: str) -> Price | None:
-    numbers, batch = entry.get("price"), entry.get("batch")
+    numbers, batch, storage = entry.get("price"), entry.get("batch"), entry.get("storage")
     if numbers is None:
         return None
     return Price(
@@ -113,6 +114,7 @@ def _price(entry: Mapping[str, Json], date: str) -> Price | None:
         date=date,
         long=_long(entry.get("long")),
         batch=None if batch is None else float(batch),
+        storage=None if storage is None else float(storage),
     )
 
 

@@ -59,6 +59,7 @@ _PRICE = Record(
         Key(
             "batch", Number(minimum=0, maximum=1), "The share of the price that an answer by batch costs, such as 0.5."
         ),
+        Key("storage", _AMOUNT, "US dollars for a million tokens that are kept at the provider for an hour."),
         Key("date", DATE, "The day of the price list."),
     ),
 )
@@ -275,6 +276,7 @@ def _dollars(price: Keys) -> Price | None:
         date=price.text("date") or "",
         long=_long(price),
         batch=price.number("batch"),
+        storage=price.number("storage"),
     )
 
 

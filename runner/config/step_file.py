@@ -25,6 +25,7 @@ from runner.config.step_grammar import BESIDE_CALL, BESIDE_LOOP, INNER_STEP, NOT
 from runner.config.values import PlainValueReader
 from runner.config.verify import is_misspelt
 from runner.core.canonical import Json
+from runner.core.context import DEFAULT_TTL_S, ContextCache
 from runner.core.frozen import dataclass
 from runner.core.problem import Problem
 from runner.core.span import Span
@@ -114,6 +115,7 @@ class StepReader:
             retries=keys.whole("retries"),
             transport=cast(Way, keys.text("transport") or ""),
             cache=_cache(keys),
+            context_cache=_context_cache(keys),
             options=keys.value("options") or {},
             save=self._template(keys.get("save")),
             call=self._call(keys) if "call" in own else None,
@@ -373,6 +375,14 @@ def _cache(keys: Keys) -> CachePolicy:
     if cache is None:
         return CachePolicy()
     return CachePolicy(cast(CacheUse, cache.text("use") or "auto"), cache.text("salt") or "")
+
+
+def _context_cache(keys: Keys) -> ContextCache | None:
+    found = keys.below("context_cache")
+    if found is None:
+        return None
+    ttl_s = seconds_of(found.get("ttl"))
+    return ContextCache(DEFAULT_TTL_S if ttl_s is None else ttl_s, found.text("after_run") == "delete")
 
 
 def _names_of(keys: Keys, *owners: str) -> dict[str, Span]:

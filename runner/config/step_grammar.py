@@ -99,6 +99,18 @@ _CACHE = Record(
     ),
     main="use",
 )
+_CONTEXT_CACHE = Record(
+    "a context cache",
+    (
+        Key("ttl", DURATION, "How long it is kept: seconds, or text such as 30m; 1h when left out."),
+        Key(
+            "after_run",
+            Text(choices=("keep", "delete")),
+            "keep (when left out): later runs use it until its time is over; delete: it goes when the run has ended.",
+        ),
+    ),
+    main="ttl",
+)
 _TARGET = Record(
     "a model to ask next",
     (
@@ -191,6 +203,11 @@ STEP_KEYS = (
         "batch: ask by the provider's batch interface, many questions at once, for less and later; online: one by one.",
     ),
     Key("cache", _CACHE, "How stored answers are used."),
+    Key(
+        "context_cache",
+        _CONTEXT_CACHE,
+        "Keep at the provider what is the same for all items, so that it is paid for in full once. Gemini and Vertex AI.",
+    ),
     Key("options", AnyMapping(), "Fields of the provider's own, passed through and part of the cache key."),
     Key("tools", ListOf(_TOOL, minimum=1), "The tools of runner.yaml that the model may call."),
     Key(
@@ -225,14 +242,24 @@ DEFAULTS_EITHER = (("prompt", "messages"), ("schema", "fields"))
 NOT_TO_EMBED = (
     *("prompt", "messages", "system", "files", "thinking", "schema", "fields", "enforce", "repair", "escalate"),
     *("temperature", "top_p", "max_output_tokens", "seed", "stop", "samples", "transport"),
-    *("tools", "tool_choice", "max_turns"),
+    *("tools", "tool_choice", "max_turns", "context_cache"),
 )
 STEP_EITHER = (*DEFAULTS_EITHER, *(("embed", name) for name in NOT_TO_EMBED))
 # What a step with a loop may say itself.
 BESIDE_LOOP = (
     *("description", "tags", "needs", "when", "for_each", "as", "on_error", "min_success", "max_parallel", "loop"),
 )
-_NOT_IN_LOOP = ("needs", "for_each", "as", "on_error", "min_success", "max_parallel", "samples", "save")
+_NOT_IN_LOOP = (
+    "needs",
+    "for_each",
+    "as",
+    "on_error",
+    "min_success",
+    "max_parallel",
+    "samples",
+    "save",
+    "context_cache",
+)
 # A loop asks nothing itself: what concerns a question belongs into its steps.
 _BESIDE_NO_LOOP = tuple(
     ("loop", key.name) for key in (*STEP_KEYS, *_CALL_KEYS) if key.name not in (*BESIDE_LOOP, "with")
@@ -245,6 +272,7 @@ INNER_STEP = Record(
     has_free_keys=True,
     hints={
         **dict.fromkeys(_NOT_IN_LOOP, "put it into the step that has the loop"),
+        "context_cache": "the questions of a loop grow from turn to turn, so that nothing of them is kept",
         "loop": "a loop inside a loop is not possible",
     },
 )

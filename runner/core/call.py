@@ -58,6 +58,16 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedPart:
+    """How much of a question is the same for all items of a step: what goes before its messages, so many `messages`
+    from the first on, and so many `files` of the message after them.
+    """
+
+    messages: int = 0
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Everything that can change the answer, and nothing else: no secret, timeout, limit or price.
 
@@ -67,6 +77,7 @@ class Call:
     name must not enter the key. `arguments` are what a tool is given, where one is run in place of asking a model.
     `asked_in` is the key of the question whose answer asks for it, "" for a step that runs it itself. A model may call
     `tools`; `tool_choice` is "", `required`, `none` or the name of one. `sample` numbers repeats of one question from 0; `salt` is the author's, to ask anew.
+    What is `shared` may travel otherwise, and says nothing about the answer.
     """
 
     model: str
@@ -87,3 +98,4 @@ class Call:
     asked_in: str = ""
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: str = ""
+    shared: SharedPart | None = field(default=None, compare=False)

@@ -43,6 +43,34 @@ class AttemptMade:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextKept:
+    """What all questions of a step share is kept at the provider, for `seconds` from now on.
+
+    What it took to hand it over and what keeping it costs is None where the price is not known, and 0 unless it
+    `is_new`: then an earlier run has paid.
+    """
+
+    step: str
+    model: str
+    name: str
+    tokens: int
+    seconds: float
+    made_usd: float | None
+    kept_usd: float | None
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContextEnded:
+    """It was deleted after `seconds`; `kept_usd` is what keeping it has cost."""
+
+    step: str
+    name: str
+    seconds: float
+    kept_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying:
     """A request failed and will be sent again after `wait_s`."""
 
@@ -92,4 +120,6 @@ class Heard:
     repair: int = 0
 
 
-Event: TypeAlias = RunStarted | StepExpected | AttemptMade | Retrying | Settled | Noted | RunFinished
+Event: TypeAlias = (
+    RunStarted | StepExpected | AttemptMade | ContextKept | ContextEnded | Retrying | Settled | Noted | RunFinished
+)

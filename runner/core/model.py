@@ -31,7 +31,8 @@ class Price:
     """US dollars per million tokens, as listed on `date` (ISO). Thinking tokens cost what output tokens do.
 
     `cached_input` is for input tokens that the provider had cached (None: as any other), `long` for long questions,
-    `batch` the share of the price that an answer by the batch interface costs (None: there is none, or it is not known).
+    `batch` the share of the price that an answer by the batch interface costs (None: there is none, or it is not known),
+    `storage` what it costs to keep a million tokens at the provider for an hour (None: not known).
     """
 
     input: float
@@ -40,6 +41,7 @@ class Price:
     date: str = ""
     long: LongPrice | None = None
     batch: float | None = None
+    storage: float | None = None
 
     @property
     def in_batch(self) -> Price | None:
@@ -72,7 +74,8 @@ class ModelFacts:
     `refuses` names step keys that the model answers with an error (such as `temperature`), `refuses_thinking` those that
     it takes at the level none only. `thinking_words` is the
     model's own way to say a level, where its dialect would say it otherwise: a word, or a number of tokens.
-    `gives` is "" where nobody knows whether it answers in words or with a vector.
+    `gives` is "" where nobody knows whether it answers in words or with a vector. `least_kept_tokens` are the fewest
+    that its provider keeps for later questions.
     """
 
     provider: str
@@ -95,6 +98,7 @@ class ModelFacts:
     tokenizer: str = ""
     gives: Literal["", "text", "vector"] = "text"
     refuses_thinking: tuple[str, ...] = ()
+    least_kept_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

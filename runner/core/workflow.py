@@ -13,6 +13,7 @@ from dataclasses import field
 from typing import Literal
 
 from runner.core.canonical import Json
+from runner.core.context import ContextCache
 from runner.core.frozen import dataclass, replace
 from runner.core.limits import RateLimit
 from runner.core.located import Located as Located  # noqa: PLC0414  # known from here
@@ -173,6 +174,7 @@ class Step(Located):
     retries: int | None = None
     transport: Way = ""
     cache: CachePolicy = CachePolicy()
+    context_cache: ContextCache | None = None
     options: Mapping[str, Json] = field(default_factory=dict)
     save: Template | None = None
     call: ToolUse | None = None
@@ -218,6 +220,7 @@ def _asking(step: Step, target: Target) -> Step:
         max_output_tokens=cap,
         seed=target.seed,
         options=target.options,
+        context_cache=None,
     )
 
 

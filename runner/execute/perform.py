@@ -15,9 +15,12 @@ from runner.core.frozen import dataclass, replace
 from runner.core.outcome import RETRIED_KINDS, ROUTE_STOPPERS, Failure, FailureKind, Source
 from runner.core.ports import CallFailed, Clock, EventSink, Transport
 from runner.core.problem import Problem
+from runner.core.request import Request
 from runner.core.response import Finish
 from runner.execute.ahead import Ahead
+from runner.execute.contexts import ContextUse
 from runner.execute.gate import Gate
+from runner.execute.hearing import Ear
 from runner.execute.limits import InFlight, Limiter, Limits, Turn
 from runner.execute.retry import DEFAULT_RETRIES, LONGEST_HINT_S, GiveUp, Wait, decide
 from runner.execute.spending import Purse, amount_of
@@ -40,6 +43,7 @@ class Ports:
     """What performing needs from outside. `explain` gives the reason of a miss, `random` numbers in [0, 1).
 
     `ahead` has what was asked before its turn. With `hear`, answers are streamed, and their text is told as it comes.
+    `contexts` keeps parts of questions at their providers.
     """
 
     transport: Transport
@@ -49,21 +53,7 @@ class Ports:
     random: Callable[[], float]
     ahead: Ahead | None = None
     hear: Callable[[Ask, str], None] | None = None
-
-
-class _Ear:
-    """Hears one answer, and when it began."""
-
-    def __init__(self, ports: Ports, ask: Ask) -> None:
-        self._ports = ports
-        self._ask = ask
-        self.first_at: float | None = None
-
-    def __call__(self, text: str) -> None:
-        assert self._ports.hear is not None
-        if self.first_at is None:
-            self.first_at = self._ports.clock.monotonic()
-        self._ports.hear(self._ask, text)
+    contexts: ContextUse | None = None
 
 
 class Shared:
@@ -283,7 +273,7 @@ class Performer:
             sent_at = clock.monotonic()
             paid, sent, is_unclear = None, 1, False
             failure, usage = STOPPED, None
-            ear = _Ear(self._ports, ask) if self._ports.hear is not None else None
+            ear = Ear(self._ports.hear, clock, ask) if self._ports.hear is not None else None
             try:
                 payload = await self._payload(step, ask, settings.timeout_s or DEFAULT_TIMEOUT_S, ear)
                 response = step.dialect.decode(payload)
@@ -345,13 +335,20 @@ class Performer:
             limiter.leave(turn)
         return self._ended(step) or STOPPED
 
-    async def _payload(self, step: StepProgram, ask: Ask, timeout_s: float, ear: _Ear | None) -> bytes:
-        """One request. Raises CallFailed. A stop waits for what may be paid, and drops what runs in this process."""
+    async def _payload(self, step: StepProgram, ask: Ask, timeout_s: float, ear: Ear | None) -> bytes:
+        """One request, with what its step keeps at the provider. Raises CallFailed."""
+        contexts = self._ports.contexts
+        if contexts is None:
+            return await self._sent(step, ask.request, timeout_s, ear)
+        return await contexts.send(step, ask, self.purse, lambda one: self._sent(step, one, timeout_s, ear))
+
+    async def _sent(self, step: StepProgram, request: Request, timeout_s: float, ear: Ear | None) -> bytes:
+        """Raises CallFailed. A stop waits for what may be paid, and drops what runs in this process."""
         transport = self._ports.transport
         if ear is None:
-            send = transport.send(step.route, ask.request, timeout_s=timeout_s)
+            send = transport.send(step.route, request, timeout_s=timeout_s)
         else:
-            send = transport.stream(step.route, ask.request, timeout_s=timeout_s, hear=ear)
+            send = transport.stream(step.route, request, timeout_s=timeout_s, hear=ear)
         if not step.route.provider.is_in_process:
             return await send
         sending = asyncio.ensure_future(send)

@@ -103,6 +103,23 @@ class Purse:
         self._ended.set()
         self._ended = asyncio.Event()
 
+    def pay(self, amount: Amount) -> Failure | None:
+        """Spend on what is no request to a model, or why not: nobody waits for room here, so that it is there or not."""
+        bounds = self._allowance
+        after = self.spent.plus(self._held).plus(amount)
+        lines = (("usd", bounds.usd, after.usd), ("tokens", bounds.tokens, after.tokens))
+        for kind, limit, needed in lines:
+            if limit is not None and needed > limit.amount and (kind == "tokens" or amount.usd):
+                return self._refuse((kind, limit))
+        self.add(amount)
+        return None
+
+    def add(self, amount: Amount) -> None:
+        self.spent = self.spent.plus(amount)
+
+    def give_back(self, amount: Amount) -> None:
+        self.spent = self.spent.plus(amount, -1.0)
+
     def _likely(self, step: StepProgram, ask: Ask) -> Amount:
         if step.full_name in self._means:
             return self._means[step.full_name][1]

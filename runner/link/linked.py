@@ -41,6 +41,7 @@ from runner.link.parts import (
 )
 from runner.link.readings import ReadText, Typing, type_readings
 from runner.link.scope import Place, Use, name_problem, use_of
+from runner.link.shared import shared_entries
 from runner.link.shifts import shifting_index
 from runner.link.stages import Stage, cut_stages, find_circle
 from runner.link.subjects import Subjects
@@ -226,6 +227,7 @@ class _Linker:
             walked={name: path[:-1] for name, path in place.elements if path},
             tools=link_tools(step.toolbox.values(), self.schema, self.problems),
             arguments=arguments,
+            shared=shared_entries(step, place, prompt_texts, self.lane_of) if step.context_cache else None,
         )
         crossing = {use.step for use in uses if use.is_barrier}
         crossing |= {name for name in linked.ordered if self.lane_of[name] not in ("", lane)}

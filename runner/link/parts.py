@@ -13,6 +13,7 @@ from runner.core.tool import Tool
 from runner.core.workflow import Expression, FileTemplate, Loop, OutputTable, OutputValue, Step, Workflow
 from runner.link.readings import Typing
 from runner.link.scope import Use
+from runner.link.shared import SharedEntries
 from runner.link.stages import Stage
 from runner.output.schema import CompiledSchema
 from runner.templates.expression import CompiledExpression
@@ -99,7 +100,7 @@ class LinkedStep:
     steps; `models` of those whose model it names, `cited` whose sources, `tool_readers` whose tool calls) are what its prompt reads; "" among the first two means the whole.
     Of the names that a loop gives it, the prompt reads `carried`; `walked` has the path of the list behind such a name,
     where that is plain. `tools` are those that it names; a step that runs one
-    itself gives it `arguments`.
+    itself gives it `arguments`. `shared` is what a step that wants it kept has in common for all items.
     """
 
     step: Step
@@ -128,6 +129,7 @@ class LinkedStep:
     walked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tools: Mapping[str, LinkedTool] = field(default_factory=dict)
     arguments: Mapping[str, ValueOf] = field(default_factory=dict)
+    shared: SharedEntries | None = None
 
     @property
     def name(self) -> str:

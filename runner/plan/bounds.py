@@ -10,6 +10,7 @@ from runner.output.extent import most_bytes
 from runner.plan.estimate import History, TokensOut, chain_usd, plus, times, tokens_of, tokens_out
 from runner.plan.items import Items
 from runner.plan.program import Program, StepProgram
+from runner.plan.shared import keeping_usd, making_usd
 
 Counts = Mapping[str, int | None]
 Lanes = Mapping[str, Items]
@@ -139,4 +140,12 @@ def _step_usd(program: Program, name: str, counts: Counts, lanes: Lanes) -> floa
         return None
     given = bound_in(program, name, counts, lanes)
     one = plus(*(longest_chain_usd(part, given, out_of(part).most) for part in step.all_parts))
-    return times(one, items * (settings.samples or 1))
+    return plus(times(one, items * (settings.samples or 1)), store_bound_usd(step, given) if items else 0.0)
+
+
+def store_bound_usd(step: StepProgram, given: int | None) -> float | None:
+    """What a step may spend on keeping when a question has at most so many tokens."""
+    if step.context is None:
+        return 0.0
+    price = step.route.facts.price
+    return plus(making_usd(given, price), keeping_usd(given, step.context.ttl_s, price))

@@ -15,6 +15,7 @@ from runner.link.parts import LinkedLoop, LinkedStep
 from runner.output.validate import Validator
 from runner.plan.ingredients import fixed_ingredients, tool_ingredients
 from runner.plan.program import Policy, StepProgram
+from runner.plan.shared import context_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,11 @@ def compile_whole(
         made = compile_step(one, how.route, how.dialect, thinking=how.thinking, policy=policy, cost=how.cost, find=find)
         part = "" if name == linked.name else name
         parts[name] = replace(
-            made, is_batch=how.is_batch, part=part, above=names[number + 1] if number + 1 < len(names) else ""
+            made,
+            is_batch=how.is_batch,
+            part=part,
+            above=names[number + 1] if number + 1 < len(names) else "",
+            context=context_of(one, how.route, is_batch=how.is_batch),
         )
     tools = {tool.full_name: tool for part in parts.values() for tool in _tools_of(part)}
     whole = parts.pop(linked.name)
@@ -68,6 +73,7 @@ def _tools_of(part: StepProgram) -> Iterator[StepProgram]:
             part=f"{part.full_name}.{TOOL_DIALECT}.{name}",
             above="",
             is_batch=False,
+            context=None,
         )
 
 

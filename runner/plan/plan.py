@@ -15,6 +15,7 @@ from runner.link.stages import Stage
 from runner.plan.advance import ItemState, Scope, advance, begin
 from runner.plan.bounds import bound_in, most_calls, out_of, turns_left
 from runner.plan.chain import Answered, Ask
+from runner.plan.context_plan import KeptFor, kept_part
 from runner.plan.estimate import (
     LEAST_TOKENS_OUT,
     History,
@@ -48,15 +49,17 @@ def make_plan(
     on_call: Callable[[PlannedCall], None] | None = None,
     counters: Mapping[str, TokenCounter] | None = None,
     known: Known | None = None,
+    kept_for: KeptFor | None = None,
 ) -> Plan:
     """Walk a fresh RunState as far as stored answers lead. `on_call` is told every call that is certain; `counters`
-    count the questions of some steps, those of others are estimated. `known` tells what was asked in this run already.
+    count the questions of some steps, those of others are estimated. `known` tells what was asked in this run already. With `kept_for` steps keep what
+    their questions share where that pays, and it knows what is kept already.
     """
     past = history or {}
     planner = _Planner(state, lookup, explain, past)
     planner.on_call = on_call
     planner.counters = counters or {}
-    planner.known = known
+    planner.known, planner.kept_for = known, kept_for
     for number in range(len(state.stages)):
         planner.walk(number)
     order = [name for stage in state.stages for name in stage.steps]
@@ -76,13 +79,15 @@ class _Planner:
         self.on_call: Callable[[PlannedCall], None] | None = None
         self.counters: Mapping[str, TokenCounter] = {}
         self.known: Known | None = None
+        self.kept_for: KeptFor | None = None
         self._owners = state.aside.table()
         self._turns: dict[tuple[str, tuple[str, ...]], float | None] = {}
 
     def summed(self, name: str, history: History) -> StepPlan:
         counts = {name: count.items for name, count in self.counts.items()}
         step = self.state.program.steps[name]
-        found = summed(step, self.counts[name], self.outs, history, self._most(step, counts))
+        most = self._most(step, counts)
+        found = summed(step, self.counts[name], self.outs, history, most, has_contexts=self.kept_for is not None)
         counter = self.counters.get(name)
         return replace(found, counted_by=counter.name) if counter is not None and found.calls else found
 
@@ -245,6 +250,11 @@ class _Planner:
         count.least_tokens += given + LEAST_TOKENS_OUT
         given += media_tokens(ask.call)  # a guess, which may be too high: the least that is sure is without it
         count.input_tokens += given
+        if self.kept_for is not None and ask.call.shared is not None and not ask.part:
+            if count.kept is None:
+                divided = whole.divide(ask.call, ask.request)
+                count.kept = kept_part(whole, ask.call, divided, self.kept_for, self.counters.get(name))
+            count.kept.count(whole, given)
         count.likely_usd = plus(count.likely_usd, price_of(given, likely, price))
         turns = turns_left(whole.of(ask.part), ask.answers)
         further = (most_usd(part, given, self.outs) for part in whole.after(whole.of(ask.part)))

@@ -32,6 +32,27 @@ class PlannedCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextPlan:
+    """What becomes of the part that all questions of a step share: whether it `is_kept` at the provider for `ttl_s`.
+
+    `tokens` are its own, None where no question is known yet. `store_usd` is what handing it over and keeping it
+    costs, 0 where the provider has it for `left_s` more; `worst_store_usd` where it turns out that it has not (None:
+    no price). `saved_usd` is what the certain calls cost less for it. Keeping pays from `worth_from` calls on (None:
+    not known, 0: never); `least_tokens` is what the provider wants, where the part has fewer.
+    """
+
+    tokens: int | None
+    ttl_s: float
+    store_usd: float | None
+    worst_store_usd: float | None
+    saved_usd: float
+    worth_from: int | None
+    is_kept: bool
+    left_s: float | None = None
+    least_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepPlan:
     """What will become of a step.
 
@@ -68,6 +89,7 @@ class StepPlan:
     is_unpriced: bool = False
     counted_by: str = ""
     shared: int = 0
+    context: ContextPlan | None = None
 
     @property
     def may_be_asked(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from runner.core.call import Call, ToolSpec
 from runner.core.canonical import Json
+from runner.core.context import ContextCache, Divided
 from runner.core.frozen import dataclass, replace
 from runner.core.media import Medium, rules_for
 from runner.core.model import Route
@@ -16,6 +17,7 @@ from runner.core.request import Request
 from runner.core.response import Usage
 from runner.core.words import are_over
 from runner.core.workflow import CacheUse
+from runner.dialects.contexts import divide
 from runner.link.linked import Linked, LinkedStep
 from runner.link.parts import LinkedTool
 from runner.output.judge import EnsureLine, Rules
@@ -24,6 +26,7 @@ from runner.plan.arguments import arguments_of
 from runner.plan.ingredients import changing_ingredients, texts_of
 from runner.plan.media import ensure_fitting, render_files, with_files
 from runner.plan.rendering import holding, listed, render_message
+from runner.plan.shared import shared_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class StepProgram:
     be asked, None for all. Samples are numbered from
     `first_sample`, so that a suite's repeats are questions of their own. `is_batch`: its questions go out many together,
     by the provider's batch interface.
-    `find` looks at its files.
+    `find` looks at its files. With `context` what its questions share is kept at the provider.
 
     `parts` are further ways of asking, each by its full name, which it has as `part`: the models that the step
     escalates to, and all that its loop asks. `above` is the part that is asked next, "" for none. `turn` has the steps of
@@ -79,6 +82,7 @@ class StepProgram:
     turn: Mapping[str, StepProgram] = field(default_factory=dict)
     find: FindMedium | None = None
     tools: Mapping[str, StepProgram] = field(default_factory=dict)
+    context: ContextCache | None = None
 
     @property
     def name(self) -> str:
@@ -158,9 +162,15 @@ class StepProgram:
         if step.call is not None:
             given = arguments_of(self.linked, values)
             return Call(self.route.model, (), sample=sample, salt=step.cache.salt, arguments=given)
-        messages = tuple(message for entry in self.linked.messages for message in render_message(entry, values))
+        texts = [render_message(entry, values) for entry in self.linked.messages]
+        messages = tuple(message for said in texts for message in said)
+        files: list[tuple[Medium, ...]] = []
         if self.linked.files:
-            messages = with_files(messages, self.media(values))
+            files = self.media(values)
+            messages = with_files(messages, tuple(medium for shown in files for medium in shown))
+        shared = None
+        if self.context is not None:
+            shared = shared_part(self.linked, list(map(len, texts)), list(map(len, files)), messages)
         return Call(
             model=self.route.model,
             messages=messages,
@@ -177,17 +187,24 @@ class StepProgram:
             tool_choice="" if step.tool_choice == "auto" else step.tool_choice,
             sample=sample,
             salt=step.cache.salt,
+            shared=shared,
         )
 
-    def media(self, values: Mapping[str, Json]) -> tuple[Medium, ...]:
-        """The files of the step. Raises RenderFailed and FileError."""
+    def media(self, values: Mapping[str, Json]) -> list[tuple[Medium, ...]]:
+        """The files of the step, by entry. Raises RenderFailed and FileError."""
         assert self.find is not None, "a step with files needs somebody to look at them"
-        found = [one for entry in self.linked.files for one in render_files(entry, values, self.find, listed)]
-        ensure_fitting(found, rules_for(self.dialect.media, self.route.provider), self.route)
-        return tuple(medium for _, medium in found)
+        found = [list(render_files(entry, values, self.find, listed)) for entry in self.linked.files]
+        shown = [one for each in found for one in each]
+        ensure_fitting(shown, rules_for(self.dialect.media, self.route.provider), self.route)
+        return [tuple(medium for _, medium in each) for each in found]
 
     def encode(self, call: Call) -> Request:
         return self.dialect.encode(call, self.route)
+
+    def divide(self, call: Call, request: Request) -> Divided:
+        """A question in what is kept at the provider, and the rest."""
+        assert call.shared is not None, "a step that keeps nothing asks whole questions"
+        return divide(request, call.shared)
 
     def too_long(self, call: Call) -> str:
         """Why the model cannot read so long a question whatever its vocabulary is, or ""."""

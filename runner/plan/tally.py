@@ -9,8 +9,9 @@ from dataclasses import field
 from runner.core.frozen import dataclass
 from runner.core.outcome import Outcome, Status
 from runner.plan.bounds import longest_chain_usd
+from runner.plan.context_plan import KeptPart, context_plan
 from runner.plan.estimate import History, TokensOut, plus, times
-from runner.plan.planned import StepPlan
+from runner.plan.planned import ContextPlan, StepPlan
 from runner.plan.program import StepProgram
 
 
@@ -33,6 +34,7 @@ class Tally:
     least_tokens: int = 0
     likely_usd: float | None = 0.0
     worst_usd: float | None = 0.0
+    kept: KeptPart | None = None
     after: set[str] = field(default_factory=set)
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -66,8 +68,16 @@ class Most:
     tokens_in: int | None
 
 
-def summed(step: StepProgram, count: Tally, outs: Mapping[str, TokensOut], history: History, most: Most) -> StepPlan:
-    """Counts to a line of the plan, with money."""
+def summed(
+    step: StepProgram,
+    count: Tally,
+    outs: Mapping[str, TokensOut],
+    history: History,
+    most: Most,
+    *,
+    has_contexts: bool = False,
+) -> StepPlan:
+    """Counts to a line of the plan, with money; with `has_contexts` what questions share is kept where that pays."""
     out = outs.get(step.name, TokensOut(None, None))
     settings = step.linked.step
     samples = settings.samples or 1
@@ -76,6 +86,10 @@ def summed(step: StepProgram, count: Tally, outs: Mapping[str, TokensOut], histo
         may_calls = 0
     likely_in = -(-history.input_tokens // history.calls) if history.calls else most.tokens_in
     mean_in = -(-count.input_tokens // count.calls) if count.calls else likely_in
+    context = _context(step, count, samples, most) if has_contexts and step.may_ask else None
+    store, worst_store, saved = (
+        (context.store_usd, context.worst_store_usd, context.saved_usd) if context else (0, 0, 0)
+    )
     worst = (0.0 if is_free(step) else None) if count.items is None else times(most.usd, count.unknown * samples)
     return StepPlan(
         step=step.name,
@@ -94,13 +108,19 @@ def summed(step: StepProgram, count: Tally, outs: Mapping[str, TokensOut], histo
         input_tokens=count.input_tokens if count.calls else (mean_in if may_calls != 0 else 0),
         output_tokens=_times(out.likely, count.calls) if count.calls else (out.likely if may_calls != 0 else 0),
         is_measured=out.is_measured,
-        cost_usd=count.likely_usd,
-        worst_usd=plus(count.worst_usd, worst) if step.may_ask else 0.0,
+        cost_usd=plus(count.likely_usd, store if count.calls else 0.0, -saved),
+        worst_usd=plus(count.worst_usd, worst, worst_store) if step.may_ask else 0.0,
         is_selected=step.may_ask,
-        least_usd=count.least_usd,
+        least_usd=max(0.0, count.least_usd + (store or 0.0) * bool(count.calls) - saved),
         least_tokens=count.least_tokens,
         is_unpriced=any(part.route.facts.price is None for part in step.all_parts),
+        context=context,
     )
+
+
+def _context(step: StepProgram, count: Tally, samples: int, most: Most) -> ContextPlan | None:
+    calls = None if count.items is None else count.calls + count.unknown * samples
+    return context_plan(step, count.kept, calls, count.calls, most.tokens_in)
 
 
 def _times(number: int | None, factor: int) -> int | None:

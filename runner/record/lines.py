@@ -10,6 +10,8 @@ import orjson
 from runner.core.canonical import Json
 from runner.core.events import (
     AttemptMade,
+    ContextEnded,
+    ContextKept,
     Event,
     Noted,
     Retrying,
@@ -41,6 +43,14 @@ def to_record(event: Event, *, at: float | None = None) -> dict[str, Json]:
             meta["seconds"] = event.attempt.seconds
             if event.attempt.first_token_s is not None:
                 meta["first_token_s"] = event.attempt.first_token_s
+        case ContextKept():
+            record |= {"event": "context", "step": event.step, "model": event.model, "name": event.name}
+            record |= {"tokens": event.tokens, "made_usd": event.made_usd, "kept_usd": event.kept_usd}
+            record |= {"is_new": event.is_new}
+            meta["seconds"] = event.seconds
+        case ContextEnded():
+            record |= {"event": "context-ended", "step": event.step, "name": event.name, "kept_usd": event.kept_usd}
+            meta["seconds"] = event.seconds
         case Retrying():
             record |= {"event": "retry", "step": event.step, "item": event.item, "tries": event.tries}
             record |= {"message": event.message}

@@ -14,7 +14,16 @@ from typing import Final, TypeAlias
 import orjson
 
 from runner.core.canonical import Json
-from runner.core.events import AttemptMade, Event, RunFinished, RunStarted, Settled, StepExpected
+from runner.core.events import (
+    AttemptMade,
+    ContextEnded,
+    ContextKept,
+    Event,
+    RunFinished,
+    RunStarted,
+    Settled,
+    StepExpected,
+)
 from runner.core.frozen import dataclass
 from runner.core.outcome import ANSWER_KINDS, Attempt, FailureKind, Outcome, Source, Status
 from runner.record.folders import SUMMARY, write_record_file
@@ -32,7 +41,8 @@ class StepSummary:
 
     `seconds` is the providers' time for fresh answers, added up over calls that ran side by side. Tokens are those
     that providers counted for fresh answers. `reasons` says why calls were made. A step that the run ended before is
-    not reached; one that was, and has nothing to do, has no items.
+    not reached; one that was, and has nothing to do, has no items. `cached_tokens` are those of the input that
+    providers had kept; `kept_tokens` were handed over to be kept, for `keeping_usd`, which is part of the cost.
     """
 
     step: str
@@ -58,6 +68,9 @@ class StepSummary:
     maybe_paid_twice: int = 0
     is_reached: bool = True
     tools_run: int = 0
+    cached_tokens: int = 0
+    kept_tokens: int = 0
+    keeping_usd: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +137,14 @@ class RunSummary:
         return self._total(lambda step: step.thinking_tokens)
 
     @property
+    def cached_tokens(self) -> int:
+        return self._total(lambda step: step.cached_tokens)
+
+    @property
+    def keeping_usd(self) -> float | None:
+        return _add_money(step.keeping_usd for step in self.steps)
+
+    @property
     def maybe_paid_twice(self) -> int:
         return self._total(lambda step: step.maybe_paid_twice)
 
@@ -154,6 +175,8 @@ _COUNTED: Final = (
     "thinking_tokens",
     "maybe_paid_twice",
     "tools_run",
+    "cached_tokens",
+    "kept_tokens",
 )
 
 
@@ -173,6 +196,8 @@ class _Tally:
         self.reasons: dict[str, int] = {}
         # Attempts that were told but whose outcome is still open, so that none is counted twice.
         self.open: dict[str, list[_Told]] = {}
+        # What was handed over to be kept, by its name: what that took, and what keeping it costs.
+        self.kept: dict[str, tuple[float | None, float | None]] = {}
 
     def add_attempt(self, attempt: Attempt) -> None:
         counts = self.counts
@@ -198,6 +223,7 @@ class _Tally:
         counts["input_tokens"] += attempt.usage.input_tokens or 0
         counts["output_tokens"] += attempt.usage.output_tokens or 0
         counts["thinking_tokens"] += attempt.usage.thinking_tokens or 0
+        counts["cached_tokens"] += attempt.usage.cached_tokens or 0
         self.seconds += attempt.seconds
         if is_answer or attempt.cost_usd is not None:
             # A request that brought no answer has no bill to know; what may have been paid is counted apart.
@@ -206,6 +232,15 @@ class _Tally:
             is_one_too_many = len(self.reasons) >= MOST_REASONS and attempt.reason not in self.reasons
             reason = attempt.reason.partition(":")[0] if is_one_too_many else attempt.reason
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
+    def keep(self, event: ContextKept) -> None:
+        if event.is_new:
+            self.counts["kept_tokens"] += event.tokens
+            self.kept[event.name] = (event.made_usd, event.kept_usd)
+
+    def end(self, event: ContextEnded) -> None:
+        if event.name in self.kept:
+            self.kept[event.name] = (self.kept[event.name][0], event.kept_usd)
 
     def tell_attempt(self, item: str, attempt: Attempt) -> None:
         self.open.setdefault(item, []).append(_told(attempt))
@@ -228,12 +263,14 @@ class _Tally:
 
     def summarise(self) -> StepSummary:
         settled = sum(self.counts[status.value] for status in Status)
+        keeping = _add_money(usd for amounts in self.kept.values() for usd in amounts)
         was_walked = settled or any(self.counts[name] for name in ("calls", "cached", "recorded"))
         return StepSummary(
             step=self.step,
             model=self.model,
             items=max(self.expected, settled),
-            cost_usd=self.spent,
+            cost_usd=_plus(self.spent, keeping),
+            keeping_usd=keeping,
             saved_usd=self.saved,
             seconds=self.seconds,
             answered_by=tuple(sorted(self.models)),
@@ -254,6 +291,10 @@ class Summariser:
         match event:
             case AttemptMade():
                 self._tally(event.step).tell_attempt(event.item, event.attempt)
+            case ContextKept():
+                self._tally(event.step).keep(event)
+            case ContextEnded():
+                self._tally(event.step).end(event)
             case Settled(outcome=outcome):
                 self._tally(outcome.step).add_outcome(outcome)
             case RunStarted():

@@ -128,6 +128,12 @@ class HttpTransport:
             return await self._deliver(route, request, timeout_s, None)
         return await self._deliver(route, streaming.open(request), timeout_s, lambda: Hearing(streaming.fold(), hear))
 
+    async def ask(self, route: Route, method: str, request: Request, *, timeout_s: float) -> bytes:
+        """Something else than a question, under the same rules: the payload of a 200 answer. Raises CallFailed."""
+        if method == "POST":
+            return await self.send(route, request, timeout_s=timeout_s)
+        return await self._send(route, request, b"", timeout_s, None, method)
+
     async def _deliver(self, route: Route, request: Request, timeout_s: float, listen: Listen | None) -> bytes:
         """A request that names a file which the provider has forgotten is sent once more, with the file sent anew."""
         if not request.attachments:
@@ -182,7 +188,13 @@ class HttpTransport:
         return replace(failure, message=message, status=failure.status or reply.status)
 
     async def _send(
-        self, route: Route, request: Request, body: bytes | Streamed, timeout_s: float, listen: Listen | None
+        self,
+        route: Route,
+        request: Request,
+        body: bytes | Streamed,
+        timeout_s: float,
+        listen: Listen | None,
+        method: str = "POST",
     ) -> bytes:
         provider = route.provider
         access = self._access(provider)
@@ -194,10 +206,10 @@ class HttpTransport:
         try:
             async with asyncio.timeout(timeout_s):
                 if takes_tokens(provider):
-                    reply, secret = await self._post_with_token(url, request, body, access, delivery, take)
+                    reply, secret = await self._post_with_token(url, request, body, access, delivery, take, method)
                 else:
                     credentials = _credentials(request, secret)
-                    reply = await self._post(url, request, body, credentials, access, delivery, take)
+                    reply = await self._post(url, request, body, credentials, access, delivery, take, method)
         except TimeoutError:
             raise CallFailed(delivery.late()) from None
         except WireFailed as error:
@@ -234,16 +246,17 @@ class HttpTransport:
         access: _Access,
         delivery: Delivery,
         take: Take | None,
+        method: str,
     ) -> tuple[Reply, Secret]:
         """A token may run out before its time: once, another one is fetched. What is refused so was never answered."""
         tokens = self._tokens
         assert tokens is not None, "a provider that takes tokens needs a source of them"
         bearer = await tokens.bearer()
-        reply = await self._post(url, request, body, bearer.headers(), access, delivery, take)
+        reply = await self._post(url, request, body, bearer.headers(), access, delivery, take, method)
         if reply.status == 401:
             tokens.forget(bearer)
             bearer = await tokens.bearer()
-            reply = await self._post(url, request, body, bearer.headers(), access, delivery, take)
+            reply = await self._post(url, request, body, bearer.headers(), access, delivery, take, method)
         return reply, bearer.secret
 
     async def _post(
@@ -255,15 +268,18 @@ class HttpTransport:
         access: _Access,
         delivery: Delivery,
         take: Take | None,
+        method: str,
     ) -> Reply:
         ours = _HEADERS if take is None else _STREAM_HEADERS
         headers = [*ours, *request.headers, *credentials, *access.headers]
         bounds = Bounds(MAX_BYTES, MAX_ERROR_BYTES, IDLE_S if take is None else STREAM_IDLE_S)
-        if isinstance(body, bytes):
+        if isinstance(body, bytes) and method == "POST":
             return await self._wire_for(access.is_local).post(url, headers, body, delivery, bounds, take)
-        headers.append(("content-length", str(body.length)))
         wire = self._file_wire_for(access.is_local)
-        return await wire.ask("POST", url, headers, body.read(), delivery, bounds, take)
+        if isinstance(body, bytes):
+            return await wire.ask(method, url, headers, body, delivery, bounds, take)
+        headers.append(("content-length", str(body.length)))
+        return await wire.ask(method, url, headers, body.read(), delivery, bounds, take)
 
     def _file_wire_for(self, is_local: bool) -> HttpxWire:
         """The client for bodies that are read from the disk while they are sent; it is made when the first one is."""

@@ -21,10 +21,10 @@ class RoutingTransport:
         self._made: dict[str, Transport] = {}
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
-        return await self._transport(route).send(route, request, timeout_s=timeout_s)
+        return await self.of(route).send(route, request, timeout_s=timeout_s)
 
     async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Hear) -> bytes:
-        return await self._transport(route).stream(route, request, timeout_s=timeout_s, hear=hear)
+        return await self.of(route).stream(route, request, timeout_s=timeout_s, hear=hear)
 
     async def aclose(self) -> None:
         """Closes all that were made, also when one of them fails to close; the first error is raised."""
@@ -33,7 +33,8 @@ class RoutingTransport:
         if errors:
             raise errors[0]
 
-    def _transport(self, route: Route) -> Transport:
+    def of(self, route: Route) -> Transport:
+        """The transport of a route's provider. Raises CallFailed where there is none."""
         dialect = route.provider.dialect
         if dialect not in self._made:
             make = self._by_dialect.get(dialect)

@@ -119,7 +119,7 @@ class Uploads:
             said = _line(reason.get("message") if isinstance(reason, dict) else file.get("state"))
             text = f"'{route.provider.name}' cannot use it: {said or 'no reason is given'}"
             raise _failed(medium, text, FailureKind.BAD_REQUEST)
-        return Uploaded(uri, _seconds(file.get("expirationTime"), self._now() + KEPT_S))
+        return Uploaded(uri, seconds_of_stamp(file.get("expirationTime"), self._now() + KEPT_S))
 
     async def _chunks(self, medium: Medium, url: str, ask: Ask, failure_of: FailureOf) -> dict[str, Any]:
         """The place itself says who may write there, so that no key goes with the pieces."""
@@ -221,7 +221,7 @@ def _line(said: object) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)[:SHOWN_CHARACTERS]
 
 
-def _seconds(stamp: object, otherwise: float) -> float:
+def seconds_of_stamp(stamp: object, otherwise: float) -> float:
     """A time such as 2026-11-24T10:00:00.123456Z in Unix seconds."""
     if not isinstance(stamp, str):
         return otherwise

@@ -1,0 +1,26 @@
+"""What earlier runs have handed over to be kept at providers, as far as it is remembered."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from runner.core.context import Divided
+from runner.plan.context_plan import KeptFor
+from runner.plan.program import StepProgram
+
+MEMORY = Path(".runner") / "contexts.json"
+
+
+def kept_for(root: Path) -> KeptFor:
+    """Looks into the memory of the project; a provider may have dropped what stands there."""
+
+    def left(step: StepProgram, divided: Divided) -> float | None:
+        from runner.transport.context_memory import is_usable, memory_key, read_memory
+
+        assert step.context is not None, "a step that keeps nothing divides no question"
+        found = read_memory(root / MEMORY).get(memory_key(step.route, divided.ident))
+        now = time.time()
+        return found.expires_at - now if found and is_usable(found, step.context.ttl_s, now) else None
+
+    return left
