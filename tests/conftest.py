@@ -78,6 +78,7 @@ class Servers:
     def __call__(self, respond: Respond | None = None, *, key: str | None = None) -> CountingServer:
         server = self._make(respond, key=key)
         server.problems_of = importlib.import_module("descriptions").problems_of
+        server.contexts.problems_of = server.problems_of
         server.start()
         self._started.append(server)
         return server

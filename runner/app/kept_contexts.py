@@ -6,10 +6,24 @@ import time
 from pathlib import Path
 
 from runner.core.context import Divided
+from runner.core.problem import Problem
 from runner.plan.context_plan import KeptFor
 from runner.plan.program import StepProgram
 
 MEMORY = Path(".runner") / "contexts.json"
+
+
+def not_kept(step: StepProgram) -> Problem | None:
+    """Why a step cannot keep anything where its provider is asked: Vertex AI does so for a project."""
+    provider = step.route.provider
+    if step.context is None or provider.dialect != "vertex" or "project" in provider.settings:
+        return None
+    return Problem(
+        "no-context-cache",
+        f"step '{step.name}' keeps what its questions share, and 'vertex' does so for a project only, which is not named",
+        step.linked.step.at("context_cache"),
+        fix="export GOOGLE_CLOUD_PROJECT=YOUR_PROJECT, with credentials of its own, or leave context_cache out",
+    )
 
 
 def kept_for(root: Path) -> KeptFor:

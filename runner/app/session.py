@@ -17,6 +17,7 @@ from runner.app.drive import Drive, DriveSettings, exit_code
 from runner.app.explaining import RUNS, TEXTS, Explainer
 from runner.app.holding import ensure_plan_holds
 from runner.app.keeping import Recorder, recordings_of
+from runner.app.kept_contexts import not_kept
 from runner.app.locking import VersionWatch, ensure_locked, update_lock
 from runner.app.looking import LOCAL_CACHE, leases_of
 from runner.app.media import MediaFiles
@@ -144,6 +145,7 @@ class Session:
         parts = [part for name in sorted(asked) for part in self.program.steps[name].reached]
         routes = {part.route.name: part.route for part in parts}
         problems = [problem for route in routes.values() if (problem := self._not_ready(route)) is not None]
+        problems += [problem for part in parts if (problem := not_kept(part)) is not None]
         if problems:
             raise UsageError(problems, self.project.sources)
         self._check_money()

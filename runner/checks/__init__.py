@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from runner.checks.budget import check_budget
 from runner.checks.conditions import check_conditions
 from runner.checks.context import CheckContext
+from runner.checks.contexts import check_contexts
 from runner.checks.effects import check_effects
 from runner.checks.files import check_files
 from runner.checks.inputs import check_inputs
@@ -44,6 +45,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_outputs,
     check_tools,
     check_own_tools,
+    check_contexts,
 )
 
 

@@ -43,25 +43,23 @@ class Divided:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a provider keeps: its name there, until when (Unix seconds), and its tokens (None: it did not say).
-
-    `is_new`: it was made just now.
-    """
+    """What a provider keeps: its name there, until when (Unix seconds), and its tokens (None: it did not say)."""
 
     name: str
     expires_at: float
     tokens: int | None = None
-    is_new: bool = False
 
 
 Allow = Callable[[], Failure | None]
 """Asked before something is made that costs: why it may not be, or None."""
+TellMade = Callable[[Kept], None]
+"""Told of what was made before it is remembered, so that nothing is paid and never told."""
 
 
 class ContextKeeper(Protocol):
     """Keeps parts of questions at providers, each once among all processes of a project. All raise CallFailed."""
 
-    async def keep(self, route: Route, divided: Divided, ttl_s: float, allow: Allow) -> Kept:
+    async def keep(self, route: Route, divided: Divided, ttl_s: float, allow: Allow, tell: TellMade) -> Kept:
         """What the provider has of an earlier time, or made now."""
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from runner.core.context import ContextCache, ContextKeeper, Divided, Kept
@@ -48,6 +49,7 @@ class ContextUse:
         self._whole: set[str] = set()
         self._refused: dict[str, Failure] = {}
         self._told: set[str] = set()
+        self._locks: dict[str, asyncio.Lock] = {}
         self._made: list[_Made] = []
 
     async def send(self, step: StepProgram, ask: Ask, purse: Purse, send: Send) -> bytes:
@@ -58,7 +60,8 @@ class ContextUse:
         if self._idents.setdefault(step.full_name, divided.ident) != divided.ident:
             return await send(ask.request)  # there is one for a step: to keep many would cost more than it saves
         for is_last in (False, True):
-            kept = await self._kept(step, step.context, ask, divided, purse)
+            async with self._locks.setdefault(divided.ident, asyncio.Lock()):  # the first one decides for all
+                kept = await self._kept(step, step.context, ask, divided, purse)
             if kept is None:
                 break
             try:
@@ -96,6 +99,8 @@ class ContextUse:
         self, step: StepProgram, context: ContextCache, ask: Ask, divided: Divided, purse: Purse
     ) -> Kept | None:
         """What the provider keeps; None where it keeps nothing so small. Raises CallFailed."""
+        if step.full_name in self._whole:
+            return None
         if divided.ident in self._refused:
             raise CallFailed(self._refused[divided.ident], requests=0)
         likely = _amount(step, shared_tokens(ask.call), context.ttl_s)
@@ -106,16 +111,21 @@ class ContextUse:
             paid.extend([likely] if refused is None else [])
             return refused
 
+        def tell(made: Kept) -> None:
+            tokens = _tokens(made, ask)
+            purse.add(_amount(step, tokens, context.ttl_s))
+            self._made.append(_Made(step, divided, made, tokens, self._clock.now()))
+            self._tell(step, ask, made, is_new=True)
+
         try:
-            kept = await self._keeper.keep(step.route, divided, context.ttl_s, allow)
+            kept = await self._keeper.keep(step.route, divided, context.ttl_s, allow, tell)
         except CallFailed as error:
-            for one in paid:
-                purse.give_back(one)
             self._ensure_small(step, divided, error.failure)
             return None
-        for one in paid:
-            purse.give_back(one)
-        self._note(step, context, ask, divided, kept, purse)
+        finally:
+            for one in paid:
+                purse.give_back(one)
+        self._tell(step, ask, kept, is_new=False)
         return kept
 
     def _ensure_small(self, step: StepProgram, divided: Divided, failure: Failure) -> None:
@@ -135,30 +145,21 @@ class ContextUse:
             self._refused[divided.ident] = failure
         raise CallFailed(failure, requests=0)
 
-    def _note(
-        self, step: StepProgram, context: ContextCache, ask: Ask, divided: Divided, kept: Kept, purse: Purse
-    ) -> None:
-        """Count and tell it, once."""
-        if kept.name in self._told:
+    def _tell(self, step: StepProgram, ask: Ask, kept: Kept, *, is_new: bool) -> None:
+        """Once of each."""
+        if kept.name in self._told or step.context is None:
             return
         self._told.add(kept.name)
-        tokens = kept.tokens if kept.tokens is not None else shared_tokens(ask.call)
-        price = step.route.facts.price
-        if kept.is_new:
-            purse.add(_amount(step, tokens, context.ttl_s))
-            self._made.append(_Made(step, divided, kept, tokens, self._clock.now()))
-        self._emit(
-            ContextKept(
-                step.owner,
-                step.route.name,
-                kept.name,
-                tokens,
-                max(0.0, kept.expires_at - self._clock.now()),
-                making_usd(tokens, price) if kept.is_new else 0.0,
-                keeping_usd(tokens, context.ttl_s, price) if kept.is_new else 0.0,
-                kept.is_new,
-            )
-        )
+        tokens, price = _tokens(kept, ask), step.route.facts.price
+        made_usd, kept_usd = making_usd(tokens, price), keeping_usd(tokens, step.context.ttl_s, price)
+        left_s = max(0.0, kept.expires_at - self._clock.now())
+        costs = (made_usd, kept_usd) if is_new else (0.0, 0.0)
+        self._emit(ContextKept(step.owner, step.route.name, kept.name, tokens, left_s, *costs, is_new))
+
+
+def _tokens(kept: Kept, ask: Ask) -> int:
+    """As the provider counted them, else as they are estimated."""
+    return shared_tokens(ask.call) if kept.tokens is None else kept.tokens
 
 
 def _amount(step: StepProgram, tokens: int, ttl_s: float) -> Amount:

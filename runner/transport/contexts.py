@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from runner.core.context import Allow, Divided, Kept
+from runner.core.context import Allow, Divided, Kept, TellMade
 from runner.core.frozen import dataclass, replace
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
@@ -59,9 +59,10 @@ class Contexts:
         self._alone = alone
         self._now = now
         self._known: dict[str, Kept] = {}
+        self._gone: set[str] = set()
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def keep(self, route: Route, divided: Divided, ttl_s: float, allow: Allow) -> Kept:
+    async def keep(self, route: Route, divided: Divided, ttl_s: float, allow: Allow, tell: TellMade) -> Kept:
         key = memory_key(route, divided.ident)
         async with self._locks.setdefault(key, asyncio.Lock()):
             known = self._known.get(key)
@@ -73,12 +74,11 @@ class Contexts:
                     found = noted
                 else:
                     listed = await self._listed(route, divided, ttl_s)
+                    found = listed or await self._made(route, divided, ttl_s, allow)
                     # What was begun by a run that died, or heard no answer, is paid and was never told.
-                    is_begun = noted is not None and not noted.name
-                    found = (
-                        replace(listed, is_new=is_begun) if listed else await self._made(route, divided, ttl_s, allow)
-                    )
-                self._remember(key, replace(found, is_new=False))
+                    if listed is None or (noted is not None and not noted.name):
+                        tell(found)
+                self._remember(key, found)
             return found
 
     async def is_gone(self, route: Route, divided: Divided, kept: Kept) -> bool:
@@ -89,6 +89,7 @@ class Contexts:
                 return False
         else:
             return False
+        self._gone.add(kept.name)
         self._forget(memory_key(route, divided.ident), kept)
         return True
 
@@ -118,7 +119,8 @@ class Contexts:
             for entry in entries:
                 if isinstance(entry, dict) and entry.get("displayName") == PREFIX + divided.ident:
                     kept = self._read(entry, route, ttl_s)
-                    found += [kept] if self._is_usable(kept, ttl_s) else []
+                    is_there = kept.name not in self._gone and self._is_usable(kept, ttl_s)
+                    found += [kept] if is_there else []
             token = page.get("nextPageToken") or ""
             if not token:
                 break
@@ -141,7 +143,7 @@ class Contexts:
             if error.failure.status is not None:  # it was refused: nothing was begun
                 self._forget(key, begun)
             raise
-        return replace(self._read(_object(payload, route), route, ttl_s), is_new=True)
+        return self._read(_object(payload, route), route, ttl_s)
 
     def _read(self, entry: Mapping[str, Any], route: Route, ttl_s: float) -> Kept:
         name, usage = entry.get("name"), entry.get("usageMetadata")

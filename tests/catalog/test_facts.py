@@ -62,7 +62,7 @@ def test_the_projects_models_are_as_listed(catalog: Catalog) -> None:
     lite = catalog.models["gemini", "gemini-3.1-flash-lite"]
     assert (lite.thinking_levels, lite.default_thinking) == (("minimal", "low", "medium", "high"), "minimal")
     assert (lite.context_tokens, lite.max_output_tokens) == (1_048_576, 65_536)
-    assert lite.price == Price(0.25, 1.5, 0.025, "2026-11-22", batch=0.5)
+    assert lite.price == Price(0.25, 1.5, 0.025, "2026-11-22", batch=0.5, storage=1.0)
     pro = catalog.models["gemini", "gemini-3.1-pro-preview"].price
     assert pro is not None
     assert pro.long == LongPrice(200_000, 4.0, 18.0, 0.4)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 # Plain modules beside this one, for a hand-started process too.
@@ -22,6 +23,7 @@ import wire_embed
 import wire_gemini
 import wire_responses
 from wire import Answer, Json, Received, Refused, Wire, dump
+from wire_contexts import ContextService
 from wire_media import FileService
 
 __all__ = ["Answer", "CountingServer", "Received", "Refused", "Respond"]
@@ -49,6 +51,7 @@ class CountingServer:
         self.errors: list[Exception] = []
         self.problems_of: Callable[..., list[str]] | None = None
         self.files = FileService()
+        self.contexts = ContextService()
         self.highest_in_flight = 0
         self.connections = 0
         self._in_flight = 0
@@ -144,6 +147,8 @@ class CountingServer:
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         data = await reader.readexactly(int(headers.get("content-length", "0")))
         found = self.files.answer(self.base_url, method, path, headers, data)
+        if found is None:
+            found = self.contexts.answer(method, path, headers, data, self._key)
         if found is not None:
             self._write(writer, found[0], found[1], dump(found[2]))
             await writer.drain()
@@ -187,7 +192,10 @@ class CountingServer:
         try:
             received = self._understand(wire, method, path, headers, data)
             self.requests.append(received)
+            named = self.contexts.check_question(received)
             answer = self.respond(received.dialect, received.body, len(self.requests))
+            if named:
+                answer = replace(answer, input_tokens=answer.input_tokens + named, cached_tokens=named)
         except Refused as refused:
             self.refused.append((refused.status, refused.message))
             answer = Answer(text=refused.message, status=refused.status, code=refused.code)

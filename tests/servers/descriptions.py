@@ -56,6 +56,8 @@ def problems_of(dialect: str, body: Json, *, is_own_server: bool = False) -> lis
             return _gemini(body)
         case "vertex":
             return _vertex(body)
+        case "gemini-context" | "vertex-context":
+            return _context(dialect, body)
         case "openai-chat":
             if is_own_server:
                 body = {name: value for name, value in body.items() if name not in OWN_SERVERS}
@@ -122,6 +124,15 @@ def _gemini(body: Json) -> list[str]:
         inside = _VERTEX_ONLY[name] & set(given) if isinstance(given, dict) else ()
         found += [f"{name}.{each}: only Vertex AI takes it" for each in sorted(inside)]
     return found + _published("generativelanguage.v1beta.json", "GenerateContentRequest", body)
+
+
+def _context(dialect: str, body: Json) -> list[str]:
+    """What is kept of questions."""
+    if dialect == "gemini-context":
+        published = _published("generativelanguage.v1beta.json", "CachedContent", body)
+        return _shared().problems("CachedContent", body) + published
+    schema = f"{_VERTEX.removesuffix('beta1')}CachedContent"
+    return _of_vertex().problems("CachedContent", body) + _published("aiplatform.v1.json", schema, body)
 
 
 def _vertex(body: Json) -> list[str]:

@@ -31,6 +31,7 @@ class Answer:
     model: str = ""
     input_tokens: int = 10
     output_tokens: int = 5
+    cached_tokens: int = 0
     thoughts: str = ""
     calls: tuple[tuple[str, Json], ...] = ()
     events: tuple[bytes, ...] | None = None

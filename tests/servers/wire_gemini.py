@@ -59,15 +59,7 @@ def _check_body(body: Json, fields: frozenset[str], config_fields: frozenset[str
     contents = body.get("contents")
     if not isinstance(contents, list) or not contents:
         raise Refused(400, "contents is not specified", "INVALID_ARGUMENT")
-    turns = [*contents, *([body["systemInstruction"]] if "systemInstruction" in body else [])]
-    for turn in turns:
-        only(turn, frozenset({"role", "parts"}), "contents.")
-        if turn.get("role", "user") not in {"user", "model"}:
-            raise Refused(400, "please use a valid role: user, model", "INVALID_ARGUMENT")
-        for part in turn.get("parts", ()):
-            only(part, PART_FIELDS, "contents.parts.")
-            if not {"functionCall", "functionResponse"} & set(part):
-                check_gemini_part(part)
+    check_turns([*contents, *([body["systemInstruction"]] if "systemInstruction" in body else [])])
     check_gemini_tools(body)
     config = body.get("generationConfig", {})
     only(config, config_fields, "generation_config.")
@@ -79,6 +71,17 @@ def _check_body(body: Json, fields: frozenset[str], config_fields: frozenset[str
         raise Refused(400, "thinking_level and thinking_budget exclude each other", "INVALID_ARGUMENT")
     if thinking.get("thinkingLevel", "LOW") not in LEVELS:
         raise Refused(400, "invalid value at 'generation_config.thinking_config.thinking_level'", "INVALID_ARGUMENT")
+
+
+def check_turns(turns: list[Json]) -> None:
+    for turn in turns:
+        only(turn, frozenset({"role", "parts"}), "contents.")
+        if turn.get("role", "user") not in {"user", "model"}:
+            raise Refused(400, "please use a valid role: user, model", "INVALID_ARGUMENT")
+        for part in turn.get("parts", ()):
+            only(part, PART_FIELDS, "contents.parts.")
+            if not {"functionCall", "functionResponse"} & set(part):
+                check_gemini_part(part)
 
 
 def prompt_of(body: Json) -> str:
@@ -98,6 +101,8 @@ def _answer(answer: Answer, received: Received) -> Json:
         "candidatesTokenCount": answer.output_tokens,
         "totalTokenCount": answer.input_tokens + answer.output_tokens,
     }
+    if answer.cached_tokens:
+        usage["cachedContentTokenCount"] = answer.cached_tokens
     return {
         "candidates": [{**content, "finishReason": reason, "index": 0}],
         "usageMetadata": usage,
