@@ -334,7 +334,7 @@ def test_a_misspelt_key_names_the_nearest(complaints: Complaints) -> None:
         "flow.yaml:5:5: unknown-key: step 'a' has no key 'shema'\n"
         "    5 |     shema: x.json\n"
         "      |     ^^^^^\n"
-        "  expected: a key of a step: as, cache, call, description, embed, enforce, ensure, escalate, fields, files, for_each, loop, "
+        "  expected: a key of a step: as, cache, call, context_cache, description, embed, enforce, ensure, escalate, fields, files, for_each, loop, "
         "max_output_tokens, max_parallel, max_turns, messages, min_success, model, needs, on_error, options, prompt, repair, retries, samples, save, "
         "schema, seed, stop, system, tags, temperature, thinking, timeout, tool_choice, tools, top_p, transport, when, with\n"
         "  nearest:  schema"
