@@ -102,7 +102,7 @@ class Checking:
         if project.workflow is None or project.linked is None:
             return
         data = project.workflow.data
-        used = {lane.data for lane in project.linked.lanes.values()} & data.keys()
+        used = project.linked.files_walked & data.keys()
         places = {name: (project.files.root, data[name].span) for name in used}
         fresh = [name for name, place in places.items() if place not in self.walked]
         self.walked.update(places.values())

@@ -27,7 +27,7 @@ def check_columns(linked: Linked, files: ProjectFiles) -> Iterator[Problem]:
             for text in linked.typing.texts
             if text.place.lane == lane.name
             for reference in text.readings.references
-            if _is_of_row(reference, text)
+            if _is_of_row(reference, text) and not _is_partner(reference, text, linked)
         ]
         # A column that is asked for somewhere may be one of another file that is given at times.
         asked = {reference.path[1] for _, reference in read if reference.provided > 1}
@@ -43,6 +43,12 @@ def _is_of_row(reference: Reference, text: ReadText) -> bool:
     names = text.place.item_names - {name for name, _ in text.place.elements}
     is_named = len(reference.path) > 1 and reference.path[0] in names
     return is_named and not reference.is_echo(reference.spans[1])
+
+
+def _is_partner(reference: Reference, text: ReadText, linked: Linked) -> bool:
+    """Whether it is a row of another source, which stands beside this one."""
+    made = linked.sources.get(text.place.made)
+    return made is not None and reference.path[1] == made.joined
 
 
 def _columns(source: DataSource, files: ProjectFiles) -> frozenset[str]:

@@ -233,6 +233,8 @@ class Drive:
     async def _stage(
         self, number: int, chunks: Iterator[Chunk] | None, performer: Performer, ended: list[asyncio.Event]
     ) -> None:
+        import asyncio
+
         from runner.engines.local import LocalEngine
         from runner.execute.chunk import run_chunk
 
@@ -242,6 +244,9 @@ class Drive:
             ended[number].set()
             return
         if chunks is None:
+            lane = self.state.stages[number].lane
+            for _ in self.state.opening(lane) if lane else ():
+                await asyncio.sleep(0)
             self._expect(number)
             chunks = self.state.chunks(number, self.settings.max_parallel)
         walk = self._walk(number)

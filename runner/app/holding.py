@@ -46,7 +46,10 @@ def _ingredients(prepared: Prepared, step: StepProgram) -> dict[str, Json]:
     found |= {"inputs": inputs} if inputs else {}
     lane = program.linked.lanes.get(linked.lane)
     if lane is not None and lane.data:
-        found["data"] = {lane.data: {"sha256": _digest_of_rows(prepared.data[lane.data], linked.item_fields)}}
+        is_made = lane.data in program.linked.sources
+        fields = frozenset({""}) if is_made else linked.item_fields
+        files = sorted(program.linked.files_of([lane.data]))
+        found["data"] = {name: {"sha256": _digest_of_rows(prepared.data[name], fields)} for name in files}
     return found
 
 

@@ -80,6 +80,14 @@ class MediaFiles:
         """What looks at the files of a step, None for a step without files."""
         return self.of_step(linked.step, lanes[linked.lane].data if linked.lane else "") if linked.files else None
 
+    def _file_of(self, source: str) -> str:
+        """The source whose file the rows come from; made rows lie where those lie that they are made from."""
+        made = self._workflow.data[source].made
+        while made is not None:
+            source = made.rows.text.strip().removeprefix("data.")
+            made = self._workflow.data[source].made
+        return source
+
     def of_step(self, step: Step, source: str = "") -> FindMedium:
         """Looks at the files of one step; `source` is the data source that it runs over, or ""."""
         rows = frozenset({"item", step.for_each.name}) if step.for_each and source else frozenset()
@@ -94,6 +102,7 @@ class MediaFiles:
 
     def _base(self, entry: FileTemplate, lead: tuple[str, ...], source: str) -> _Base:
         """Where a path starts: beside the rows that it comes from, where the user is, or beside its template."""
+        source = self._file_of(source) if source else ""
         if source in self._given:
             folder = Path(os.path.realpath(self._given[source])).parent
             is_inside = folder.is_relative_to(os.path.realpath(self._files.root))

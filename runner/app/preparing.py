@@ -127,7 +127,7 @@ def _program(
     files = project.files
     try:
         inputs = resolve_inputs(project.workflow, options, environ, files.read, load_values)
-        used = [lane.data for lane in project.linked.lanes.values() if lane.data]
+        used = project.linked.files_walked
         given = {**options.data, **dict.fromkeys(options.stdin, Path("-"))}
         data = scan(project.workflow, used, given, _StandardInput(options), files)
     except RunnerError as error:

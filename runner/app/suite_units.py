@@ -146,7 +146,7 @@ def prepare_suite(path: Path, options: RunOptions) -> PreparedSuite:
     units = units_of(cases, [variant.cell for variant in opened.variants], suite.samples)
     if not units:
         raise NothingSelected(Problem("no-cases", f"{suite.file} has no cases", suite.span))
-    used = [lane.data for variant in opened.variants for lane in variant.linked.lanes.values() if lane.data]
+    used = {name for variant in opened.variants for name in variant.linked.files_walked}
     try:
         data = scan(project.workflow, used, {}, _no_stdin, files)
     except RunnerError as error:

@@ -204,11 +204,12 @@ def _save(
     where = f"{step.name}[{item.id}]" if item.id else step.name
     views = {name: view_of(other, state.program.steps[name].linked.step) for name, other in own.items()}
     fan_out = step.linked.step.for_each
-    names = {"item": item.value, fan_out.name: item.value} if fan_out else {}
+    names: dict[str, Json] = {"item": item.value, fan_out.name: item.value} if fan_out else {}
+    names |= {"group": item.group} if item.group is not None else {}
+    scope = state.scope()
+    views |= scope.own_views(step.linked.below, step.linked.lane, item.index)
     try:
-        name = step.linked.save.render(
-            {"inputs": state.program.inputs, "steps": {**state.scope().views, **views}, **names}
-        )
+        name = step.linked.save.render({"inputs": state.program.inputs, "steps": {**scope.views, **views}, **names})
     except RenderFailed as error:
         return error.problem
     problem = _check_target(name.strip(), where, span, root, protected)

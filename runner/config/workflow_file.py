@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 
+from runner.config.derived_file import read_derivation
 from runner.config.including import included, is_suite_name, merged, stem, verified, without_echoes
 from runner.config.keys import Keys, as_expression
 from runner.config.nodes import Entry, MappingNode, Node, ScalarNode, dotted_spans, mapping_of, pointer_spans, to_value
@@ -174,6 +175,7 @@ class _Reader:
             schema=read_schema(keys, self.reading, f"data source '{entry.key}'") or _file_rows(glob),
             glob=keys.text("glob") or "",
             base=base_of(keys.node.span),
+            made=read_derivation(keys),
         )
 
     def output(self, entry: Entry) -> Output | None:

@@ -11,6 +11,7 @@ from runner.config.fields import (
     Key,
     ListOf,
     Names,
+    Number,
     Record,
     Shapes,
     Text,
@@ -49,6 +50,22 @@ INPUT = Record(
 
 # --- data and outputs
 
+_COLUMNS = Names("column", Expr(), pattern=r"\S", says="a name that is not empty", minimum=1)
+
+
+def _fields_or_one(name: Text) -> Shapes:
+    return Shapes(text=name, sequence=ListOf(name, minimum=1))
+
+
+_FIELD = Text(pattern=r"\S", says="the name of a field")
+_SORTED = Text(pattern=r"^-?[^-\s]", says="the name of a field, with - before it for the largest first")
+_JOIN = Record(
+    "a join",
+    (
+        Key("with", Expr(), "The other source: data.NAME.", is_required=True),
+        Key("on", _FIELD, "The field whose value a row has in common with its partners.", is_required=True),
+    ),
+)
 _DATA = Record(
     "a data source",
     (
@@ -65,12 +82,26 @@ _DATA = Record(
             Text(pattern=r"\S", says="a pattern of paths, such as media/*.png"),
             "Files as rows of path, name, stem and suffix: a pattern in which * stands for part of a name.",
         ),
+        Key("rows", Expr(), "Another source that the rows are made from: data.NAME."),
+        Key("join", _JOIN, "Put beside each row its partners of another source, as item.NAME: one row for each."),
+        Key("each", Expr(), "A list: one row for each of its elements, which is called `each`."),
+        Key("where", Expr(), "Only the rows for which this holds."),
+        Key("group", _fields_or_one(_FIELD), "One row for each value of these fields; `group` has the rows of it."),
+        Key(
+            "columns", _COLUMNS, "The fields of a row: an expression over `item`, `each`, `group` and `steps` for each."
+        ),
+        Key(
+            "sort", _fields_or_one(_SORTED), "The fields to sort by, the first one first; -NAME for the largest first."
+        ),
+        Key("limit", Number(is_whole=True, minimum=1), "The most rows."),
         Key("key", FILLED, "The field that names each row in plans, reports and the cache."),
         Key("schema", SCHEMA, "A JSON Schema that each row must fit."),
     ),
-    exactly_one=("file", "glob"),
-    later=("rows", "each", "where", "columns", "group", "join", "sort", "limit"),
+    exactly_one=("file", "glob", "rows"),
+    either=(("schema", "rows"),),
+    needs=dict.fromkeys(("join", "each", "where", "group", "columns", "sort", "limit"), ("rows",)),
     main="file",
+    says="file, glob, key and schema, or rows with join, each, where, group, columns, sort, limit and key",
 )
 _TABLE = Record(
     "a table",
@@ -87,7 +118,7 @@ _TABLE = Record(
         ),
         Key(
             "columns",
-            Names("column", Expr(), pattern=r"\S", says="a name that is not empty", minimum=1),
+            _COLUMNS,
             "The columns: a name and an expression over `item` and `steps` for each.",
             is_required=True,
         ),

@@ -14,6 +14,7 @@ from typing import Literal
 
 from runner.core.canonical import Json
 from runner.core.context import ContextCache
+from runner.core.derivation import Derivation
 from runner.core.frozen import dataclass, replace
 from runner.core.limits import RateLimit
 from runner.core.located import Located as Located  # noqa: PLC0414  # known from here
@@ -246,6 +247,7 @@ class DataSource(Located):
 
     With `glob` the rows are files instead: a pattern, relative to `base`, the folder (relative to the root) of the
     file that declares the source. `shape` is what the file itself says of its rows: it types them, and judges none.
+    With `made` the rows come from another source, and no file is named here.
     """
 
     name: str
@@ -256,6 +258,7 @@ class DataSource(Located):
     shape: SchemaSource | None = None
     glob: str = ""
     base: str = ""
+    made: Derivation | None = None
 
     @property
     def folder(self) -> str:

@@ -24,6 +24,7 @@ from runner.core.workflow import (
     Template,
     Workflow,
 )
+from runner.link.derived import link_sources
 from runner.link.leads import lead_of
 from runner.link.loops import link_loop, seen_from, with_inner
 from runner.link.needs import circle_problem, ordered_needs
@@ -35,11 +36,13 @@ from runner.link.parts import (
     LinkedLoop,
     LinkedMessage,
     LinkedOutput,
+    LinkedSource,
     LinkedStep,
     TextBeside,
     ValueOf,
 )
 from runner.link.readings import ReadText, Typing, type_readings
+from runner.link.row_types import RowTypes, typed_sources
 from runner.link.scope import Place, Use, name_problem, use_of
 from runner.link.shared import shared_entries
 from runner.link.shifts import shifting_index
@@ -88,7 +91,8 @@ def link(
     elif not any(problem.is_error for problem in problems):
         stages = cut_stages(steps, lanes)
     told, readers = _without_echoes(problems), frozenset(linker.output_readers)
-    return Linked(workflow, steps, lanes, stages, outputs, told, linker.typing(steps), readers)
+    typing, sources = linker.typing(steps)
+    return Linked(workflow, steps, lanes, stages, outputs, told, typing, readers, sources)
 
 
 def _without_echoes(problems: Sequence[Problem]) -> tuple[Problem, ...]:
@@ -112,11 +116,14 @@ class _Linker:
         self.unknown_lanes: set[str] = set()
         self.output_readers: set[str] = set()
         self._schemas: dict[int, tuple[SchemaSource, CompiledSchema | None]] = {}
+        self.sources: dict[str, LinkedSource] = {}
         for step in workflow.steps.values():
             self.lane_of[step.name] = self._lane_name(step)
+        for source in link_sources(self):
+            self.sources[source.name] = source
         for step in workflow.steps.values():
             if step.for_each is not None:
-                self._open_lane(step.for_each.items, f"for_each of step '{step.name}'")
+                self.open_lane(step.for_each.items, f"for_each of step '{step.name}'")
 
     # Lanes
 
@@ -132,7 +139,8 @@ class _Linker:
             return expression.text.strip()  # reported when the lane is opened
         return ".".join(compiled.path) if compiled.path else compiled.canonical
 
-    def _open_lane(self, items: Expression, title: str) -> str:
+    def open_lane(self, items: Expression, title: str) -> str:
+        """The lane that walks these items, by its name."""
         name = self._canonical(items)
         if name in self.lanes:
             return name
@@ -147,6 +155,8 @@ class _Linker:
         is_data = len(path) == 2 and path[0] == "data"
         if len(path) != 2 and path != ("data",):
             self._refuse_data_inside(items, title)
+        made = self.sources.get(path[1]) if is_data else None
+        uses = made.uses if made else uses
         self.lanes[name] = Lane(
             name=name,
             items=compiled,
@@ -158,6 +168,17 @@ class _Linker:
         if len(self.problems) > told:
             self.unknown_lanes.add(name)
         return name
+
+    def names_of(self, lane: str) -> frozenset[str]:
+        """What there is to read of an item."""
+        source = self.workflow.data.get(self.lanes[lane].data) if lane in self.lanes else None
+        keeps_groups = source is not None and source.made is not None and source.made.keeps_groups
+        return frozenset({"item", "group"} if keeps_groups else {"item"})
+
+    def is_below(self, name: str, lane: str) -> bool:
+        """Whether a step walks rows that were made for each row of this lane."""
+        made = self.sources.get(self.lane_of[name].removeprefix("data."))
+        return made is not None and lane.removeprefix("data.") in made.above
 
     def _refuse_data_inside(self, items: Expression, title: str) -> None:
         for reference in references_of(self.environment, items):
@@ -175,14 +196,14 @@ class _Linker:
 
     def step(self, step: Step) -> LinkedStep:
         lane = self.lane_of[step.name]
-        names = frozenset({"item", step.for_each.name}) if step.for_each else frozenset()
+        names = self.names_of(lane) | {step.for_each.name} if step.for_each else frozenset()
         place = Place(f"step '{step.name}'", lane=lane, item_names=names, owner=step.name, others=self.names)
         return self.plain(step, place) if step.loop is None else link_loop(self, step, step.loop, place)
 
     def plain(self, step: Step, place: Place) -> LinkedStep:
         """A step that asks a model."""
         carried = {name for name, _ in place.elements} | ({"state"} if place.loop else set())
-        lane, names = place.lane, place.item_names - carried
+        lane, names = place.lane, place.item_names - carried - {"group"}
         own = replace(place, answer="output" if step.schema else "text")
         texts: list[tuple[Template | Expression, Place, str]] = []
         if step.system:
@@ -219,6 +240,7 @@ class _Linker:
             ordered=ordered_needs(step, hard | soft, self.workflow.steps, self.problems),
             inputs=frozenset(_fields_read(prompt_references, frozenset({"inputs"}))),
             item_fields=frozenset(_fields_read(prompt_references, names)),
+            reads_group=any(one.path[0] == "group" for one in prompt_references),
             answers=frozenset(use.step for use in prompt_uses),
             models=frozenset(use.step for use in prompt_uses if use.field == "model"),
             cited=frozenset(use.step for use in prompt_uses if use.field == "sources"),
@@ -230,8 +252,9 @@ class _Linker:
             shared=shared_entries(step, place, prompt_texts, self.lane_of) if step.context_cache else None,
         )
         crossing = {use.step for use in uses if use.is_barrier}
+        below = frozenset(name for name in crossing if self.is_below(name, lane))
         crossing |= {name for name in linked.ordered if self.lane_of[name] not in ("", lane)}
-        return replace(linked, barriers=frozenset(crossing))
+        return replace(linked, barriers=frozenset(crossing), below=below)
 
     def _arguments(
         self, step: Step, place: Place, texts: list[tuple[Template | Expression, Place, str]]
@@ -299,12 +322,14 @@ class _Linker:
             place = Place(title)
             uses = self.uses(output.expression, place, "outputs")
             return LinkedOutput(output, value=self.compile(compile_expression, output.expression), value_uses=uses)
-        lane = self._open_lane(output.rows, f"rows of {title}")
-        place = Place(title, lane=lane, item_names=frozenset({"item"}))
+        lane = self.open_lane(output.rows, f"rows of {title}")
+        place = Place(title, lane=lane, item_names=self.names_of(lane))
         columns = {name: self.compile(compile_expression, text) for name, text in output.columns.items()}
         column_uses = {name: self.uses(text, place, "columns") for name, text in output.columns.items()}
         kept = {name: column for name, column in columns.items() if column is not None}
-        return LinkedOutput(output, lane=lane, columns=kept, column_uses=column_uses)
+        crossing = {use.step for uses in column_uses.values() for use in uses if use.is_barrier}
+        below = frozenset(name for name in crossing if self.is_below(name, lane))
+        return LinkedOutput(output, lane=lane, columns=kept, column_uses=column_uses, below=below)
 
     # Texts
 
@@ -368,12 +393,14 @@ class _Linker:
             return use and replace(use, step=place.local.get(use.step, use.step)), problem
         return None, name_problem(reference, place, self.workflow)
 
-    def typing(self, steps: Mapping[str, LinkedStep]) -> Typing:
-        """The type of everything that is read."""
+    def typing(self, steps: Mapping[str, LinkedStep]) -> tuple[Typing, Mapping[str, LinkedSource]]:
+        """The type of everything that is read, and the rows that are made."""
         lists = {name: (lane.data, lane.items.path or ()) for name, lane in self.lanes.items()}
         known, workflow, states = with_inner(steps, self.workflow)
         answers = {name: step.schema for name, step in known.items()}
-        return type_readings(self.texts, known, Subjects(workflow, lists, answers, self.read, states))
+        rows = RowTypes(self.sources)
+        subjects = Subjects(workflow, lists, answers, self.read, states, rows)
+        return type_readings(self.texts, known, subjects), typed_sources(self.sources, rows, subjects)
 
     def tell_circle(self, steps: Mapping[str, LinkedStep]) -> None:
         """A circle among the steps of a loop."""

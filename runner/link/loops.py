@@ -33,6 +33,8 @@ class Linking(Protocol):
 
     def plain(self, step: Step, place: Place) -> LinkedStep: ...
 
+    def is_below(self, name: str, lane: str) -> bool: ...
+
     def tell_circle(self, steps: Mapping[str, LinkedStep]) -> None: ...
 
 
@@ -70,6 +72,7 @@ def link_loop(linking: Linking, step: Step, loop: Loop, place: Place) -> LinkedS
     short = {full: name for name, full in inside.local.items()}
     inner_steps = {name: _within(one, short) for name, one in steps.items()}
     linking.tell_circle(inner_steps)
+    barriers = frozenset(use.step for use in outer if use.is_barrier)
     return LinkedStep(
         step=step,
         lane=place.lane,
@@ -77,7 +80,8 @@ def link_loop(linking: Linking, step: Step, loop: Loop, place: Place) -> LinkedS
         uses=outer,
         hard=hard,
         soft=frozenset(use.step for use in outer) - hard,
-        barriers=frozenset(use.step for use in outer if use.is_barrier),
+        barriers=barriers,
+        below=frozenset(name for name in barriers if linking.is_below(name, place.lane)),
         loop=LinkedLoop(
             loop=loop,
             steps=inner_steps,

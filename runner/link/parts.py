@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 
 from runner.core.call import Role
 from runner.core.canonical import Json
+from runner.core.derivation import Derivation
 from runner.core.frozen import dataclass, replace
 from runner.core.problem import Problem
 from runner.core.tool import Tool
-from runner.core.workflow import Expression, FileTemplate, Loop, OutputTable, OutputValue, Step, Workflow
+from runner.core.workflow import DataSource, Expression, FileTemplate, Loop, OutputTable, OutputValue, Step, Workflow
 from runner.link.readings import Typing
-from runner.link.scope import Use
+from runner.link.scope import Place, Use
 from runner.link.shared import SharedEntries
 from runner.link.stages import Stage
 from runner.output.schema import CompiledSchema
@@ -96,8 +97,9 @@ class LinkedStep:
     """A step, compiled. `lane` is "" for a step that runs once.
 
     `hard` are the steps that it reads unguarded, `soft` those it can do without, `ordered` those named in `needs`
-    only. `barriers` (a subset of the three) are read for all their items. `inputs`, `item_fields` and `answers` (of
-    steps; `models` of those whose model it names, `cited` whose sources, `tool_readers` whose tool calls) are what its prompt reads; "" among the first two means the whole.
+    only. `barriers` (a subset of the three) are read for all their items; those of them `below` walk rows that were made
+    for each item here, and are read for these. `inputs`, `item_fields` and `answers` (of
+    steps; `models` of those whose model it names, `cited` whose sources, `tool_readers` whose tool calls) are what its prompt reads; "" among the first two means the whole. With `reads_group` it reads the rows of its group.
     Of the names that a loop gives it, the prompt reads `carried`; `walked` has the path of the list behind such a name,
     where that is plain. `tools` are those that it names; a step that runs one
     itself gives it `arguments`. `shared` is what a step that wants it kept has in common for all items.
@@ -118,8 +120,10 @@ class LinkedStep:
     soft: frozenset[str] = frozenset()
     ordered: frozenset[str] = frozenset()
     barriers: frozenset[str] = frozenset()
+    below: frozenset[str] = frozenset()
     inputs: frozenset[str] = frozenset()
     item_fields: frozenset[str] = frozenset()
+    reads_group: bool = False
     answers: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
     cited: frozenset[str] = frozenset()
@@ -164,6 +168,44 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedSource:
+    """A source whose rows are made from those of `parent`, and of `joined`; `lane` is that of the parent's rows.
+
+    `place` is where `where` and `columns` stand. Of the readings in `row_uses` there is one for each of the parent's rows, of
+    `group_uses` for each group; `uses` has those of the sources before it too. `above` are the sources of which each
+    row has rows of its own here, `below` the steps that are read for a row's own rows only. What a row can be is in `schema`; `most_each` is how many elements there can be of a row,
+    and `most_groups` how many groups, None where nothing bounds them.
+    """
+
+    source: DataSource
+    made: Derivation
+    parent: str
+    lane: str
+    place: Place
+    each: CompiledExpression | None = None
+    where: CompiledExpression | None = None
+    columns: Mapping[str, CompiledExpression] = field(default_factory=dict)
+    joined: str = ""
+    row_uses: tuple[Use, ...] = ()
+    group_uses: tuple[Use, ...] = ()
+    uses: tuple[Use, ...] = ()
+    above: frozenset[str] = frozenset()
+    below: frozenset[str] = frozenset()
+    schema: Json = True
+    most_each: int | None = None
+    most_groups: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The steps that must have ended before the last row can be made."""
+        return frozenset(use.step for use in self.uses)
+
+
+@dataclass(frozen=True, slots=True)
 class LinkedOutput:
     """An output, compiled: a value, or the columns of a table over a lane's items. `uses` are what it reads."""
 
@@ -173,6 +215,7 @@ class LinkedOutput:
     columns: Mapping[str, CompiledExpression] = field(default_factory=dict)
     column_uses: Mapping[str, tuple[Use, ...]] = field(default_factory=dict)
     value_uses: tuple[Use, ...] = ()
+    below: frozenset[str] = frozenset()
 
     @property
     def uses(self) -> tuple[Use, ...]:
@@ -192,6 +235,22 @@ class Linked:
     typing: Typing = field(default_factory=Typing)
     output_readers: frozenset[str] = frozenset()
     """The steps that read outputs of the workflow: judges of a suite."""
+    sources: Mapping[str, LinkedSource] = field(default_factory=dict)
+
+    @property
+    def files_walked(self) -> frozenset[str]:
+        """The sources that are read from files because something walks them, or rows that are made from them."""
+        return self.files_of(lane.data for lane in self.lanes.values() if lane.data)
+
+    def files_of(self, names: Iterable[str]) -> frozenset[str]:
+        """The sources that are read from files for the rows of these."""
+        waiting, found = set(names), set[str]()
+        while waiting:
+            name = waiting.pop()
+            found.add(name)
+            made = self.sources.get(name)
+            waiting |= ({made.parent, made.joined} - {""} if made else set()) - found
+        return frozenset(found - self.sources.keys())
 
     @property
     def asked(self) -> Mapping[str, LinkedStep]:

@@ -128,6 +128,19 @@ def words_at(found: Typed) -> tuple[Json, ...] | None:
     return tuple(values) if found.kind == "value" else None
 
 
+def most_elements(found: Typed) -> int | None:
+    """How many elements a list has at most; None where nothing bounds it, or it may be no list."""
+    most: list[int] = []
+    for alternative in found.alternatives if found.kind == "value" else ():
+        if "array" not in _types(alternative):
+            continue
+        bounds = [schema["maxItems"] for schema in alternative if "maxItems" in schema]
+        if not bounds:
+            return None
+        most.append(int(min(bounds)))
+    return max(most) if most else None
+
+
 def _listed_values(schema: Plain) -> Sequence[Json] | None:
     if "const" in schema:
         return [schema["const"]]

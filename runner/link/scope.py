@@ -27,7 +27,8 @@ class Place:
     where a step's own answer can be read (ensure, escalate). `reads_data` is true for `for_each` and the rows of a table.
     `elements` has the names of repeated messages, each with the path of its element, () where that is not plain.
     `others` are names that exist here and of which nothing is known (those of a suite). Inside a loop, `loop` is its
-    step, and `local` has the full names of the steps that are known by their short ones.
+    step, and `local` has the full names of the steps that are known by their short ones. `made` is the data source whose rows are
+    made here; with `is_grouped` they are groups.
     """
 
     title: str
@@ -40,6 +41,8 @@ class Place:
     others: frozenset[str] = frozenset()
     loop: str = ""
     local: Mapping[str, str] = field(default_factory=dict)
+    made: str = ""
+    is_grouped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass, replace
@@ -67,6 +68,16 @@ class Found:
     subject: Subject
 
 
+class MadeRows(Protocol):
+    """The rows of sources that are made from others."""
+
+    def stages_of(self, name: str, subjects: Subjects) -> tuple[Json, Json, Json]: ...
+
+    def row_of(self, name: str, subjects: Subjects) -> Json: ...
+
+    def parent_of(self, name: str) -> str: ...
+
+
 class Subjects:
     """Finds the subject of a path. `lists` has the data source of each lane, or "", and the path of its list."""
 
@@ -77,12 +88,14 @@ class Subjects:
         answers: Mapping[str, CompiledSchema | None],
         read: ReadFile,
         states: Mapping[str, CompiledSchema | None] | None = None,
+        rows: MadeRows | None = None,
     ) -> None:
         self._workflow = workflow
         self._lists = lists
         self._answers = answers
         self._read = read
         self._states = states or {}
+        self._rows = rows
         self._compiled: dict[int, CompiledSchema | None] = {}
         self._typed: dict[tuple[int, Path], tuple[Json, Typed]] = {}
         self._of_steps: dict[tuple[str, str], Subject | None] = {}
@@ -118,6 +131,8 @@ class Subjects:
             _, element = place.elements[index]
             outer = replace(place, elements=place.elements[:index])
             return self.plain((*element, *path[1:]), outer) if element else ()
+        if path[0] in place.item_names and (place.made or path[0] == "group"):
+            return path
         if path[0] in place.item_names:
             source, items = self._lists.get(place.lane, ("", ()))
             if source:
@@ -143,9 +158,40 @@ class Subjects:
                 loop = self._workflow.steps[place.loop].loop
                 most = {"maximum": loop.max} if loop else {}
                 return Subject("the number of the turn", 1, {"type": "integer", "minimum": 1, **most})
+            case ("item", *_) if place.made:
+                return self._coming_in(place.made, is_grouped=place.is_grouped)
+            case ("group", *_) if place.is_grouped:
+                return self._group(place.made)
+            case ("group", *_) if place.lane in self._lists:
+                return self._group(self._lists[place.lane][0])
             case ("item", *_) if place.lane in self._lists and place.item_names:
                 return self._row(self._lists[place.lane][0])
         return None
+
+    def _coming_in(self, name: str, *, is_grouped: bool) -> Subject | None:
+        """A row while others are made from it: as it comes from its source, or a group."""
+        if self._rows is None:
+            return None
+        item, _, grouped = self._rows.stages_of(name, self)
+        if is_grouped:
+            return Subject(f"a group of '{name}'", 1, grouped, grouped)
+        return None if item is True else Subject(f"a row of '{self._rows.parent_of(name)}'", 1, item, item)
+
+    def _group(self, name: str) -> Subject | None:
+        """The rows of a group."""
+        if self._rows is None:
+            return None
+        before = self._rows.stages_of(name, self)[1]
+        return Subject(f"the rows of a group of '{name}'", 1, _many(before), before)
+
+    def rows_of(self, name: str) -> Json:
+        """The schema of the rows of a source; true where nothing is said of them."""
+        subject = self._row(name)
+        if subject is None:
+            return True
+        if subject.has_all_columns and isinstance(subject.schema, dict):
+            return {**subject.schema, "required": list(subject.schema.get("properties", ()))}
+        return subject.schema
 
     def _of_step(self, name: str, step: Step, field: str) -> Subject | None:
         if step.loop is not None and field not in ("skipped", "failed"):
@@ -203,6 +249,9 @@ class Subjects:
 
     def _row(self, name: str) -> Subject | None:
         source = self._workflow.data.get(name)
+        if source is not None and source.made is not None:
+            schema = self._rows.row_of(name, self) if self._rows else True
+            return None if schema is True else Subject(f"a row of '{name}'", 1, schema, schema, owner=f"data.{name}")
         if source is None:
             return None
         schema = source.schema or source.shape

@@ -210,7 +210,10 @@ def _ends(need: str, step: StepProgram, state: ItemState, scope: Scope) -> Itera
     if need not in linked.barriers:
         yield state.outcomes.get(need) or scope.outcomes.get(need), need in linked.hard
         return
-    yield scope.barriers.get(need), any(use.step == need and use.is_barrier and not use.is_soft for use in linked.uses)
+    ended = scope.barriers.get(need)
+    if need in linked.below:
+        ended = scope.own_end(need, linked.lane, state.item.index)
+    yield ended, any(use.step == need and use.is_barrier and not use.is_soft for use in linked.uses)
     if need in state.outcomes:
         own = any(use.step == need and not use.is_barrier and not use.is_soft for use in linked.uses)
         yield state.outcomes[need], own
@@ -250,6 +253,8 @@ def _values(program: Program, step: StepProgram, state: ItemState, scope: Scope)
         if name in step.linked.needs
     }
     views = {**scope.views, **_kept(own, step, scope)}
+    if step.linked.below:
+        views |= scope.own_views(step.linked.below, step.linked.lane, state.item.index)
     values: dict[str, Json] = {**program.names, "inputs": program.inputs, "steps": views}
     if step.name in program.linked.output_readers:
         values["outputs"] = values_of_outputs(program.linked.outputs, scope, program.inputs)
@@ -257,6 +262,8 @@ def _values(program: Program, step: StepProgram, state: ItemState, scope: Scope)
     if fan_out is not None:
         values["item"] = state.item.value
         values[fan_out.name] = state.item.value
+        if state.item.group is not None:
+            values["group"] = state.item.group
     return values
 
 

@@ -122,7 +122,7 @@ def _looped_over(program: Program, step: StepProgram, counts: Counts) -> int:
 def ceiling_usd(program: Program, data: Mapping[str, Items], steps: frozenset[str]) -> float | None:
     """What these steps cost at most if nothing is stored and nothing is skipped; None where that has no bound."""
     linked = program.linked
-    lanes = {name: data[lane.data] for name, lane in linked.lanes.items() if lane.data}
+    lanes = {name: data[lane.data] for name, lane in linked.lanes.items() if lane.data in data}
     counts = {
         name: 1 if not step.linked.lane else len(lanes[step.linked.lane]) if step.linked.lane in lanes else None
         for name, step in program.steps.items()

@@ -72,6 +72,8 @@ def changing_ingredients(linked: LinkedStep, call: Call, values: Mapping[str, Js
         found["inputs"] = inputs
     if linked.item_fields:
         found["data"] = {name: brief(_field(values["item"], name)) for name in sorted(linked.item_fields)}
+    if linked.reads_group:
+        found["data"] = {**found.get("data", {}), "group": brief(_shortened(values["group"]))}
     views = values["steps"]
     upstream = {name: brief(_answer(views.get(name, {}), _unread(name, linked))) for name in sorted(linked.answers)}
     told = {one: name for one, name in _walked("steps", linked) if name not in upstream}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from runner.core.aside import Table
@@ -25,12 +25,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One element of a lane. `id` is its key, else a digest of its value; `index` its place in the source."""
+    """One element of a lane. `id` is its key, else a digest of its value; `index` its place in the source.
+
+    `group` has the rows of a group, where the element is one.
+    """
 
     id: str
     value: Json
     index: int = 0
     problem: str = ""
+    group: Sequence[Json] | None = None
 
 
 class Items(Protocol):

@@ -28,6 +28,7 @@ class StageResults:
         self._sizes = array("q")
         self._good = {name: array("q") for name in steps}
         self.bytes = 0
+        self._last: tuple[int, list[Any]] = (_ABSENT, [])
 
     def keep(self, number: int, outcomes: Sequence[Mapping[str, Outcome]]) -> None:
         """The outcomes of a chunk, by its number. Raises StorageError."""
@@ -36,6 +37,7 @@ class StageResults:
         self._places[number] = self._pieces.put(piece)
         self._sizes[number] = len(piece)
         self.bytes += len(piece)
+        self._last = (_ABSENT, [])
         for name, good in self._good.items():
             good[number] = sum(name in one and one[name].status is Status.GOOD for one in outcomes)
 
@@ -62,6 +64,18 @@ class StageResults:
 
     def _unpacked(self, ends: list[Any], item: str) -> Kept:
         return {name: _outcome(name, item, end) for name, end in zip(self._steps, ends, strict=True) if end is not None}
+
+    def ends(self, name: str, start: int, end: int, size: int) -> Iterator[Outcome]:
+        """What some items in a row came to in a step; `size` is how many make a chunk."""
+        column = self._steps.index(name)
+        for place in range(start, end):
+            number = place // size
+            if self._last[0] != number:
+                self._last = (number, self._read(number))
+            kept = self._last[1]
+            found = kept[place % size][column] if kept else None
+            if found is not None:
+                yield _outcome(name, "", found)
 
     def good(self, name: str) -> GoodOutputs:
         return GoodOutputs(self, name)

@@ -50,12 +50,25 @@ def table_rows(output: LinkedOutput, state: RunState, scope: Scope) -> Iterator[
             continue
         own = {name: view_of(outcome, program.steps[name].linked.step) for name, outcome in outcomes.items()}
         views = {name: {**scope.views.get(name, {}), **view} for name, view in own.items()}
+        views |= scope.own_views(output.below, output.lane, item.index)
         values = {"inputs": program.inputs, "item": item.value, "steps": {**scope.views, **views}}
-        own_scope = replace(scope, outcomes={**scope.outcomes, **outcomes})
+        if item.group is not None:
+            values["group"] = item.group
+        own_scope = replace(
+            scope,
+            outcomes={**scope.outcomes, **outcomes},
+            barriers={**scope.barriers, **_own_ends(output, scope, item)},
+        )
         try:
             yield TableRow(item, {name: _cell(output, name, values, own_scope) for name in output.columns})
         except RenderFailed as error:
             yield TableRow(item, {}, error.problem.message)
+
+
+def _own_ends(output: LinkedOutput, scope: Scope, item: Item) -> dict[str, Outcome]:
+    """How the steps ended that walk the item's own rows."""
+    ends = {name: scope.own_end(name, output.lane, item.index) for name in output.below}
+    return {name: ended for name, ended in ends.items() if ended is not None}
 
 
 def _cell(output: LinkedOutput, name: str, values: Mapping[str, Json], scope: Scope) -> Json:

@@ -28,6 +28,7 @@ from runner.plan.estimate import (
 )
 from runner.plan.estimate import Counter as TokenCounter
 from runner.plan.loop_bounds import most_turns, turn_usd
+from runner.plan.made import Rest
 from runner.plan.planned import Plan, PlannedCall, StepPlan
 from runner.plan.program import StepProgram
 from runner.plan.selection import refusal
@@ -81,6 +82,7 @@ class _Planner:
         self.known: Known | None = None
         self.kept_for: KeptFor | None = None
         self._owners = state.aside.table()
+        state.is_open = self._is_open
         self._turns: dict[tuple[str, tuple[str, ...]], float | None] = {}
 
     def summed(self, name: str, history: History) -> StepPlan:
@@ -114,11 +116,25 @@ class _Planner:
         scope = self.state.scope()
         for chunk in self.state.chunks(number, 1):
             self.state.fold(self._chunk(chunk, stage, scope))
+        rest = self.state.rest(stage.lane) if stage.lane else None
+        if rest is not None:
+            self._note_rest(stage, rest)
+
+    def _note_rest(self, stage: Stage, rest: Rest) -> None:
+        """Items that are not known yet."""
+        for name in stage.steps:
+            count = self.counts[name]
+            count.after |= self._waits(rest.waits)
+            if rest.most is None or count.items is None:
+                count.items = None
+                continue
+            count.items += rest.most
+            count.unknown += rest.most
 
     def _hidden_list(self, stage: Stage) -> set[str]:
         """The steps that the stage's list waits for."""
-        if not stage.lane or stage.lane in self.state.lanes:
-            return set()
+        if not stage.lane or stage.lane in self.state.lanes or self.state.program.linked.lanes[stage.lane].data:
+            return set()  # of rows that are made from others some may be known
         return self._waits(self.state.program.linked.lanes[stage.lane].needs)
 
     def _waits(self, needs: frozenset[str]) -> set[str]:

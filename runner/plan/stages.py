@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from itertools import islice
 from typing import Literal, TypeAlias
@@ -16,10 +16,13 @@ from runner.core.workflow import OutputTable, Step
 from runner.link.linked import Lane, Linked
 from runner.link.stages import Stage
 from runner.plan.advance import Scope, hole_in_words, is_absorbed, is_hole, upstream_failure, view_of
+from runner.plan.derived import Derivations
 from runner.plan.ingredients import MANY
 from runner.plan.items import ROOT_ITEM, Item, ItemList, Items, Named, Row, identify, named, number
 from runner.plan.items_aside import ItemsAside
 from runner.plan.kept import StageResults
+from runner.plan.made import Made, Rest
+from runner.plan.own_rows import OwnResults
 from runner.plan.program import Program
 from runner.plan.rendering import listed
 from runner.templates.problems import RenderFailed
@@ -97,7 +100,8 @@ class RunState:
 
     `data` has the items of each data source. Results are put aside, without attempts, and only those that something
     reads: with `keeps` "steps" what steps read, with "outputs" also what outputs do. A lane whose list cannot be made
-    has no items: `lane_failures` says what went wrong, `lane_skips` which step that it reads was skipped.
+    has no items: `lane_failures` says what went wrong, `lane_skips` which step that it reads was skipped. With `lane_gaps`
+    only some are missing, because what they are made from failed.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class RunState:
         self.lanes: dict[str, Items] = {}
         self.lane_failures: dict[str, Failure] = {}
         self.lane_skips: dict[str, str] = {}
+        self.lane_gaps: dict[str, Failure] = {}
         self.tallies: dict[str, Tally] = {name: Tally() for name in program.steps}
         self.unselected: dict[str, Unselected] = {}
         self.left_out: dict[str, tuple[int, Outcome]] = {}
@@ -119,6 +124,10 @@ class RunState:
         self._results: dict[int, StageResults] = {}
         self._sizes: dict[str, int] = {}
         self._lists: dict[str, Sequence[Json]] = {}
+        self.derivations = Derivations(self)
+        self.is_open: Callable[[str], bool] = lambda _: False
+        """Whether what a step comes to is not known yet, as in a plan."""
+        self._own = OwnResults(self)
 
     # Lanes
 
@@ -131,7 +140,7 @@ class RunState:
     def _open(self, lane: str) -> Items:
         found = self.program.linked.lanes[lane]
         if found.data:
-            return self.data[found.data]
+            return self._of_source(lane, self.derivations.made(found.data))
         if not self._is_readable(found):
             return ItemList()
         try:
@@ -146,6 +155,27 @@ class RunState:
             return ItemList(identify(rows))
         items = number((named(row, "") for row in rows), has_keys=False, new_table=self.aside.table)
         return ItemsAside((Named(item.id, item.value, item.problem) for item in items), self.aside.pieces())
+
+    def opening(self, lane: str) -> Iterator[None]:
+        """Make the items of a lane, and pause now and then. Raises StorageError."""
+        source = self.program.linked.lanes[lane].data
+        if source and lane not in self.lanes:
+            yield from self.derivations.making(source)
+
+    def rest(self, lane: str) -> Rest | None:
+        """Further items of an open lane, which are not known yet."""
+        source = self.program.linked.lanes[lane].data
+        return self.derivations.made(source).rest if source else None
+
+    def _of_source(self, lane: str, made: Made) -> Items:
+        """The rows of a source; why some are missing is noted."""
+        if made.skip:
+            self.lane_skips[lane] = made.skip
+        elif made.failure is not None and (not made.is_partial or made.failure.kind is FailureKind.NOT_SELECTED):
+            self.lane_failures[lane] = made.failure
+        elif made.failure is not None:
+            self.lane_gaps[lane] = made.failure
+        return made.items
 
     def _is_readable(self, lane: Lane) -> bool:
         """Whether what the list reads has come out well; if not, why is noted."""
@@ -257,7 +287,13 @@ class RunState:
                 is_skipped = barriers[name].status is Status.SKIPPED
                 field = "outputs" if step.linked.step.schema or step.turn else "texts"
                 views[name] = {} if is_skipped else {field: self.good_outputs(name)}
-        return Scope(views, dict(self.root), barriers)
+        return Scope(views, dict(self.root), barriers, self._own if self.program.linked.sources else None)
+
+    def ends(self, name: str, start: int, end: int) -> Iterator[Outcome]:
+        """What some items in a row came to in a step."""
+        lane = self.program.steps[name].linked.lane
+        results = next((one for index, one in self._of_lane(lane) if name in self.stages[index].steps), None)
+        return results.ends(name, start, end, self._size(lane)) if results is not None else iter(())
 
     def good_outputs(self, name: str) -> Sequence[Json]:
         """The good answers of a step that runs per item, in source order: a list, unless they are many."""
@@ -284,6 +320,8 @@ class RunState:
             return Outcome(name, "", Status.BLOCKED, because=unselected.message, failure=unselected)
         if lane in self.lane_failures:
             reason = self.lane_failures[lane].message
+        elif lane in self.lane_gaps:
+            reason = f"items are missing: {self.lane_gaps[lane].message}"
         elif tally.failed or tally.blocked:
             reason = f"{tally.failed + tally.blocked} of its items failed"
         elif tally.absorbed and not self.is_enough(name):
@@ -317,7 +355,7 @@ def kept_lanes(linked: Linked, keeps: Keeps) -> frozenset[str]:
     if keeps == "all":
         return frozenset(linked.lanes)
     read = {name for step in linked.steps.values() for name in step.barriers}
-    read |= {name for lane in linked.lanes.values() for name in lane.barriers}
+    read |= {name for lane in linked.lanes.values() for name in lane.needs}
     walked = [stage.lane for stage in linked.stages]
     lanes = {lane for lane in walked if walked.count(lane) > 1}
     if keeps == "outputs":

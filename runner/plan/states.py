@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
+from typing import Protocol
 
 from runner.core.answer import StoredAnswer
 from runner.core.canonical import Json
@@ -13,16 +14,38 @@ from runner.plan.asks import Ask, Given
 from runner.plan.items import Item
 
 
+class OwnRows(Protocol):
+    """What became of the rows that were made for one item of a lane, by the place of the item."""
+
+    def end(self, name: str, lane: str, index: int) -> Outcome:
+        """How a step ended for all of them together."""
+        ...
+
+    def view(self, name: str, lane: str, index: int) -> Mapping[str, Json]:
+        """The good answers of a step for them, as readers see them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a lane's items see of the rest: the views of steps elsewhere, and how those steps ended.
 
-    `barriers` says of each step that runs per item whether all its items together are good enough to be read.
+    `barriers` says of each step that runs per item whether all its items together are good enough to be read. `own` knows the
+    rows that were made for each item.
     """
 
     views: Mapping[str, Json] = field(default_factory=dict)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     barriers: Mapping[str, Outcome] = field(default_factory=dict)
+    own: OwnRows | None = None
+
+    def own_views(self, below: Iterable[str], lane: str, index: int) -> dict[str, Json]:
+        """The views of steps that walk rows made for an item, as this item sees them."""
+        return {name: self.own.view(name, lane, index) for name in below} if self.own is not None else {}
+
+    def own_end(self, name: str, lane: str, index: int) -> Outcome | None:
+        """How such a step ended."""
+        return self.own.end(name, lane, index) if self.own is not None else None
 
 
 @dataclass(frozen=True, slots=True)
