@@ -67,6 +67,11 @@ def scan(
                     nearest=near,
                 )
             )
+        if workflow.data[name].made is not None:
+            fix = "give the rows that it is made from"
+            raise UsageError(
+                Problem("usage", f"--data names '{name}', whose rows are made from those of another source", fix=fix)
+            )
     aside = aside_of(files.root)
     found: dict[str, Items] = {}
     for name in sorted(set(used)):

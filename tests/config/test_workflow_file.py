@@ -462,14 +462,6 @@ def test_an_included_file_has_no_budget(load: Load) -> None:
     assert (problem.code, problem.fix) == ("unknown-key", "put it into the workflow itself, or into runner.yaml")
 
 
-@pytest.mark.parametrize("key", ["rows", "each", "where", "columns", "group", "join", "sort", "limit"])
-def test_data_of_later_versions_is_refused(load: Load, key: str) -> None:
-    loaded = load(f"data: {{d: {{{key}: x}}}}\n{STEP}")
-    assert [problem.message for problem in loaded.problems] == [
-        f"data source 'd' has the key '{key}', which is not in this version"
-    ]
-
-
 @pytest.mark.parametrize(
     ("line", "message", "expected", "fix"),
     [
