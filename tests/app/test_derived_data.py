@@ -55,7 +55,7 @@ def reviews(project: Any) -> Any:
         project.workflow(text)
 
     project.server.respond = respond
-    project.write("reviews.jsonl", "".join(json.dumps({"id": id, "stars": STARS[id]}) + "\n" for id in THEMES))
+    project.write("reviews.jsonl", "".join(json.dumps({"id": name, "stars": STARS[name]}) + "\n" for name in THEMES))
     project.flow = write
     return project
 
