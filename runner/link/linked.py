@@ -15,7 +15,6 @@ from runner.core.workflow import (
     FileTemplate,
     MessageEntry,
     MessageTemplate,
-    OutputTable,
     OutputValue,
     RepeatedFiles,
     RepeatedMessages,
@@ -28,6 +27,7 @@ from runner.link.derived import link_sources
 from runner.link.leads import lead_of
 from runner.link.loops import link_loop, seen_from, with_inner
 from runner.link.needs import circle_problem, ordered_needs
+from runner.link.outputs import link_output
 from runner.link.parts import (
     BESIDE,
     Lane,
@@ -43,7 +43,7 @@ from runner.link.parts import (
 )
 from runner.link.readings import ReadText, Typing, type_readings
 from runner.link.row_types import RowTypes, typed_sources
-from runner.link.scope import Place, Use, name_problem, use_of
+from runner.link.scope import Place, Use, data_inside, name_problem, use_of
 from runner.link.shared import shared_entries
 from runner.link.shifts import shifting_index
 from runner.link.stages import Stage, cut_stages, find_circle
@@ -79,7 +79,7 @@ def link(
     """
     linker = _Linker(workflow, environment, read, names)
     steps = {name: linker.step(step) for name, step in workflow.steps.items()}
-    outputs = tuple(linker.output(output) for output in workflow.outputs.values())
+    outputs = tuple(link_output(linker, output) for output in workflow.outputs.values())
     for text in texts:
         linker.beside(text)
     lanes = {name: lane for name, lane in linker.lanes.items() if name}
@@ -154,7 +154,7 @@ class _Linker:
         path = compiled.path or ()
         is_data = len(path) == 2 and path[0] == "data"
         if len(path) != 2 and path != ("data",):
-            self._refuse_data_inside(items, title)
+            self.problems += data_inside(references_of(self.environment, items), title)
         made = self.sources.get(path[1]) if is_data else None
         uses = made.uses if made else uses
         self.lanes[name] = Lane(
@@ -179,18 +179,6 @@ class _Linker:
         """Whether a step walks rows that were made for each row of this lane."""
         made = self.sources.get(self.lane_of[name].removeprefix("data."))
         return made is not None and lane.removeprefix("data.") in made.above
-
-    def _refuse_data_inside(self, items: Expression, title: str) -> None:
-        for reference in references_of(self.environment, items):
-            if reference.path[0] == "data":
-                self.problems.append(
-                    Problem(
-                        "bad-reference",
-                        f"{title} reads 'data' inside an expression, and a source can only be named alone",
-                        reference.span,
-                        expected="for_each: data.NAME, or an expression over inputs and steps",
-                    )
-                )
 
     # Steps
 
@@ -223,6 +211,7 @@ class _Linker:
         prompt_uses = [use for text in prompt_texts for use in text.uses]
         hard = frozenset(use.step for use in uses if not use.is_soft)
         soft = frozenset(use.step for use in uses) - hard
+        below = frozenset(use.step for use in uses if use.is_barrier and self.is_below(use.step, lane))
         linked = LinkedStep(
             step=step,
             lane=lane,
@@ -249,12 +238,12 @@ class _Linker:
             walked={name: path[:-1] for name, path in place.elements if path},
             tools=link_tools(step.toolbox.values(), self.schema, self.problems),
             arguments=arguments,
-            shared=shared_entries(step, place, prompt_texts, self.lane_of) if step.context_cache else None,
+            shared=shared_entries(step, place, prompt_texts, self.lane_of, below) if step.context_cache else None,
+            below=below,
         )
         crossing = {use.step for use in uses if use.is_barrier}
-        below = frozenset(name for name in crossing if self.is_below(name, lane))
         crossing |= {name for name in linked.ordered if self.lane_of[name] not in ("", lane)}
-        return replace(linked, barriers=frozenset(crossing), below=below)
+        return replace(linked, barriers=frozenset(crossing))
 
     def _arguments(
         self, step: Step, place: Place, texts: list[tuple[Template | Expression, Place, str]]
@@ -313,23 +302,6 @@ class _Linker:
         except SchemaProblems as error:
             self.problems += error.problems
             return None
-
-    # Outputs
-
-    def output(self, output: OutputValue | OutputTable) -> LinkedOutput:
-        title = f"output '{output.name}'"
-        if isinstance(output, OutputValue):
-            place = Place(title)
-            uses = self.uses(output.expression, place, "outputs")
-            return LinkedOutput(output, value=self.compile(compile_expression, output.expression), value_uses=uses)
-        lane = self.open_lane(output.rows, f"rows of {title}")
-        place = Place(title, lane=lane, item_names=self.names_of(lane))
-        columns = {name: self.compile(compile_expression, text) for name, text in output.columns.items()}
-        column_uses = {name: self.uses(text, place, "columns") for name, text in output.columns.items()}
-        kept = {name: column for name, column in columns.items() if column is not None}
-        crossing = {use.step for uses in column_uses.values() for use in uses if use.is_barrier}
-        below = frozenset(name for name in crossing if self.is_below(name, lane))
-        return LinkedOutput(output, lane=lane, columns=kept, column_uses=column_uses, below=below)
 
     # Texts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 
 from runner.core.frozen import dataclass
@@ -259,6 +259,18 @@ def _data_problem(reference: Reference, place: Place, workflow: Workflow) -> Pro
             edits=renaming(reference.spans[1], name, workflow.data, is_identifier=True),
         )
     return None
+
+
+def data_inside(references: Iterable[Reference], title: str) -> Iterator[Problem]:
+    """A source that is named inside an expression."""
+    for reference in references:
+        if reference.path[0] == "data":
+            yield Problem(
+                "bad-reference",
+                f"{title} reads 'data' inside an expression, and a source can only be named alone",
+                reference.span,
+                expected="for_each: data.NAME, or an expression over inputs and steps",
+            )
 
 
 def _own_answer_problem(root: str, place: Place, span: Span) -> Problem | None:

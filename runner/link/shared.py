@@ -31,9 +31,11 @@ class SharedEntries:
     is_system: bool = True
 
 
-def shared_entries(step: Step, place: Place, texts: Sequence[ReadText], lane_of: Mapping[str, str]) -> SharedEntries:
-    """`texts` are those of the question, `lane_of` has the lane of each step."""
-    changing = {id(text.source) for text in texts if _reads_item(text, place, lane_of)}
+def shared_entries(
+    step: Step, place: Place, texts: Sequence[ReadText], lane_of: Mapping[str, str], below: frozenset[str]
+) -> SharedEntries:
+    """`texts` are those of the question, `lane_of` has the lane of each step, `below` those that walk an item's own rows."""
+    changing = {id(text.source) for text in texts if _reads_item(text, place, lane_of, below)}
 
     def is_same(entry: MessageTemplate | RepeatedMessages | FileTemplate | RepeatedFiles) -> bool:
         return not any(id(source) in changing for source in _sources(entry))
@@ -45,9 +47,11 @@ def shared_entries(step: Step, place: Place, texts: Sequence[ReadText], lane_of:
     )
 
 
-def _reads_item(text: ReadText, place: Place, lane_of: Mapping[str, str]) -> bool:
+def _reads_item(text: ReadText, place: Place, lane_of: Mapping[str, str], below: frozenset[str]) -> bool:
     own = place.item_names | place.others
     if any(reference.path[0] in own for reference in text.readings.references):
+        return True
+    if below & {use.step for use in text.uses}:
         return True
     return any(not use.is_barrier and bool(place.lane) and lane_of[use.step] == place.lane for use in text.uses)
 
