@@ -127,7 +127,7 @@ class Player:
 
     async def send(self, _route: Route, request: Request, *, timeout_s: float) -> bytes:
         found = self._answers.get_many([request.key])
-        return found[request.key].payload if found else chat_answer(json.loads(request.body))
+        return found[request.key].payload if found else chat_answer(json.loads(bytes(request.body)))
 
     async def stream(self, route: Route, request: Request, *, timeout_s: float, hear: Callable[[str], None]) -> bytes:
         answer = await self.send(route, request, timeout_s=timeout_s)

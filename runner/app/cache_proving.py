@@ -79,7 +79,12 @@ def misfits(workflow: Path) -> Iterator[Doubt]:
 
 
 def _secret_in(answer: StoredAnswer, values: Mapping[str, bytes]) -> str:
-    parts = [answer.endpoint.encode(), answer.body, answer.payload, canonical(safe_ingredients(answer.ingredients))]
+    parts = [
+        answer.endpoint.encode(),
+        bytes(answer.body),
+        answer.payload,
+        canonical(safe_ingredients(answer.ingredients)),
+    ]
     for part in parts:
         name = next((name for name, value in values.items() if value in part), "")
         if name:

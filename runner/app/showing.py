@@ -107,7 +107,13 @@ def _exchange(line: dict[str, Json] | object, answer: StoredAnswer | None) -> di
         return {**shown, "request": None, "answer": None}
     text, thoughts = _said(answer)
     thought = {"thoughts": thoughts} if thoughts else {}
-    return {**shown, "request": _document(answer.body), **thought, "answer": text, "payload": _document(answer.payload)}
+    return {
+        **shown,
+        "request": _document(bytes(answer.body)),
+        **thought,
+        "answer": text,
+        "payload": _document(answer.payload),
+    }
 
 
 def _document(data: bytes) -> Json:

@@ -10,6 +10,7 @@ from runner.checks.context import CheckContext
 from runner.checks.reach import schema_at, target_pointer
 from runner.checks.satisfiable import value_kind
 from runner.core.canonical import Json
+from runner.core.long_text import Piece, Stretch
 from runner.core.model import Route
 from runner.core.problem import Problem
 from runner.core.span import Span
@@ -18,6 +19,7 @@ from runner.core.workflow import Step
 from runner.link.linked import LinkedStep
 
 _EDGES = re.compile(r"\A\S+|\S+\Z")
+_FIRST = re.compile(r"\S+")
 # Further references inside one another count as nothing.
 _MOST_REFERENCES = 6
 # With less room, models of these levels come back with an empty answer as a rule: what they think is counted first.
@@ -54,7 +56,7 @@ def _window(linked: LinkedStep, route: Route) -> Iterator[Problem]:
     if window is None:
         return
     # What is filled in may join the words on both its sides.
-    least = are_over([_EDGES.sub("", piece) for text in texts for piece in text.literals], window)
+    least = are_over([without_edges(piece) for text in texts for piece in text.literals], window)
     if least:
         longest = max(texts, key=lambda text: len(text.template.text)).template
         yield Problem(
@@ -64,6 +66,17 @@ def _window(linked: LinkedStep, route: Route) -> Iterator[Problem]:
             expected=f"at most {window:,} tokens, the answer included",
             fix="shorten it, or choose a model with a larger window ('runner models')",
         )
+
+
+def without_edges(piece: Piece) -> Piece:
+    """A piece of text without the words at its ends."""
+    if isinstance(piece, str):
+        return _EDGES.sub("", piece)
+    first, last = _FIRST.match(piece.text, piece.start, piece.end), piece.end
+    while last > piece.start and not piece.text[last - 1].isspace():
+        last -= 1
+    start = first.end() if first else piece.start
+    return Stretch(piece.text, start, max(start, last))
 
 
 def _thinking(step: Step, route: Route, cap: int) -> Iterator[Problem]:

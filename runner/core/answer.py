@@ -8,6 +8,7 @@ from typing import Final
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
+from runner.core.long_text import Body
 from runner.core.outcome import FailureKind, Source
 
 HEADERS: Final = "headers"
@@ -27,7 +28,7 @@ class StoredAnswer:
     dialect: str
     provider: str
     endpoint: str
-    body: bytes
+    body: Body
     payload: bytes
     failure: FailureKind | None = None
     ingredients: Mapping[str, Json] = field(default_factory=dict)

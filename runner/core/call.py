@@ -8,6 +8,7 @@ from typing import Literal
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
+from runner.core.long_text import Text
 from runner.core.media import Medium
 
 Role = Literal["user", "assistant"]
@@ -51,7 +52,7 @@ class Message:
     """
 
     role: Role
-    text: str
+    text: Text
     files: tuple[Medium, ...] = ()
     said: Json = None
     results: tuple[ToolResult, ...] = ()

@@ -12,6 +12,7 @@ import orjson
 Json: TypeAlias = Any
 
 MAX_DEPTH = 64
+_AT_ONCE = 1 << 16  # characters
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 
 
@@ -60,7 +61,8 @@ def _ensure_text(text: str, pointer: str) -> None:
     if text.isascii():  # known without a look at it, and without a copy in UTF-8
         return
     try:
-        text.encode("utf-8")
+        for start in range(0, len(text), _AT_ONCE):
+            text[start : start + _AT_ONCE].encode("utf-8")
     except UnicodeEncodeError:
         raise NotJson(pointer, "text with half a character (a lone surrogate)") from None
 
@@ -85,7 +87,12 @@ def ordered(value: Json) -> bytes:
 
 def digest(data: bytes | str) -> str:
     """SHA-256 in hex."""
-    return hashlib.sha256(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data).hexdigest()
+    if isinstance(data, bytes):
+        return hashlib.sha256(data).hexdigest()
+    sha = hashlib.sha256()
+    for start in range(0, len(data), _AT_ONCE):  # no copy of a long text
+        sha.update(data[start : start + _AT_ONCE].encode("utf-8", "surrogatepass"))
+    return sha.hexdigest()
 
 
 def digest_of(value: Json) -> str:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from runner.core.canonical import ordered
 from runner.core.frozen import dataclass
+from runner.core.long_text import Body, LongBody
 from runner.core.media import Attachment
 
 # Version of the key format itself. Raising it invalidates every stored answer: a major release.
@@ -18,7 +19,7 @@ class Request:
     """The encoded call.
 
     `provider` is the identity, `endpoint` the path with the model in it, `headers` only those that change the
-    answer (API version, beta flags), `body` the bytes that go on the wire. Credentials, hosts, timeouts and limits
+    answer (API version, beta flags), `body` the bytes that go on the wire (of a long text in pieces). Credentials, hosts, timeouts and limits
     are added by the transport and never stand here. Where a file is shown, the body names its digest, and
     `attachments` say what the transport puts there; a request that was read from a store has none.
     """
@@ -27,7 +28,7 @@ class Request:
     key_version: int
     provider: str
     endpoint: str
-    body: bytes
+    body: Body
     headers: tuple[tuple[str, str], ...] = ()
     sample: int = 0
     salt: str = ""
@@ -50,7 +51,12 @@ def cache_key(request: Request) -> str:
         request.sample,
         request.salt,
     ).copy()
-    sha.update(request.body)
+    body = request.body
+    if isinstance(body, LongBody):
+        for chunk in body.chunks():
+            sha.update(chunk)
+    else:
+        sha.update(body)
     return sha.hexdigest()
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from runner.core.call import Call, Message, ToolCall, ToolResult, ToolSpec
-from runner.core.canonical import Json, ordered
+from runner.core.canonical import Json
+from runner.core.long_text import spell
 from runner.core.media import MediaRules, Medium
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
@@ -98,7 +99,7 @@ class AnthropicDialect:
         }
         body = {name: value for name, value in fields.items() if value is not None}
         place_options(body, call.options, _OPTIONS)
-        sent = ordered(body)
+        sent = spell(body)
         return Request(
             dialect=self.name,
             key_version=self.key_version,

@@ -35,7 +35,7 @@ class OpenAIBatch:
 
     def line(self, key: str, request: Request) -> bytes:
         head = ordered({"custom_id": key, "method": "POST", "url": url_of(request.endpoint)})
-        return head[:-1] + b',"body":' + request.body + b"}"
+        return head[:-1] + b',"body":' + bytes(request.body) + b"}"
 
     def row(self, line: bytes) -> BatchRow | None:
         match _value(line):
@@ -59,7 +59,7 @@ class GeminiBatch:
         self._dialect = dialect
 
     def line(self, key: str, request: Request) -> bytes:
-        return ordered({"key": key})[:-1] + b',"request":' + request.body + b"}"
+        return ordered({"key": key})[:-1] + b',"request":' + bytes(request.body) + b"}"
 
     def row(self, line: bytes) -> BatchRow | None:
         match _value(line):

@@ -13,7 +13,8 @@ from urllib.parse import quote
 import orjson
 
 from runner.core.call import Call
-from runner.core.canonical import Json, ordered
+from runner.core.canonical import Json
+from runner.core.long_text import spell
 from runner.core.media import MediaRules
 from runner.core.model import Route
 from runner.core.outcome import Failure
@@ -119,7 +120,7 @@ def _request(name: str, version: int, call: Call, route: Route, endpoint: str, b
         key_version=version,
         provider=identity_of(route.provider),
         endpoint=endpoint,
-        body=ordered(body),
+        body=spell(body),
         sample=call.sample,
         salt=call.salt,
     )

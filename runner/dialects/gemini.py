@@ -9,8 +9,9 @@ from urllib.parse import quote
 import orjson
 
 from runner.core.call import Call, Message, ToolCall, ToolResult, ToolSpec
-from runner.core.canonical import Json, ordered
+from runner.core.canonical import Json
 from runner.core.frozen import replace
+from runner.core.long_text import spell
 from runner.core.media import MEDIUM_KINDS, MediaRules, Medium
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
@@ -99,7 +100,7 @@ class GeminiDialect:
         if config:
             body["generationConfig"] = config
         place_options(body, call.options, self.places)
-        sent = ordered(body)
+        sent = spell(body)
         return Request(
             dialect=self.name,
             key_version=self.key_version,

@@ -13,8 +13,9 @@ from pathlib import PurePath
 from typing import ClassVar
 
 from runner.core.call import Call
-from runner.core.canonical import Json, ordered
+from runner.core.canonical import Json
 from runner.core.frozen import replace
+from runner.core.long_text import spell
 from runner.core.media import MediaRules
 from runner.core.model import Route
 from runner.core.outcome import Failure
@@ -72,7 +73,7 @@ class LlamaDialect:
             key_version=self.key_version,
             provider=identity_of(route.provider),
             endpoint=digest_endpoint(route, "weights_sha256"),
-            body=ordered(body),
+            body=spell(body),
             sample=call.sample,
             salt=call.salt,
         )

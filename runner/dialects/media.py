@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from runner.core.call import Call
 from runner.core.canonical import Json, ordered
 from runner.core.frozen import dataclass
+from runner.core.long_text import Body
 from runner.core.media import Attachment, MediaRules, Medium, rules_for, to_upload
 from runner.core.model import Provider
 
@@ -45,7 +46,7 @@ def name_of(medium: Medium) -> str:
 
 
 def attachments(
-    call: Call, part_of: Callable[[Medium], Part], rules: MediaRules, provider: Provider, body: bytes
+    call: Call, part_of: Callable[[Medium], Part], rules: MediaRules, provider: Provider, body: Body
 ) -> tuple[Attachment, ...]:
     """What the transport is told of the files of a call, in the order in which they stand in its body.
 

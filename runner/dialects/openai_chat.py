@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from runner.core.call import Call
-from runner.core.canonical import Json, ordered
+from runner.core.canonical import Json
+from runner.core.long_text import spell
 from runner.core.media import MediaRules
 from runner.core.model import Route
 from runner.core.outcome import Failure
@@ -94,7 +95,7 @@ class OpenAIChatDialect:
         }
         body = {name: value for name, value in fields.items() if value is not None}
         place_options(body, call.options, _OPTIONS)
-        sent = ordered(body)
+        sent = spell(body)
         return Request(
             dialect=self.name,
             key_version=self.key_version,

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from runner.core.call import Call, Message, ToolCall
-from runner.core.canonical import Json, ordered
+from runner.core.canonical import Json
 from runner.core.frozen import replace
+from runner.core.long_text import spell
 from runner.core.media import MediaRules, Medium
 from runner.core.model import Route
 from runner.core.outcome import Failure
@@ -81,7 +82,7 @@ class OpenAIResponsesDialect:
         if call.tools and call.thinking is not None:
             # Nothing is kept there, so what it thought goes along with each turn.
             body["include"] = list(dict.fromkeys([*list_of(body.get("include")), "reasoning.encrypted_content"]))
-        sent = ordered(body)
+        sent = spell(body)
         return Request(
             dialect=self.name,
             key_version=self.key_version,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from runner.core.call import Call, Message
-from runner.core.canonical import Json, ordered
+from runner.core.canonical import Json
+from runner.core.long_text import spell
 from runner.core.magic import ALL_TYPES
 from runner.core.media import MEDIUM_KINDS, MediaRules, Medium
 from runner.core.model import Route
@@ -57,7 +58,7 @@ class ScriptedDialect:
             key_version=self.key_version,
             provider=identity_of(route.provider),
             endpoint=digest_endpoint(route, "script_sha256"),
-            body=ordered({name: value for name, value in fields.items() if value is not None}),
+            body=spell({name: value for name, value in fields.items() if value is not None}),
             sample=call.sample,
             salt=call.salt,
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from runner.core.frozen import dataclass, replace
+from runner.core.long_text import SpelledBody
 from runner.core.ports import Dialect, Fold, Streaming
 from runner.core.request import Request
 from runner.dialects import DIALECTS
@@ -29,7 +30,10 @@ class _Flagged:
     make: Callable[[FailureOf], Fold]
 
     def open(self, request: Request) -> Request:
-        return replace(request, body=b"{" + self.flags + b"," + request.body[1:])
+        begin = b"{" + self.flags + b","
+        if isinstance(request.body, SpelledBody):
+            return replace(request, body=request.body.opened_with(begin))
+        return replace(request, body=begin + bytes(request.body)[1:])
 
     def fold(self) -> Fold:
         return self.make(self.dialect.failure)

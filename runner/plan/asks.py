@@ -9,6 +9,7 @@ from runner.core.answer import StoredAnswer
 from runner.core.call import Call, ToolCall, ToolResult
 from runner.core.canonical import Json, ensure_json
 from runner.core.frozen import dataclass
+from runner.core.long_text import chunks_of_text
 from runner.core.outcome import Attempt, Failure, FailureKind, Source, Violation, in_call_order, in_turn
 from runner.core.request import Request
 from runner.core.response import Response, Usage
@@ -102,7 +103,8 @@ _ASKED_FOR: Mapping[CacheUse, str] = {"auto": "", "refresh": "forced", "off": "o
 def first_ask(step: StepProgram, item: str, call: Call, values: Mapping[str, Json]) -> Ask:
     """The first ask of a chain. Raises NotJson for text that cannot be sent."""
     for text in (call.system or "", *(message.text for message in call.messages)):
-        ensure_json(text)
+        for chunk in chunks_of_text(text):
+            ensure_json(chunk)
     ensure_json(call.arguments)
     return ready(step, item, call, step.ingredients(call, values))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from runner.core.call import Call
 from runner.core.canonical import ordered
 from runner.core.frozen import dataclass
+from runner.core.long_text import size_of
 from runner.core.media import Medium
 from runner.core.model import ModelFacts, Price
 
@@ -56,9 +57,9 @@ def tokens_in(call: Call, counter: Counter | None = None) -> int:
     if counter is not None:
         texts = [*(message.text for message in call.messages), *([call.system] if call.system else [])]
         schema = ordered(call.schema).decode() if call.schema is not None else ""
-        counted = sum(counter.count(text) + FRAME_TOKENS for text in texts) + counter.count(schema)
+        counted = sum(counter.count(str(text)) + FRAME_TOKENS for text in texts) + counter.count(schema)
         return counted + tokens_of(_tool_bytes(call))
-    size = sum(len(message.text.encode()) for message in call.messages) + len((call.system or "").encode())
+    size = sum(size_of(message.text) for message in call.messages) + size_of(call.system or "")
     size += _tool_bytes(call)
     if call.schema is not None:
         size += len(ordered(call.schema))

@@ -17,7 +17,7 @@ from runner.templates.problems import RenderFailed
 def render_message(entry: LinkedMessage, values: Mapping[str, Json]) -> list[Message]:
     """The messages of one entry. Raises RenderFailed."""
     if entry.text is not None:
-        return [Message(entry.role, entry.text.render(values))]
+        return [Message(entry.role, entry.text.render_in_pieces(values))]
     assert entry.items is not None
     elements = listed(entry.items, values)
     return [

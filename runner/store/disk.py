@@ -14,6 +14,7 @@ import diskcache
 from runner.store.rows import DATABASE, RAW_MODE
 
 _NO_LIMIT = 2**62
+LONG_BYTES: Final = 1 << 20
 _SETTINGS: Final[dict[str, str | int]] = {
     "statistics": 0,
     "tag_index": 0,
@@ -83,6 +84,18 @@ class SteadyCache(diskcache.Cache):  # type: ignore[misc]  # the library ships n
                 if name.startswith("sqlite_"):
                     self.reset(name, update=False)
         return self._connection
+
+    def put(self, key: str, value: bytes) -> None:
+        """Within a transaction. A long value is written in pieces: given at once, the database would copy it twice."""
+        if len(value) < LONG_BYTES:
+            self.set(key, value)
+            return
+        self.set(key, b"")
+        room = "UPDATE Cache SET value = zeroblob(?) WHERE key = ? AND raw = 1 RETURNING rowid"
+        (row,) = self._con.execute(room, (len(value), key)).fetchall()[0]
+        with self._con.blobopen("Cache", "value", row) as blob:
+            for start in range(0, len(value), LONG_BYTES):
+                blob.write(memoryview(value)[start : start + LONG_BYTES])
 
     def compact(self) -> None:
         """Outside a transaction."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from io import BytesIO
 from typing import Final
 
 import orjson
@@ -20,9 +21,11 @@ import orjson
 from runner.core.answer import HEADERS, StoredAnswer
 from runner.core.canonical import Json, NotJson, canonical, ensure_json
 from runner.core.errors import StorageError
+from runner.core.long_text import LONG, Body
 from runner.core.outcome import ANSWER_KINDS, FailureKind, Source
 from runner.core.problem import Problem
 from runner.core.request import Request, cache_key
+from runner.store.packed import Content, PackedBody, Unpackable, pack_in_pieces
 
 ENTRY_FORMAT: Final = 1
 MAX_ENTRY_BYTES: Final = 256 * 2**20
@@ -32,7 +35,9 @@ _MAGIC = b"rnr" + bytes([ENTRY_FORMAT])
 _FRAME = struct.Struct(">4s16sBI")
 _SIZES = struct.Struct(">II")
 _PLAIN, _DEFLATED = 0, 1
-_SUM_END = 20
+_REST = struct.Struct(">BI")
+_SUM_BYTES = 16
+_SUM_END = len(_MAGIC) + _SUM_BYTES
 _LAST_KEY_VERSION = 99
 
 
@@ -61,18 +66,38 @@ def encode_entry(answer: StoredAnswer) -> bytes:
             "seconds": answer.seconds,
         }
     )
-    content = b"".join((_SIZES.pack(len(head), len(answer.body)), head, answer.body, answer.payload))
-    if len(content) > MAX_ENTRY_BYTES:
-        raise StorageError(_too_large(answer, len(content)))
+    sizes = _SIZES.pack(len(head), len(answer.body))
+    size = len(sizes) + len(head) + len(answer.body) + len(answer.payload)
+    if size > MAX_ENTRY_BYTES:
+        raise StorageError(_too_large(answer, size))
+    if size >= LONG:
+        return _frame_long(size, (sizes, head, answer.body, answer.payload))
+    content = b"".join((sizes, head, bytes(answer.body), answer.payload))
     flag, packed = _PLAIN, content
-    if len(content) >= DEFLATE_FROM:
+    if size >= DEFLATE_FROM:
         flag, packed = _DEFLATED, _deflate(content)
-    rest = struct.pack(">BI", flag, len(content)) + packed
+    rest = _REST.pack(flag, size) + packed
     return _MAGIC + _checksum(rest) + rest
+
+
+def _frame_long(size: int, parts: Iterable[Body]) -> bytes:
+    """The same in pieces: neither the content nor what it is packed into is held twice."""
+    rest = _REST.pack(_DEFLATED, size)
+    sha = hashlib.sha256(rest)
+    made = BytesIO()
+    made.write(_MAGIC + bytes(_SUM_BYTES) + rest)
+    for piece in pack_in_pieces(parts):
+        sha.update(piece)
+        made.write(piece)
+    made.seek(len(_MAGIC))
+    made.write(sha.digest()[:_SUM_BYTES])
+    return made.getvalue()
 
 
 def decode_entry(key: str, data: bytes, *, source: Source = Source.CACHED) -> StoredAnswer:
     """The answer stored under `key`. Raises DamagedEntry, whatever the bytes are."""
+    if _is_long(data):
+        return _decode_long(key, data, source)
     content = _open_frame(data)
     if len(content) < _SIZES.size:
         raise DamagedEntry("it is too short")
@@ -88,6 +113,49 @@ def decode_entry(key: str, data: bytes, *, source: Source = Source.CACHED) -> St
     answer, version = _read_head(head, content[body_at:payload_at], content[payload_at:], source)
     verify_key(answer, version, key)
     return answer
+
+
+def _is_long(data: bytes) -> bool:
+    """Whether an entry says that it holds much, which is then never inflated as a whole."""
+    if len(data) < _FRAME.size:
+        return False
+    magic, _, flag, size = _FRAME.unpack_from(data)
+    return bool(magic == _MAGIC and flag == _DEFLATED and LONG <= size <= MAX_ENTRY_BYTES)
+
+
+def _decode_long(key: str, data: bytes, source: Source) -> StoredAnswer:
+    """The body stays packed; all of it is looked through, here and for its key."""
+    _, checksum, _, size = _FRAME.unpack_from(data)
+    if checksum != _checksum(memoryview(data)[_SUM_END:]):
+        raise DamagedEntry("its checksum is wrong")
+    try:
+        head, body, payload = _read_long(memoryview(data)[_FRAME.size :], size)
+    except Unpackable as error:
+        raise DamagedEntry(str(error)) from None
+    except ValueError:
+        raise DamagedEntry("its head is not JSON") from None
+    answer, version = _read_head(head, body, payload, source)
+    verify_key(answer, version, key)
+    return answer
+
+
+def _read_long(packed: memoryview, size: int) -> tuple[Json, Body, bytes]:
+    """Head, body and payload. Raises Unpackable, and ValueError for a head that is not JSON."""
+    content = Content(packed)
+    head_size, body_size = _SIZES.unpack(content.take(_SIZES.size))
+    body_at = _SIZES.size + head_size
+    if body_at + body_size > size:
+        raise Unpackable("its parts do not fit its size")
+    head = orjson.loads(content.take(head_size))
+    body: Body
+    if body_size < LONG:
+        body = content.take(body_size)
+    else:
+        body = PackedBody(packed, body_at, body_size)
+        content.skip(body_size)
+    payload = content.take(size - body_at - body_size)
+    content.end()
+    return head, body, payload
 
 
 def safe_ingredients(ingredients: Mapping[str, Json]) -> dict[str, Json]:
@@ -152,8 +220,8 @@ def _open_frame(data: bytes) -> bytes:
     return content
 
 
-def _checksum(rest: bytes) -> bytes:
-    return hashlib.sha256(rest).digest()[:16]
+def _checksum(rest: bytes | memoryview) -> bytes:
+    return hashlib.sha256(rest).digest()[:_SUM_BYTES]
 
 
 def _deflate(content: bytes) -> bytes:
@@ -171,7 +239,7 @@ def _inflate(packed: bytes, size: int) -> bytes:
         raise DamagedEntry("it cannot be inflated") from None
 
 
-def _read_head(head: Json, body: bytes, payload: bytes, source: Source) -> tuple[StoredAnswer, int]:
+def _read_head(head: Json, body: Body, payload: bytes, source: Source) -> tuple[StoredAnswer, int]:
     """Types are checked one by one: a checksum is no signature, so the head may be anybody's."""
     match head:
         case {

@@ -55,7 +55,7 @@ class LocalStore:
         while True:
             with self._transaction() as cache:
                 for key, value in batch:
-                    cache.set(key, value)
+                    cache.put(key, value)
             batch = list(islice(pairs, BATCH))
             if not batch:
                 return

@@ -28,7 +28,7 @@ RECORDING_FORMAT: Final = 1
 def format_recording(answer: StoredAnswer, payload: bytes) -> bytes:
     """Stable bytes. Raises ValueError for a key that is not the request's."""
     request: dict[str, Json] = {
-        "body": _bytes_to_json(answer.body),
+        "body": _bytes_to_json(bytes(answer.body)),
         "dialect": answer.dialect,
         "endpoint": answer.endpoint,
         "headers": answer.ingredients.get(HEADERS) or [],

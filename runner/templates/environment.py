@@ -22,6 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, pass_context
 
 from runner.core.long_list import LongList
+from runner.core.long_text import LONG, Piece, Text, join_texts
 from runner.core.ports import ReadFile
 from runner.core.problem import nearest
 from runner.templates.arithmetic import calculate
@@ -87,7 +88,7 @@ class Environment(ImmutableSandboxedEnvironment):
         self._signatures: dict[str, inspect.Signature] = {}
         self._files: dict[str, JinjaTemplate] = {}
         self.texts: dict[str, str] = {}
-        self.long_texts: list[str] = []
+        self.long_texts: list[Piece] = []
         self._functions: dict[str, Callable[..., Any]] = {"default": default, "d": default, **LIST_FILTERS}
         self._calls = {name: self._guarded("filter", name, call, self) for name, call in self._functions.items()}
         self._calls |= {name: self._guarded("filter", name, call, self.meter) for name, call in TEXT_FILTERS.items()}
@@ -136,7 +137,14 @@ class Environment(ImmutableSandboxedEnvironment):
         """The captured output of a block, a macro or a whole template."""
         made = list(pieces)
         self.meter.charge_text(sum(map(len, made)))
-        return "".join(made)
+        return "".join(map(str, made)) if self.long_texts else "".join(made)
+
+    def gather_pieces(self, pieces: Iterable[Piece]) -> Text:
+        """As `join_pieces`, but a long text stays in pieces."""
+        made = list(pieces)
+        size = sum(map(len, made))
+        self.meter.charge_text(size)
+        return join_texts(made) if size >= LONG or self.long_texts else "".join(map(str, made))
 
     def finalize_output(self, value: Any) -> str:
         """What `{{ … }}` inserts."""

@@ -7,10 +7,15 @@ the one that they would make, places included; whatever is not plain is left to 
 from __future__ import annotations
 
 import re
+from typing import Final, cast
 
 from jinja2 import nodes
 
+from runner.core.long_text import Stretch
 from runner.templates.places import Place
+
+# In characters. Longer texts are most of a prompt, and are neither copied nor written into code.
+LONG_TEXT: Final = 10_000
 
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _PATH = rf"{_NAME}(?:\.{_NAME})*"
@@ -29,13 +34,15 @@ def quick_template(text: str) -> nodes.Template | None:
     """The tree of a template in which nothing but plain paths stands in braces."""
     if "{%" in text or "{#" in text or "\r" in text:
         return None
-    text = text.removesuffix("\n")  # as Jinja does
+    stop = len(text) - text.endswith("\n")  # as Jinja does
     pieces: list[nodes.Node] = []
     end, line, begun = 0, 1, 0  # `begun` is where the line begins
-    for found in _INSERTED.finditer(text):
+    for found in _INSERTED.finditer(text, 0, stop):
         start = found.start()
         if start > end:
-            pieces.append(nodes.TemplateData(text[end:start], lineno=Place.at(line, end - begun + 1, text[end:start])))
+            if text.find("{{", end, start) >= 0:
+                return None
+            pieces.append(data_of(text, end, start, line, end - begun + 1))
             if breaks := text.count("\n", end, start):
                 line += breaks
                 begun = text.rfind("\n", end, start) + 1
@@ -44,11 +51,21 @@ def quick_template(text: str) -> nodes.Template | None:
             return None
         pieces.append(path)
         end = found.end()
-    if end < len(text):
-        pieces.append(nodes.TemplateData(text[end:], lineno=Place.at(line, end - begun + 1, text[end:])))
-    if any(isinstance(piece, nodes.TemplateData) and "{{" in piece.data for piece in pieces):
-        return None
+    if end < stop:
+        if text.find("{{", end, stop) >= 0:
+            return None
+        pieces.append(data_of(text, end, stop, line, end - begun + 1))
     return nodes.Template([nodes.Output(pieces, lineno=pieces[0].lineno)] if pieces else [], lineno=1)
+
+
+def data_of(text: str, start: int, end: int, line: int, column: int) -> nodes.TemplateData:
+    """The text between braces; a long one is not copied."""
+    if end - start < LONG_TEXT:
+        data = text[start:end]
+        return nodes.TemplateData(data, lineno=Place.at(line, column, data))
+    first = text.find("\n", start, min(end, start + LONG_TEXT))
+    place = Place.at(line, column, text[start : first if first >= 0 else start + LONG_TEXT])
+    return nodes.TemplateData(cast(str, Stretch(text, start, end)), lineno=place)
 
 
 def _path(text: str, line: int, column: int) -> nodes.Expr | None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import Environment
 from jinja2.parser import Parser
 
+from runner.core.long_text import Piece, Stretch
 from runner.core.problem import nearest
 from runner.templates.places import Place, place_of
+from runner.templates.quick import LONG_TEXT
 from runner.templates.tree import Tree
 
 # Filters that only the code generator writes: a name with a blank cannot be written in a template.
@@ -82,10 +84,6 @@ def spell(node: nodes.Node) -> str:
             return "(…)"
 
 
-# In characters. Longer ones are most of a prompt, shorter ones are cheaper where they are.
-LONG_TEXT: Final = 10_000
-
-
 class OurCodeGenerator(CodeGenerator):
     """Jinja's code generator, made to ask the environment for every access, loop, join and deep comparison."""
 
@@ -140,19 +138,22 @@ class OurCodeGenerator(CodeGenerator):
             self.write(", ")
         self.write("))")
 
-    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> Any:
         """Only plain text is settled while compiling: anything computed has to stay within the bounds of a rendering."""
         if isinstance(node, nodes.TemplateData):
+            data: object = node.data
+            if isinstance(data, Stretch):
+                return data
             return super()._output_child_to_const(node, frame, finalize)
         raise nodes.Impossible
 
     def _output_const_repr(self, group: Iterable[Any]) -> str:
         """A long text stays out of the code: written into it, it would be held several times while that is compiled."""
         pieces = list(group)
-        text = pieces[0] if len(pieces) == 1 else "".join(pieces)
+        text = pieces[0] if len(pieces) == 1 else "".join(map(str, pieces))
         if len(text) <= LONG_TEXT:
-            return repr(text)
-        texts: list[str] = cast(Any, self.environment).long_texts
+            return repr(str(text))
+        texts: list[Piece] = cast(Any, self.environment).long_texts
         texts.append(text)
         return f"environment.long_texts[{len(texts) - 1}]"
 

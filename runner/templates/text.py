@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar, cast
 
 from jinja2 import Template as JinjaTemplate
 from jinja2 import nodes
@@ -11,6 +11,7 @@ from jinja2.exceptions import TemplateSyntaxError
 from jinja2.runtime import Context
 
 from runner.core.canonical import Json
+from runner.core.long_text import Piece, Text
 from runner.core.problem import Problem
 from runner.core.span import Origin
 from runner.core.workflow import Expression, Template
@@ -20,6 +21,8 @@ from runner.templates.failing import Source, explain
 from runner.templates.problems import TemplateProblem, describe_syntax, sources_of
 from runner.templates.references import references_of
 from runner.templates.tree import Tree
+
+T = TypeVar("T")
 
 
 def compile_template(env: Environment, template: Template) -> CompiledTemplate:
@@ -85,7 +88,7 @@ class CompiledTemplate:
         self._globals = dict(env.globals)
 
     @property
-    def literals(self) -> tuple[str, ...]:
+    def literals(self) -> tuple[Piece, ...]:
         """The pieces of text outside all braces and blocks, which every rendering has."""
         body = cast(nodes.Template, self._root).body
         pieces = [piece for output in body if isinstance(output, nodes.Output) for piece in output.nodes]
@@ -98,11 +101,18 @@ class CompiledTemplate:
 
     def render(self, values: Mapping[str, Json]) -> str:
         """The text for these values. Raises RenderFailed; values are data and never read as a template."""
+        return self._run(values, self._env.join_pieces)
+
+    def render_in_pieces(self, values: Mapping[str, Json]) -> Text:
+        """As `render`, but a long text stays in pieces."""
+        return self._run(values, self._env.gather_pieces)
+
+    def _run(self, values: Mapping[str, Json], join: Callable[[Iterable[str]], T]) -> T:
         env, program = self._env, self._program or self.assemble()
         env.meter.begin()
         try:
             context = Context(env, {**self._globals, **values}, program.name, program.blocks, program.globals)
-            return env.join_pieces(program.root_render_func(context))
+            return join(program.root_render_func(context))
         except Exception as error:  # noqa: BLE001 -- whatever a template runs into is its author's to see
             failed = explain(error, env, program, self._source)
         raise failed

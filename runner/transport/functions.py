@@ -58,7 +58,7 @@ class FunctionTransport:
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
         """Raises CallFailed for a function that is not there, fails, or takes too long, unless a model is to hear of it."""
-        body = orjson.loads(request.body)
+        body = orjson.loads(bytes(request.body))
         try:
             return ordered({"text": await self._run(route, body["arguments"], timeout_s)})
         except CallFailed as error:

@@ -75,7 +75,7 @@ class LlamaTransport:
         def tell(text: str) -> None:
             loop.call_soon_threadsafe(hear, text)
 
-        body: Json = json.loads(request.body)
+        body: Json = json.loads(bytes(request.body))
         places = self._parallel if is_pinned(body) else 1
         try:
             # The clock starts with the turn: waiting for one's own other calls is no fault of the model.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 from runner.core.frozen import dataclass, replace
+from runner.core.long_text import Body
 from runner.core.media import Medium
 from runner.core.model import Provider, Route
 from runner.core.outcome import Failure, FailureKind
@@ -191,7 +192,7 @@ class HttpTransport:
         self,
         route: Route,
         request: Request,
-        body: bytes | Streamed,
+        body: Body | Streamed,
         timeout_s: float,
         listen: Listen | None,
         method: str = "POST",
@@ -242,7 +243,7 @@ class HttpTransport:
         self,
         url: str,
         request: Request,
-        body: bytes | Streamed,
+        body: Body | Streamed,
         access: _Access,
         delivery: Delivery,
         take: Take | None,
@@ -263,7 +264,7 @@ class HttpTransport:
         self,
         url: str,
         request: Request,
-        body: bytes | Streamed,
+        body: Body | Streamed,
         credentials: list[tuple[str, str]],
         access: _Access,
         delivery: Delivery,
@@ -273,11 +274,11 @@ class HttpTransport:
         ours = _HEADERS if take is None else _STREAM_HEADERS
         headers = [*ours, *request.headers, *credentials, *access.headers]
         bounds = Bounds(MAX_BYTES, MAX_ERROR_BYTES, IDLE_S if take is None else STREAM_IDLE_S)
-        if isinstance(body, bytes) and method == "POST":
+        if not isinstance(body, Streamed) and method == "POST":
             return await self._wire_for(access.is_local).post(url, headers, body, delivery, bounds, take)
         wire = self._file_wire_for(access.is_local)
-        if isinstance(body, bytes):
-            return await wire.ask(method, url, headers, body, delivery, bounds, take)
+        if not isinstance(body, Streamed):
+            return await wire.ask(method, url, headers, bytes(body), delivery, bounds, take)
         headers.append(("content-length", str(body.length)))
         return await wire.ask(method, url, headers, body.read(), delivery, bounds, take)
 

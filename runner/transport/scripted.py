@@ -72,7 +72,7 @@ def payload(
     text: str, request: Request, *, model: str = "scripted", finish: str = "stop", calls: tuple[Json, ...] = ()
 ) -> bytes:
     """An answer in the scripted dialect's form, with tokens counted as a quarter of the bytes."""
-    usage = {"input_tokens": _tokens(request.body), "output_tokens": _tokens(text.encode())}
+    usage = {"input_tokens": _tokens(bytes(request.body)), "output_tokens": _tokens(text.encode())}
     called = {"calls": list(calls)} if calls else {}
     return ordered({"text": text, "finish": finish, "usage": usage, "model": model, **called})
 
@@ -106,7 +106,7 @@ class _Script:
         self._used: Counter[int] = Counter()
 
     def rule_for(self, request: Request) -> Rule:
-        text = last_user_text(request.body)
+        text = last_user_text(bytes(request.body))
         for index, rule in enumerate(self._rules):
             if rule.match in text and (not rule.times or self._used[index] < rule.times):
                 self._used[index] += 1

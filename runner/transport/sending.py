@@ -64,10 +64,10 @@ def pieces_of(request: Request, references: Mapping[int, str]) -> list[Piece]:
     Raises CallFailed for a text that is no longer what it was.
     """
     pieces: list[Piece] = []
-    start = 0
+    body, start = bytes(request.body), 0
     for number, one in enumerate(request.attachments):
-        at = request.body.index(one.mark, start)
-        pieces.append(request.body[start:at])
+        at = body.index(one.mark, start)
+        pieces.append(body[start:at])
         if number in references and one.uploaded is not None:
             before, after = one.uploaded
             pieces.append(before + orjson.dumps(references[number])[1:-1] + after)
@@ -75,7 +75,7 @@ def pieces_of(request: Request, references: Mapping[int, str]) -> list[Piece]:
             before, after = one.inline
             pieces += [before, _text(one.medium) if one.is_text else Encoded(one.medium), after]
         start = at + len(one.mark)
-    return [*pieces, request.body[start:]]
+    return [*pieces, body[start:]]
 
 
 def length_of(pieces: Sequence[Piece]) -> int:

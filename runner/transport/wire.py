@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 from runner.core.frozen import dataclass
+from runner.core.long_text import Body as RequestBody
 from runner.core.outcome import Failure, FailureKind
 
 _GZIP_OR_ZLIB = 47  # zlib's own number for "look at the header"
@@ -45,7 +46,7 @@ class Wire(Protocol):
         self,
         url: str,
         headers: list[tuple[str, str]],
-        body: bytes,
+        body: RequestBody,
         delivery: Delivery,
         bounds: Bounds,
         take: Take | None = None,

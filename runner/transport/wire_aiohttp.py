@@ -12,6 +12,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload, Payload
 from yarl import URL
 
+from runner.core.long_text import Body as RequestBody
+from runner.core.long_text import chunks_of
 from runner.core.outcome import Failure, FailureKind
 from runner.transport.network import allow_many_connections, certificates, proxy_of
 from runner.transport.wire import (
@@ -29,7 +31,6 @@ from runner.transport.wire import (
 )
 
 _SMALL: Final = 0x10000
-_PIECE: Final = 1 << 18  # bytes
 """A body that is surely taken at once by the operating system, or kept by the loop."""
 
 
@@ -57,7 +58,7 @@ class AiohttpWire:
         self,
         url: str,
         headers: list[tuple[str, str]],
-        body: bytes,
+        body: RequestBody,
         delivery: Delivery,
         bounds: Bounds,
         take: Take | None = None,
@@ -91,7 +92,7 @@ class AiohttpWire:
 class _Sent(BytesPayload):
     """A body of any size that notes when it is written; the library writes the head together with it."""
 
-    def __init__(self, body: bytes, delivery: Delivery) -> None:
+    def __init__(self, body: RequestBody, delivery: Delivery) -> None:
         # Not that of the class between, which warns of large bodies: they are written with a deadline here.
         Payload.__init__(self, body, content_type="application/json")
         self._size = len(body)
@@ -103,10 +104,9 @@ class _Sent(BytesPayload):
             await writer.write(self._value)
             return
         # Piece by piece: the library and the connection would each make a copy of all that they are given at once.
-        whole = memoryview(self._value)
         async with asyncio.timeout(WRITE_S):
-            for start in range(0, len(whole), _PIECE):
-                await writer.write(whole[start : start + _PIECE])
+            for chunk in chunks_of(self._value):
+                await writer.write(chunk)
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         del content_length  # it is our own

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from runner.core.long_text import Body as RequestBody
+from runner.core.long_text import LongBody
 from runner.core.outcome import Failure
 from runner.transport.wire import (
     CONNECT_S,
@@ -40,12 +42,15 @@ class HttpxWire:
         self,
         url: str,
         headers: list[tuple[str, str]],
-        body: bytes,
+        body: RequestBody,
         delivery: Delivery,
         bounds: Bounds,
         take: Take | None = None,
     ) -> Reply:
-        return await self.ask("POST", url, headers, body, delivery, bounds, take)
+        if isinstance(body, bytes):
+            return await self.ask("POST", url, headers, body, delivery, bounds, take)
+        sized = [*headers, ("content-length", str(len(body)))]
+        return await self.ask("POST", url, sized, _chunks_of(body), delivery, bounds, take)
 
     async def ask(
         self,
@@ -78,6 +83,11 @@ class HttpxWire:
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+async def _chunks_of(body: LongBody) -> AsyncIterator[bytes]:
+    for chunk in body.chunks():
+        yield chunk
 
 
 def open_client(inner: httpx.AsyncBaseTransport | None, is_local: bool) -> httpx.AsyncClient:

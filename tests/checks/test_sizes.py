@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from runner.checks.sizes import least_tokens
+from runner.checks.sizes import least_tokens, without_edges
 from runner.core.canonical import Json
+from runner.core.long_text import Stretch
 
 TEXT: Json = {"type": "string"}
 LEAST: list[tuple[Json, int]] = [
@@ -32,6 +35,11 @@ LEAST: list[tuple[Json, int]] = [
     ({"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["a"],
       "$defs": {"n": {"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["a"]}}}, 2),
 ]  # fmt: skip
+
+
+@given(st.text("ab \n\u2003"))
+def test_a_part_of_a_text_loses_the_same_words_at_its_ends_as_a_text(text: str) -> None:
+    assert str(without_edges(Stretch(f"x{text}x", 1, 1 + len(text)))) == without_edges(text)
 
 
 @pytest.mark.parametrize(("schema", "tokens"), LEAST)

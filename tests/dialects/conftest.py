@@ -69,7 +69,7 @@ def described(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def bodies_of(request: Request) -> list[bytes]:
     """A request's body with its files within it, and with those uploaded that can be."""
-    within = by_upload = request.body
+    within = by_upload = bytes(request.body)
     for one in request.attachments:
         before, after = one.inline
         named = one.uploaded or one.inline

@@ -21,7 +21,7 @@ ADAPTIVE: tuple[ThinkingLevel, ...] = ("none", "low", "medium", "high", "max")
 
 
 def body_of(call: Call, route: Route) -> Any:
-    return json.loads(anthropic.encode(call, route).body)
+    return json.loads(bytes(anthropic.encode(call, route).body))
 
 
 def said(*blocks: Any, word: str | None = "end_turn", **fields: Any) -> bytes:

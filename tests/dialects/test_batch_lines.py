@@ -28,7 +28,7 @@ def test_a_line_holds_the_very_bytes_that_are_keyed(name: str, text: str, system
     assert b"\n" not in line
     assert line[-1 - len(request.body) : -1] == request.body
     value = json.loads(line)
-    assert (value.get("body") or value["request"]) == json.loads(request.body)
+    assert (value.get("body") or value["request"]) == json.loads(bytes(request.body))
     assert (value.get("custom_id") or value["key"]) == request.key
     assert value.get("url") in {None, "/v1/chat/completions", "/v1/responses"}
 

@@ -241,7 +241,7 @@ def test_a_call_goes_out_as_the_server_wants_it_and_its_answer_comes_back(
 ) -> None:
     name = case.partition("_")[0]
     dialect: Dialect = DIALECTS[name]
-    CHECKS[name](json.loads(dialect.encode(full_call, route_to(name)).body))
+    CHECKS[name](json.loads(bytes(dialect.encode(full_call, route_to(name)).body)))
     payload = (PAYLOADS / f"{case}.json").read_bytes()
     response = dialect.decode(payload)
     assert response == RESPONSES[case]
@@ -260,7 +260,7 @@ def test_a_recording_answers_like_the_payload_it_was_made_from(case: str) -> Non
 
 @pytest.mark.parametrize("name", sorted(DIALECTS))
 def test_a_bare_call_is_taken_too(name: str, route_to: RouteTo, ask: Ask) -> None:
-    CHECKS[name](json.loads(DIALECTS[name].encode(ask("hi"), route_to(name)).body))
+    CHECKS[name](json.loads(bytes(DIALECTS[name].encode(ask("hi"), route_to(name)).body)))
 
 
 @pytest.mark.parametrize("name", sorted(DIALECTS))
@@ -281,7 +281,7 @@ def test_no_payload_crashes(name: str, payload: bytes) -> None:
 def test_an_own_server_is_asked_in_its_words(route_to: RouteTo, full_call: Call) -> None:
     own = Provider("box", "openai-chat", "http://127.0.0.1:8080/v1")
     body = json.loads(
-        DIALECTS["openai-chat"].encode(full_call, route_to("openai-chat", provider=own, model="qwen3")).body
+        bytes(DIALECTS["openai-chat"].encode(full_call, route_to("openai-chat", provider=own, model="qwen3")).body)
     )
     check_chat(body, "max_tokens", "system")
 
@@ -310,11 +310,11 @@ def test_a_plain_chat_is_what_openais_own_client_sends(route_to: RouteTo, ask: A
         max_completion_tokens=9,
     )
     assert path == "/v1" + request.endpoint
-    assert json.loads(request.body) == body
+    assert json.loads(bytes(request.body)) == body
 
 
 def test_a_structured_chat_is_what_openais_own_client_sends(route_to: RouteTo, full_call: Call) -> None:
-    ours = json.loads(DIALECTS["openai-chat"].encode(full_call, route_to("openai-chat")).body)
+    ours = json.loads(bytes(DIALECTS["openai-chat"].encode(full_call, route_to("openai-chat")).body))
     _, theirs = sent_by_the_sdk(
         model="gpt-5.4-mini",
         messages=[
@@ -361,5 +361,5 @@ def test_a_strict_schema_is_the_one_that_openais_own_client_makes(route_to: Rout
         note: str | None
 
     schema = Order.model_json_schema()
-    body = json.loads(DIALECTS["openai-chat"].encode(ask("hi", schema=schema), route_to("openai-chat")).body)
+    body = json.loads(bytes(DIALECTS["openai-chat"].encode(ask("hi", schema=schema), route_to("openai-chat")).body))
     assert body["response_format"]["json_schema"]["schema"] == to_strict_json_schema(Order)

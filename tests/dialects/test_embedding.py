@@ -50,11 +50,11 @@ def test_every_dialect_of_questions_has_one_of_vectors_or_none() -> None:
 def test_the_text_and_the_options_are_sent_and_keyed(name: str) -> None:
     dialect, (endpoint, body) = ASKED[name], SENT[name]
     plain = dialect.encode(CALL, route(name))
-    assert (plain.endpoint, json.loads(plain.body), plain.dialect) == (endpoint, body, name)
+    assert (plain.endpoint, json.loads(bytes(plain.body)), plain.dialect) == (endpoint, body, name)
     assert plain.key == KEYS[name]
     full = dialect.encode(replace(CALL, options=OPTIONS[name]), route(name))
     placed = {"embedContentConfig": OPTIONS[name]} if name == "vertex-embed" else OPTIONS[name]
-    assert json.loads(full.body) == {**body, **placed}
+    assert json.loads(bytes(full.body)) == {**body, **placed}
     others = [replace(CALL, sample=1), replace(CALL, salt="s"), replace(CALL, messages=(Message("user", "lake"),))]
     keys = {dialect.encode(call, route(name)).key for call in others} | {plain.key, full.key}
     assert len(keys) == 5

@@ -55,13 +55,13 @@ def showing(*files: Medium) -> Call:
 
 def encoded(dialect: str, route: Route, *files: Medium) -> tuple[Any, tuple[Attachment, ...]]:
     request = DIALECTS[dialect].encode(showing(*files), route)
-    return json.loads(request.body), request.attachments
+    return json.loads(bytes(request.body)), request.attachments
 
 
 def sent(dialect: str, route: Route, *files: Medium) -> Any:
     """The body with each file within it, as the transport makes it."""
     request = DIALECTS[dialect].encode(showing(*files), route)
-    body = request.body
+    body = bytes(request.body)
     for number, one in enumerate(request.attachments):
         before, after = one.inline
         body = body.replace(one.mark, before + f"FILE{number}".encode() + after, 1)
@@ -72,8 +72,8 @@ def sent(dialect: str, route: Route, *files: Medium) -> Any:
 def test_each_mark_stands_in_the_body_once_and_in_the_order_of_the_files(dialect: str, route_to: RouteTo) -> None:
     request = DIALECTS[dialect].encode(showing(*TAKEN[dialect]), route_to(dialect))
     assert [one.medium for one in request.attachments] == list(TAKEN[dialect])
-    assert [request.body.count(one.mark) for one in request.attachments] == [1] * len(TAKEN[dialect])
-    places = [request.body.index(one.mark) for one in request.attachments]
+    assert [bytes(request.body).count(one.mark) for one in request.attachments] == [1] * len(TAKEN[dialect])
+    places = [bytes(request.body).index(one.mark) for one in request.attachments]
     assert places == sorted(places)
     assert [one.medium.sha256.encode() in one.mark for one in request.attachments] == [True] * len(places)
     assert [one.is_text for one in request.attachments] == [
@@ -219,7 +219,7 @@ def test_a_scripted_model_is_told_what_the_files_hold(route_to: RouteTo) -> None
     clip = replace(MP4, clip=Clip(end=3), resolution="low")
     request = ScriptedDialect().encode(showing(PNG, clip), route_to("scripted"))
     assert request.attachments == ()
-    assert json.loads(request.body)["messages"] == [
+    assert json.loads(bytes(request.body))["messages"] == [
         {
             "role": "user",
             "text": "What is this?",

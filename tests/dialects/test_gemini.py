@@ -20,7 +20,7 @@ Ask = Callable[..., Call]
 
 
 def body_of(call: Call, route: Route) -> Any:
-    return json.loads(gemini.encode(call, route).body)
+    return json.loads(bytes(gemini.encode(call, route).body))
 
 
 def answer(**candidate: Any) -> bytes:

@@ -27,7 +27,7 @@ Ask = Callable[..., Call]
 
 
 def body_of(call: Call, route: Route) -> Any:
-    return json.loads(llama.encode(call, route).body)
+    return json.loads(bytes(llama.encode(call, route).body))
 
 
 def test_what_the_engine_would_choose_by_itself_is_always_sent(route_to: RouteTo, ask: Ask) -> None:

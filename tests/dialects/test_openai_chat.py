@@ -21,7 +21,7 @@ Ask = Callable[..., Call]
 
 
 def body_of(call: Call, route: Route) -> Any:
-    return json.loads(chat.encode(call, route).body)
+    return json.loads(bytes(chat.encode(call, route).body))
 
 
 def said(content: Any, finish: str | None = "stop", **more: Any) -> bytes:

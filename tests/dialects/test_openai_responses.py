@@ -20,7 +20,7 @@ Ask = Callable[..., Call]
 
 
 def body_of(call: Call, route: Route) -> Any:
-    return json.loads(responses.encode(call, route).body)
+    return json.loads(bytes(responses.encode(call, route).body))
 
 
 def said(*parts: dict[str, Any], **fields: Any) -> bytes:

@@ -25,7 +25,7 @@ SCHEMA = {
 def body_for(server: str, route_to: RouteTo, call: Call) -> Any:
     provider = Provider("box", "openai-chat", "http://127.0.0.1:8080/v1", settings={"server": server} if server else {})
     request = DIALECTS["openai-chat"].encode(call, route_to("openai-chat", provider=provider, model="qwen3"))
-    return json.loads(request.body)
+    return json.loads(bytes(request.body))
 
 
 def schema_read_by(server: str, body: Any) -> Any:

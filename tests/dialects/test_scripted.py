@@ -20,7 +20,7 @@ Ask = Callable[..., Call]
 def test_the_body_is_the_call_in_neutral_words(route_to: RouteTo, full_call: Call) -> None:
     request = scripted.encode(full_call, route_to("scripted"))
     assert request.endpoint == "/answers.json@" + "cd" * 32
-    body = json.loads(request.body)
+    body = json.loads(bytes(request.body))
     assert list(body) == [
         *(
             "model",
@@ -40,7 +40,7 @@ def test_the_body_is_the_call_in_neutral_words(route_to: RouteTo, full_call: Cal
 
 
 def test_what_is_unset_is_not_sent(route_to: RouteTo, ask: Ask) -> None:
-    assert json.loads(scripted.encode(ask("hi"), route_to("scripted")).body) == {
+    assert json.loads(bytes(scripted.encode(ask("hi"), route_to("scripted")).body)) == {
         "model": "answers.json",
         "messages": [{"role": "user", "text": "hi"}],
     }

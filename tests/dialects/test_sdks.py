@@ -41,7 +41,7 @@ def asked(server: Any) -> tuple[str, Any]:
 
 def ours(dialect: str, call: Call, route: Route, prefix: str = "") -> tuple[str, Any]:
     request = DIALECTS[dialect].encode(call, route)
-    return prefix + request.endpoint, meaning(json.loads(request.body))
+    return prefix + request.endpoint, meaning(json.loads(bytes(request.body)))
 
 
 def meaning(body: Any) -> Any:

@@ -237,7 +237,7 @@ async def upload(server: Any, medium: Medium) -> str:
 
 def opened(dialect: str, call: Call, route: Route) -> tuple[str, Any]:
     request = STREAMS[dialect].open(DIALECTS[dialect].encode(call, route))
-    return request.endpoint, json.loads(request.body)
+    return request.endpoint, json.loads(bytes(request.body))
 
 
 def test_a_streamed_chat_is_what_openais_client_asks(

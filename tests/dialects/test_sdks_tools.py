@@ -39,7 +39,7 @@ def respond(counting_server: Any) -> Callable[..., Any]:
 
 
 def body(dialect: str, call: Call, route: Route) -> Any:
-    return json.loads(DIALECTS[dialect].encode(call, route).body)
+    return json.loads(bytes(DIALECTS[dialect].encode(call, route).body))
 
 
 def theirs(server: Any) -> list[Any]:

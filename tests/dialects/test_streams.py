@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.long_text import LongBody, LongText, Stretch, spell
 from runner.core.outcome import FailureKind
 from runner.core.ports import CallFailed
 from runner.core.request import Request
@@ -337,10 +338,13 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("is_long", [False, True])
 @pytest.mark.parametrize("dialect", NAMES)
-def test_a_request_for_a_stream_says_so_and_nothing_else(dialect: str) -> None:
+def test_a_request_for_a_stream_says_so_and_nothing_else(dialect: str, is_long: bool) -> None:
     endpoint, streamed, flags = REQUESTS[dialect]
-    request = Request(dialect, 1, "box", endpoint, b'{"model":"m"}', sample=2, salt="s")
+    body = spell({"model": LongText((Stretch("m", 0, 1),)) if is_long else "m"})
+    request = Request(dialect, 1, "box", endpoint, body, sample=2, salt="s")
     opened = STREAMS[dialect].open(request)
-    assert (opened.endpoint, json.loads(opened.body)) == (streamed, {"model": "m", **flags})
+    assert isinstance(opened.body, LongBody) == is_long
+    assert (opened.endpoint, json.loads(bytes(opened.body))) == (streamed, {"model": "m", **flags})
     assert (opened.sample, opened.salt, opened.headers) == (2, "s", request.headers)

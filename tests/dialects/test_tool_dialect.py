@@ -26,7 +26,7 @@ def request(name: str = "lookup", version: str = "", python: str = "shop:lookup"
 
 def test_the_key_is_of_the_function_its_version_and_its_arguments_and_not_of_its_name() -> None:
     first = request()
-    assert json.loads(first.body) == {"arguments": {"sku": "A1"}}
+    assert json.loads(bytes(first.body)) == {"arguments": {"sku": "A1"}}
     assert request(name="find").key == first.key
     others = [
         request(version="2"),

@@ -138,7 +138,7 @@ class Street:
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
         loop = asyncio.get_running_loop()
-        text = last_user_text(request.body)
+        text = last_user_text(bytes(request.body))
         self.sent.append((loop.time(), text))
         took_s, failure = self.serve(loop.time(), text)
         await asyncio.sleep(took_s)
@@ -162,7 +162,7 @@ class Street:
             performer = Performer(bench.program, cast(Gate, None), ports, InFlight(at_once), shared=Shared(self.limits))
 
             async def one(number: int) -> Answered:
-                body = first.request.body.replace(b"hello", b"question %d" % number)
+                body = bytes(first.request.body).replace(b"hello", b"question %d" % number)
                 return await performer.answer(replace(first, request=replace(first.request, body=body)))
 
             answered: list[Answered] = await asyncio.gather(*(one(number) for number in range(count)))
@@ -214,7 +214,7 @@ class Bench:
         return self.program
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
-        text = last_user_text(request.body)
+        text = last_user_text(bytes(request.body))
         self.sent.append(text)
         reply = self.respond(text)
         if isinstance(reply, Awaitable):

@@ -130,7 +130,7 @@ def test_a_broken_ensure_line_is_repaired(make_flow: MakeFlow, talk: Talks) -> N
     move = walked.answer(talk.said("no"))
     assert move.attempt is not None
     assert move.attempt.violations == (Violation("", "ensure", "text != 'no'"),)
-    assert "- this must hold: text != 'no'" in walked.ask.call.messages[-1].text
+    assert "- this must hold: text != 'no'" in str(walked.ask.call.messages[-1].text)
 
 
 def test_an_ensure_line_without_truth_is_a_failure_that_is_not_marked(make_flow: MakeFlow, talk: Talks) -> None:
@@ -543,7 +543,7 @@ def _asked_last(flow: Flow, first: Answered | None) -> str:
     texts: list[str] = []
 
     def answer(ask: Ask) -> Answered:
-        texts.append(ask.call.messages[0].text)
+        texts.append(str(ask.call.messages[0].text))
         return answers.pop() if answers else Answered(failure=Failure(FailureKind.TRANSIENT, "never mind"))
 
     flow.run(answer)

@@ -246,7 +246,7 @@ steps:
   all: {prompt: "{{ steps.play.outputs | map(attribute='state') | map(attribute='s') | join(',') }}"}
 """
     state, asked = make_flow(text).run(
-        lambda ask: talk.said(ask.call.messages[0].text + "!"), {"rows": [{"w": "a"}, {"w": "b"}]}
+        lambda ask: talk.said(str(ask.call.messages[0].text) + "!"), {"rows": [{"w": "a"}, {"w": "b"}]}
     )
     assert len(asked) == 5
     assert asked[-1].call.messages[0].text == "a a a!!,b b b!!"

@@ -24,7 +24,7 @@ def echo(talk: Talks) -> Callable[[Ask], Answered]:
     """Says the prompt again; one that holds "cut" is cut off."""
 
     def answer(ask: Ask) -> Answered:
-        text = ask.call.messages[0].text
+        text = str(ask.call.messages[0].text)
         return talk.said(text, finish="length" if "cut" in text else "stop")
 
     return answer

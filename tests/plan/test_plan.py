@@ -385,11 +385,14 @@ def test_a_run_makes_the_certain_calls_and_none_beyond_the_worst_case(
     make_flow: MakeFlow, talk: Talks, data: st.DataObject, rows: list[str]
 ) -> None:
     flow = make_flow(TWO_STAGES)
-    _, asked = flow.run(lambda ask: talk.said(ask.call.messages[0].text.upper()), {"rows": rows})
+    _, asked = flow.run(lambda ask: talk.said(str(ask.call.messages[0].text).upper()), {"rows": rows})
     keys = sorted({ask.key for ask in asked})
     kept = set(data.draw(st.lists(st.sampled_from(keys), unique=True)) if keys else [])
     stored = remembered(
-        flow, lambda ask: talk.stored(ask.call.messages[0].text.upper()), {"rows": rows}, lambda ask: ask.key in kept
+        flow,
+        lambda ask: talk.stored(str(ask.call.messages[0].text).upper()),
+        {"rows": rows},
+        lambda ask: ask.key in kept,
     )
     found = plan(flow, stored, {"rows": rows})
     certain = {call.ask.key for call in found.asked}

@@ -30,7 +30,7 @@ def by_prompt(talk: Talks, finishes: Mapping[str, str]) -> Callable[[Ask], Answe
     """Says the prompt in capitals; `finishes` says how some prompts end."""
 
     def answer(ask: Ask) -> Answered:
-        text = ask.call.messages[0].text
+        text = str(ask.call.messages[0].text)
         return talk.said(text.upper(), finish=finishes.get(text, "stop"))
 
     return answer

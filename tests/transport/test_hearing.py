@@ -53,7 +53,7 @@ class Letters:
 
 class Spoken:
     def open(self, request: Request) -> Request:
-        return replace(request, body=b'{"stream":true,' + request.body[1:])
+        return replace(request, body=b'{"stream":true,' + bytes(request.body)[1:])
 
     def fold(self) -> Letters:
         return Letters()

@@ -120,7 +120,7 @@ def test_a_new_process_gives_the_same_bytes_and_ends_silently(
         return payload
 
     command = [sys.executable, "-c", ALONE, how]
-    done = subprocess.run(command, input=request.body, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, input=bytes(request.body), capture_output=True, timeout=120, check=False)
     expected = hashlib.sha256(asyncio.run(here())).hexdigest()
     assert (done.stdout.decode().strip(), done.stderr.decode(), done.returncode) == (expected, "", 0)
 

@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -19,6 +20,7 @@ import httpx
 import pytest
 import uvloop
 
+from runner.core.long_text import LongText, Stretch, spell
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
@@ -146,6 +148,18 @@ def test_over_a_real_socket_connections_are_reused_and_many_run_at_once(
 
     answers = asyncio.run(run())
     assert (len(answers), server.count, server.requests[0].headers["authorization"]) == (64, 67, f"Bearer {CANARY}")
+
+
+def test_a_body_in_pieces_arrives_as_the_one_that_it_is(
+    make_route: MakeRoute, make_request: MakeRequest, transport: MakeTransport, counting_server: Any
+) -> None:
+    server = counting_server()
+    text = "Die Straße führte zum Meer.\n" * 50_000
+    body = spell({"model": "m", "messages": [{"role": "user", "content": LongText((Stretch(text, 0, len(text)),))}]})
+    request = replace(make_request(), body=body)
+    assert send(transport(), make_route(base_url=server.chat_url), request)
+    assert server.requests[0].prompt == text
+    assert server.requests[0].headers["content-length"] == str(len(bytes(body)))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
@@ -291,7 +305,7 @@ def test_a_large_request_arrives_whole(
     server = counting_server()
     request = make_request("x" * 3_000_000)
     send(transport(), make_route(base_url=server.chat_url), request, timeout_s=30)
-    assert server.requests[0].body == json.loads(request.body)
+    assert server.requests[0].body == json.loads(bytes(request.body))
 
 
 def test_the_head_says_who_asks_and_what_may_come_back_and_no_more(
