@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from runner.core.long_text import Body, chunks_of
 from runner.transport.reply_reader import BadReply, ReplyReader
 from runner.transport.wire import WRITE_S, Bounds, Delivery, Reply, Take
 
 SMALL: Final = 0x10000
 """A body that is surely taken at once by the operating system, or kept by the loop."""
-_PIECE: Final = 1 << 18
 
 
 class Silent(OSError):
@@ -38,7 +38,7 @@ class Connection(asyncio.Protocol):
         """Whether another request may go out on it."""
         self.free_since = 0.0
 
-    async def exchange(self, head: bytes, body: bytes, delivery: Delivery, bounds: Bounds, take: Take | None) -> Reply:
+    async def exchange(self, head: bytes, body: Body, delivery: Delivery, bounds: Bounds, take: Take | None) -> Reply:
         """Send a request and give its answer. Raises OSError, BadReply, and what reading the answer does."""
         assert self._transport is not None
         reply: asyncio.Future[Reply] = self._loop.create_future()
@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         is_done = False
         try:
             delivery.is_sent = True
-            if len(body) <= SMALL:
+            if isinstance(body, bytes) and len(body) <= SMALL:
                 self._transport.write(head + body)
             else:
                 await self._write(self._transport, head, body, reply)
@@ -63,19 +63,16 @@ class Connection(asyncio.Protocol):
             if not is_done:
                 self.abort()
 
-    async def _write(
-        self, transport: asyncio.Transport, head: bytes, body: bytes, reply: asyncio.Future[Reply]
-    ) -> None:
+    async def _write(self, transport: asyncio.Transport, head: bytes, body: Body, reply: asyncio.Future[Reply]) -> None:
         """Piece by piece: the connection would make a copy of all that it is given at once."""
         transport.write(head)
-        whole = memoryview(body)
         try:
             async with asyncio.timeout(WRITE_S):
-                for start in range(0, len(whole), _PIECE):
+                for chunk in chunks_of(body):
                     await self._may_write.wait()
                     if reply.done():  # refused before all of it was there, or lost
                         return
-                    transport.write(whole[start : start + _PIECE])
+                    transport.write(chunk)
         except TimeoutError:
             raise StoppedReading from None
 

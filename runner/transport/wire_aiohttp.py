@@ -101,7 +101,7 @@ class _Sent(BytesPayload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         self._delivery.is_sent = True
         if len(self._value) <= _SMALL:
-            await writer.write(self._value)
+            await writer.write(bytes(self._value))
             return
         # Piece by piece: the library and the connection would each make a copy of all that they are given at once.
         async with asyncio.timeout(WRITE_S):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from runner.core.frozen import dataclass
+from runner.core.long_text import Body
 from runner.core.outcome import Failure
 from runner.transport.connection import Connection, Silent, StoppedReading
 from runner.transport.network import allow_many_connections, certificates, proxy_of
@@ -66,7 +67,7 @@ class DirectWire:
         self,
         url: str,
         headers: list[tuple[str, str]],
-        body: bytes,
+        body: Body,
         delivery: Delivery,
         bounds: Bounds,
         take: Take | None = None,

@@ -34,7 +34,7 @@ def asked(server: Any) -> tuple[str, Any]:
 
 def ours(dialect: str, call: Call, route: Route) -> tuple[str, Any]:
     request = ASKED[dialect].encode(call, route)
-    return request.endpoint, json.loads(request.body)
+    return request.endpoint, json.loads(bytes(request.body))
 
 
 def vector_of(dialect: str, said: Any) -> Any:
