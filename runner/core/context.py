@@ -38,7 +38,7 @@ class Divided:
     def naming(self, name: str) -> Request:
         """The rest, as it is sent where the provider has the other part under this name."""
         field = b"," + orjson.dumps(self.field) + b":" + orjson.dumps(name) + b"}"
-        return replace(self.rest, body=self.rest.body[:-1] + field)
+        return replace(self.rest, body=bytes(self.rest.body)[:-1] + field)
 
 
 @dataclass(frozen=True, slots=True)

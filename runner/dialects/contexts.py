@@ -32,7 +32,7 @@ def keeps_contexts(provider: Provider) -> bool:
 
 def divide(request: Request, shared: SharedPart) -> Divided:
     """The question in two. What is kept is named by all that it says and the model that reads it."""
-    body: dict[str, Json] = orjson.loads(request.body)
+    body: dict[str, Json] = orjson.loads(bytes(request.body))
     contents = body["contents"]
     first, rest = contents[: shared.messages], contents[shared.messages :]
     if shared.files:

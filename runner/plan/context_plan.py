@@ -7,6 +7,7 @@ from collections.abc import Callable
 from runner.core.call import Call
 from runner.core.context import Divided
 from runner.core.frozen import dataclass
+from runner.core.long_text import size_of
 from runner.plan.estimate import Counter, media_tokens, plus
 from runner.plan.planned import ContextPlan
 from runner.plan.program import StepProgram
@@ -35,7 +36,7 @@ def kept_part(step: StepProgram, call: Call, divided: Divided, kept_for: KeptFor
     one = shared_call(call)
     has_more = bool(media_tokens(one) or one.tools)
     texts = [one.system or "", *(message.text for message in one.messages)]
-    most = None if has_more else sum(len(text.encode()) for text in texts)
+    most = None if has_more else sum(map(size_of, texts))
     return KeptPart(shared_tokens(call, counter), most, kept_for(step, divided))
 
 

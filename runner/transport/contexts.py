@@ -135,7 +135,7 @@ class Contexts:
         self._remember(key, begun)
         where = _place(route, divided)
         said = {"model": where.model, "displayName": PREFIX + divided.ident, "ttl": _duration(ttl_s)}
-        body = divided.kept.body[:-1] + b"," + orjson.dumps(said)[1:]
+        body = bytes(divided.kept.body)[:-1] + b"," + orjson.dumps(said)[1:]
         request = replace(divided.kept, endpoint=where.collection, body=body)
         try:
             payload = await self._ask(route, "POST", request)

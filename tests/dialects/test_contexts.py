@@ -35,7 +35,7 @@ def divided(call: Call, route: Route, dialect: str = "gemini") -> Divided:
 
 
 def bodies(found: Divided) -> tuple[Any, Any]:
-    return json.loads(found.kept.body), json.loads(found.naming("cachedContents/1").body)
+    return json.loads(bytes(found.kept.body)), json.loads(bytes(found.naming("cachedContents/1").body))
 
 
 @pytest.mark.parametrize("dialect", ["gemini", "vertex"])
@@ -133,7 +133,7 @@ def test_both_parts_together_are_the_question(texts: list[str], system: str | No
     body = {**said, "contents": turns, "generationConfig": {"seed": 1}}
     shared = SharedPart(min(cut, len(texts) - 1))
     found = divide(Request("gemini", 1, "gemini", "/m", json.dumps(body).encode()), shared)
-    kept, rest = json.loads(found.kept.body), json.loads(found.rest.body)
+    kept, rest = json.loads(bytes(found.kept.body)), json.loads(bytes(found.rest.body))
     assert kept.pop("contents", []) + rest.pop("contents") == turns
     assert {**kept, **rest} == {**said, "generationConfig": {"seed": 1}}
     assert not set(kept) & set(rest)

@@ -45,7 +45,7 @@ class Service:
 
     async def ask(self, _route: Route, method: str, request: Request) -> bytes:
         self.asked.append(
-            (method, request.endpoint, json.loads(request.body) if request.body and method == "POST" else None)
+            (method, request.endpoint, json.loads(bytes(request.body)) if request.body and method == "POST" else None)
         )
         await asyncio.sleep(0)
         reply = self.replies.pop(0)
