@@ -27,7 +27,7 @@ from runner.app.selecting import ensure_selected_can_run, prepare_selected
 from runner.app.types import RunOptions, RunResult
 from runner.app.writing import Outputs, write_outputs, write_saved
 from runner.core.errors import CallNeeded, RunnerError, StorageError, UsageError
-from runner.core.events import Event, Heard, Noted, RunFinished, RunStarted
+from runner.core.events import Event, Heard, Noted, RunFinished, RunStarted, RunStatus
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import EventSink, Store
@@ -337,7 +337,7 @@ class Session:
         self.emit(Noted("recorded", changed))
         return ()
 
-    def _end(self, status: str, code: int, value: object = None) -> None:
+    def _end(self, status: RunStatus, code: int, value: object = None) -> None:
         self.has_ended = True
         self._tell_shadowed()
         seconds = time.monotonic() - self.started

@@ -22,7 +22,7 @@ COMMANDS = {
     "show": "show a run, a step, or one exchange",
     "models": "list the known models, or pull the weights of a local one",
     "cache": "look into the stored answers, clean up, carry them elsewhere",
-    "schema": "print the JSON Schema of a file kind, for editors",
+    "schema": "print the JSON Schema of a file kind, or of events",
 }
 LATER = ("diff", "report")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from runner.core.canonical import Json
 from runner.core.frozen import dataclass
 from runner.core.outcome import Attempt, Outcome
+
+RunStatus = Literal["done", "failed", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,10 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """`status` is done, failed or interrupted; `outputs` what went to standard output."""
+    """`outputs` is what went to standard output."""
 
     run: str
-    status: str
+    status: RunStatus
     exit_code: int
     seconds: float
     outputs: Json = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import orjson
 
@@ -23,52 +23,125 @@ from runner.core.events import (
 from runner.core.outcome import Attempt, Failure, Outcome, Violation
 from runner.core.response import Usage
 
-JOURNAL_FORMAT: Final = 1
+if TYPE_CHECKING:
+    from runner.record.event_records import (
+        AttemptRecord,
+        ContextEndedRecord,
+        ContextRecord,
+        EventRecord,
+        ExpectedRecord,
+        FailureRecord,
+        FinishedRecord,
+        MetaRecord,
+        OutcomeRecord,
+        RetryRecord,
+        StartedRecord,
+        UsageRecord,
+        ViolationRecord,
+    )
 
 
-def to_record(event: Event, *, at: float | None = None) -> dict[str, Json]:
+def to_record(event: Event, *, at: float | None = None) -> EventRecord:
     """The event as JSON. `at` (Unix seconds) goes under `meta`, with the durations."""
-    record: dict[str, Json] = {"format": JOURNAL_FORMAT}
-    meta: dict[str, Json] = {} if at is None else {"at": at}
-    match event:
-        case RunStarted():
-            record |= {"event": "started", "run": event.run, "workflow": event.workflow, "file": event.file}
-            record |= {"steps": dict(event.steps), "version": event.version}
-        case StepExpected():
-            record |= {"event": "expected", "step": event.step, "items": event.items, "model": event.model}
-            record |= {"thinking": event.thinking}
-        case AttemptMade():
-            record |= {"event": "attempt", "step": event.step, "item": event.item, **_attempt(event.attempt)}
-            record["ingredients"] = dict(event.ingredients)
-            meta["seconds"] = event.attempt.seconds
-            if event.attempt.first_token_s is not None:
-                meta["first_token_s"] = event.attempt.first_token_s
-        case ContextKept():
-            record |= {"event": "context", "step": event.step, "model": event.model, "name": event.name}
-            record |= {"tokens": event.tokens, "made_usd": event.made_usd, "kept_usd": event.kept_usd}
-            record |= {"is_new": event.is_new}
-            meta["seconds"] = event.seconds
-        case ContextEnded():
-            record |= {"event": "context-ended", "step": event.step, "name": event.name, "kept_usd": event.kept_usd}
-            meta["seconds"] = event.seconds
-        case Retrying():
-            record |= {"event": "retry", "step": event.step, "item": event.item, "tries": event.tries}
-            record |= {"message": event.message}
-            meta |= {"wait_s": event.wait_s}
-        case Settled():
-            record |= {"event": "outcome", **_outcome(event.outcome)}
-            meta["seconds"] = event.outcome.seconds
-        case Noted():
-            record |= {"event": "note", "code": event.code, "message": event.message}
-        case RunFinished():
-            record |= {"event": "finished", "run": event.run, "status": event.status, "exit_code": event.exit_code}
-            record |= {"outputs": event.outputs}
-            meta |= {"seconds": event.seconds}
-        case _:  # pragma: no cover - the type checker proves it
-            assert_never(event)
+    record, meta = _told(event)
+    if at is not None:
+        meta = {"at": at, **meta}
     if meta:
         record["meta"] = meta
     return record
+
+
+def _told(event: Event) -> tuple[EventRecord, MetaRecord]:
+    match event:
+        case AttemptMade():
+            return _attempt(event), _attempt_meta(event.attempt)
+        case Settled():
+            return _outcome(event.outcome), {"seconds": event.outcome.seconds}
+        case RunStarted():
+            return _started(event), {}
+        case StepExpected():
+            return _expected(event), {}
+        case ContextKept():
+            return _context(event), {"seconds": event.seconds}
+        case ContextEnded():
+            return _context_ended(event), {"seconds": event.seconds}
+        case Retrying():
+            return _retry(event), {"wait_s": event.wait_s}
+        case Noted():
+            return {"format": 1, "event": "note", "code": event.code, "message": event.message}, {}
+        case RunFinished():
+            return _finished(event), {"seconds": event.seconds}
+        case _:  # pragma: no cover - the type checker proves it
+            assert_never(event)
+
+
+def _started(event: RunStarted) -> StartedRecord:
+    return {
+        "format": 1,
+        "event": "started",
+        "run": event.run,
+        "workflow": event.workflow,
+        "file": event.file,
+        "steps": dict(event.steps),
+        "version": event.version,
+    }
+
+
+def _expected(event: StepExpected) -> ExpectedRecord:
+    return {
+        "format": 1,
+        "event": "expected",
+        "step": event.step,
+        "items": event.items,
+        "model": event.model,
+        "thinking": event.thinking,
+    }
+
+
+def _context(event: ContextKept) -> ContextRecord:
+    return {
+        "format": 1,
+        "event": "context",
+        "step": event.step,
+        "model": event.model,
+        "name": event.name,
+        "tokens": event.tokens,
+        "made_usd": event.made_usd,
+        "kept_usd": event.kept_usd,
+        "is_new": event.is_new,
+    }
+
+
+def _context_ended(event: ContextEnded) -> ContextEndedRecord:
+    return {
+        "format": 1,
+        "event": "context-ended",
+        "step": event.step,
+        "name": event.name,
+        "kept_usd": event.kept_usd,
+    }
+
+
+def _retry(event: Retrying) -> RetryRecord:
+    return {
+        "format": 1,
+        "event": "retry",
+        "step": event.step,
+        "item": event.item,
+        "tries": event.tries,
+        "message": event.message,
+    }
+
+
+def _finished(event: RunFinished) -> FinishedRecord:
+    return {
+        "format": 1,
+        "event": "finished",
+        "run": event.run,
+        "status": event.status,
+        "exit_code": event.exit_code,
+        "outputs": event.outputs,
+    }
 
 
 def to_line(record: Mapping[str, Json]) -> bytes:
@@ -95,14 +168,13 @@ def read_line(line: bytes) -> dict[str, Json] | None:
     return record if isinstance(record, dict) else None
 
 
-def _attempt(attempt: Attempt) -> dict[str, Json]:
-    part: dict[str, Json] = {"part": attempt.part} if attempt.part else {}
-    counts = {"turn": attempt.turn, "answers": attempt.answers, "number": attempt.number}
-    part |= {name: count for name, count in counts.items() if count}
-    if attempt.sources:
-        part["sources"] = [{"url": source.url, "title": source.title} for source in attempt.sources]
-    return {
-        **part,
+def _attempt(event: AttemptMade) -> AttemptRecord:
+    attempt = event.attempt
+    record: AttemptRecord = {
+        "format": 1,
+        "event": "attempt",
+        "step": event.step,
+        "item": event.item,
         "key": attempt.key,
         "source": attempt.source,
         "reason": attempt.reason,
@@ -115,10 +187,28 @@ def _attempt(attempt: Attempt) -> dict[str, Json]:
         "violations": _violations(attempt.violations),
         "failure": attempt.failure,
         "maybe_paid_twice": attempt.maybe_paid_twice,
+        "ingredients": dict(event.ingredients),
     }
+    if attempt.part:
+        record["part"] = attempt.part
+    if attempt.turn:
+        record["turn"] = attempt.turn
+    if attempt.answers:
+        record["answers"] = attempt.answers
+    if attempt.number:
+        record["number"] = attempt.number
+    if attempt.sources:
+        record["sources"] = [{"url": source.url, "title": source.title} for source in attempt.sources]
+    return record
 
 
-def _usage(usage: Usage) -> dict[str, Json]:
+def _attempt_meta(attempt: Attempt) -> MetaRecord:
+    if attempt.first_token_s is None:
+        return {"seconds": attempt.seconds}
+    return {"seconds": attempt.seconds, "first_token_s": attempt.first_token_s}
+
+
+def _usage(usage: Usage) -> UsageRecord:
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
@@ -127,8 +217,10 @@ def _usage(usage: Usage) -> dict[str, Json]:
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, Json]:
+def _outcome(outcome: Outcome) -> OutcomeRecord:
     return {
+        "format": 1,
+        "event": "outcome",
         "step": outcome.step,
         "item": outcome.item,
         "status": outcome.status,
@@ -139,7 +231,7 @@ def _outcome(outcome: Outcome) -> dict[str, Json]:
     }
 
 
-def _failure(failure: Failure) -> dict[str, Json]:
+def _failure(failure: Failure) -> FailureRecord:
     return {
         "kind": failure.kind,
         "message": failure.message,
@@ -148,7 +240,7 @@ def _failure(failure: Failure) -> dict[str, Json]:
     }
 
 
-def _violations(violations: tuple[Violation, ...]) -> list[Json]:
+def _violations(violations: tuple[Violation, ...]) -> list[ViolationRecord]:
     return [
         {"pointer": one.pointer, "keyword": one.keyword, "expected": one.expected, "found": one.found}
         for one in violations

@@ -21,7 +21,7 @@ from runner.app.types import CheckReport, RunOptions, RunResult
 from runner.cli.live import LiveBlock
 from runner.cli.main import main
 from runner.core.answer import StoredAnswer
-from runner.core.events import AttemptMade, Event, RunFinished, RunStarted, Settled, StepExpected
+from runner.core.events import AttemptMade, Event, RunFinished, RunStarted, RunStatus, Settled, StepExpected
 from runner.core.outcome import Attempt, Outcome, Source, Status
 from runner.core.ports import EventSink
 from runner.core.problem import Problem
@@ -62,7 +62,7 @@ class FakeApp:
     outputs: Any = field(default_factory=lambda: {"greeting": "Hello"})
     events: list[Event] = field(default_factory=list)
     exit_code: int = 0
-    status: str = "done"
+    status: RunStatus = "done"
     problems: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)

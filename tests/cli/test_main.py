@@ -100,7 +100,7 @@ def test_an_unknown_option_of_any_command_is_exit_2(cli: Cli, app: object, comma
         (["run", "x", "--color", "pink"], "option --color: 'pink' is none of auto, always, never"),
         (["run", "x", "--offline=1"], "option --offline: ignored explicit argument '1'"),
         (["cache", "clear"], "ACTION: 'clear' is none of stats, ls, verify, gc, export, import"),
-        (["schema", "plan"], "KIND: 'plan' is none of workflow, suite, settings"),
+        (["schema", "plan"], "KIND: 'plan' is none of workflow, suite, settings, events"),
     ],
 )
 def test_wrong_arguments_are_said_in_our_words(cli: Cli, app: object, words: list[str], message: str) -> None:

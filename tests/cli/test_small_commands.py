@@ -36,6 +36,18 @@ def test_schema_prints_the_schema_indented(cli: Cli) -> None:
     assert cli("schema", "settings", "--json").document == {"title": "settings"}
 
 
+def test_the_schema_of_events_is_printed_and_not_installed(cli: Cli) -> None:
+    assert cli("schema", "events").document["title"] == "An event of a run"
+    said = cli("schema", "events", "--install")
+    assert (said.code, said.err) == (
+        2,
+        (
+            "usage: the schema of events is for readers of --jsonl, not for editors\n"
+            "  fix:      runner schema events > events.schema.json\n"
+        ),
+    )
+
+
 def test_schemas_are_installed_where_editors_look(cli: Cli, app: Any, tmp_path: Path) -> None:
     assert cli("schema", "--install").out == (
         "written  .runner/workflow.schema.json   .runner/suite.schema.json   .runner/settings.schema.json\n"

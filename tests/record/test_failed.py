@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.core.events import Event, RunFinished, RunStarted, Settled
+from runner.core.events import Event, RunFinished, RunStarted, RunStatus, Settled
 from runner.core.outcome import Failure, FailureKind, Outcome, Status
 from runner.record.failed import MAX_RUNS, last_failed
 from runner.record.folders import new_run_folder
@@ -18,7 +18,7 @@ def settled(item: str, status: Status = Status.GOOD, failure: Failure | None = N
     return Settled(Outcome(step, item, status, failure=failure))
 
 
-def record(runs: Path, *events: Event, workflow: str = "w", status: str | None = "done") -> None:
+def record(runs: Path, *events: Event, workflow: str = "w", status: RunStatus | None = "done") -> None:
     run, folder = new_run_folder(runs)
     journal = Journal(folder)
     journal(RunStarted(run, workflow, "w.yaml", {}, "0.1.0"))
