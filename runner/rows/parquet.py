@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from runner.rows.arrow_values import Shown
 
-BATCH_BYTES = 4 * 1024 * 1024
-BATCH_ROWS = 2048
+BATCH_BYTES = 1024 * 1024
+BATCH_ROWS = 1024
 _PACKAGE = "pyarrow"
 
 

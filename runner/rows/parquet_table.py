@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -11,11 +11,11 @@ from typing import IO, Any, Self
 from runner.core.aside import pack, pack_list, unpack
 from runner.core.canonical import Json
 from runner.rows.aside import Spool
-from runner.rows.column_kinds import FieldsOf, Kind, ListOf, cell_for, kind_of, settled, widened
+from runner.rows.column_kinds import Cell, FieldsOf, Kind, ListOf, cell_for, kind_of, settled, widened
 from runner.rows.whole_file import discard, open_beside, unwritable
 
-PIECE_BYTES = 2**18
-GROUP_BYTES = 2**24
+PIECE_BYTES = 2**16
+GROUP_BYTES = 2**22
 
 
 class ParquetTable:
@@ -75,28 +75,19 @@ class ParquetTable:
         schema = pa.schema([(name, _arrow_type(kind)) for name, kind in kinds.items()])
         cells = [cell_for(kind) for kind in kinds.values()]
         with ParquetWriter(file, schema, compression="zstd") as writer:
-            for rows in self._groups():
-                columns = zip(*rows, strict=True)
-                arrays = [
-                    pa.array(column if cell is None else map(cell, column), type=field.type)
-                    for column, cell, field in zip(columns, cells, schema, strict=True)
-                ]
-                writer.write_batch(pa.record_batch(arrays, schema=schema))
+            some: list[Any] = []
+            for rows in self._rows_again():
+                some.append(_batch(rows, cells, schema))
+                if sum(one.nbytes for one in some) >= GROUP_BYTES:
+                    writer.write_table(pa.Table.from_batches(some, schema))
+                    some = []
+            writer.write_table(pa.Table.from_batches(some, schema))
 
-    def _groups(self) -> Iterator[list[list[Json]]]:
-        """The rows again, in lists of some megabytes: each becomes a group of rows of the file."""
+    def _rows_again(self) -> Iterator[list[list[Json]]]:
         if self._some:
             self._put()
-        rows: list[list[Json]] = []
-        size = 0
         for place, length in self._pieces:
-            rows += unpack(self._aside.get(place, length))
-            size += length
-            if size >= GROUP_BYTES:
-                yield rows
-                rows, size = [], 0
-        if rows:
-            yield rows
+            yield unpack(self._aside.get(place, length))
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +97,18 @@ class ParquetTable:
             self.close()
             return
         discard(self._temporary, self._file)
+
+
+def _batch(rows: list[list[Json]], cells: Sequence[Cell | None], schema: Any) -> Any:
+    """Rows as columns, which take a fraction of their room."""
+    import pyarrow as pa
+
+    columns = zip(*rows, strict=True)
+    arrays = [
+        pa.array(column if cell is None else map(cell, column), type=field.type)
+        for column, cell, field in zip(columns, cells, schema, strict=True)
+    ]
+    return pa.record_batch(arrays, schema=schema)
 
 
 def _arrow_type(kind: Kind) -> Any:

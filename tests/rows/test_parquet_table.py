@@ -170,7 +170,7 @@ def test_what_the_library_cannot_write_is_told(tmp_path: Path, monkeypatch: pyte
     def refuse(*_: object, **__: object) -> None:
         raise pa.ArrowInvalid("no such codec")
 
-    monkeypatch.setattr(pq.ParquetWriter, "write_batch", refuse)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", refuse)
     with pytest.raises(StorageError) as caught, open_table(tmp_path / "t.parquet", ("id",), {}) as table:
         table.write({"id": "a"})
     assert caught.value.problems[0].message == f"'{tmp_path}/t.parquet' cannot be written: no such codec"
