@@ -38,7 +38,7 @@ from runner.transport.wire_direct import DirectWire
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
-SHOWN = ("workflows", "schemas", "prompts", "data", "cache/recordings", "pyproject.toml")
+SHOWN = ("workflows", "schemas", "prompts", "data", "cache/recordings", "pyproject.toml", "runner.yaml")
 KINDS = ("sh", "console", "yaml", "json", "jsonl", "python", "text", "jinja")
 SET_UP = (
     "uv run pytest -n auto",

@@ -214,7 +214,7 @@ def _embedding(route: Route, step: Step) -> Route | Problem:
             "cannot-embed",
             f"step '{step.name}' wants a vector, and '{provider.name}' gives none",
             step.at("embed"),
-            expected="a model of gemini, vertex, openai, openai-chat, or of a provider of your own that speaks like one of them",
+            expected="a model of gemini, vertex, openai, openai-chat, local, or of a provider of your own that speaks like one of them",
         )
     return replace(route, provider=replace(provider, dialect=dialect))
 

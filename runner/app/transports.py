@@ -55,7 +55,7 @@ def not_ready(route: Route, secrets: Secrets, options: RunOptions, project: Proj
     """Why a route cannot be asked: no key, no consent, no weights, no engine, no function."""
     if route.provider.dialect == TOOL_DIALECT:
         return _function_not_ready(route, project)
-    if route.provider.dialect != "llama":
+    if not route.provider.is_in_process:
         problem = secrets.check(route.provider)
         return (
             problem
@@ -119,7 +119,9 @@ def make_transport(secrets: Secrets, options: RunOptions, files: ProjectFiles) -
     wires = dict.fromkeys(
         (*("gemini", "vertex", "openai-chat", "openai-responses", "anthropic"), *EMBEDDINGS.values()), http
     )
-    return RoutingTransport({**wires, "llama": llama, "scripted": lambda: _Scripts(files), TOOL_DIALECT: functions})
+    engine = dict.fromkeys(("llama", EMBEDDINGS["llama"]), llama)
+    scripts = {"scripted": lambda: _Scripts(files)}
+    return RoutingTransport({**wires, **engine, **scripts, TOOL_DIALECT: functions})
 
 
 class _Scripts:

@@ -96,7 +96,7 @@ class ModelFacts:
     note: str = ""
     is_listed: bool = True
     tokenizer: str = ""
-    gives: Literal["", "text", "vector"] = "text"
+    gives: Literal["", "text", "vector", "both"] = "text"
     refuses_thinking: tuple[str, ...] = ()
     least_kept_tokens: int | None = None
 
@@ -148,7 +148,7 @@ class Provider:
     @property
     def is_in_process(self) -> bool:
         """Whether it answers inside this process: a call that is dropped costs nobody anything."""
-        return self.dialect == "llama"
+        return self.dialect in {"llama", "llama-embed"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from runner.core.ports import Dialect
 from runner.core.tool import TOOL_DIALECT
 from runner.dialects.anthropic import AnthropicDialect
-from runner.dialects.embedding import GeminiEmbedding, OpenAIEmbedding, VertexEmbedding
+from runner.dialects.embedding import GeminiEmbedding, LlamaEmbedding, OpenAIEmbedding, VertexEmbedding
 from runner.dialects.gemini import GeminiDialect, VertexDialect
 from runner.dialects.llama import LlamaDialect
 from runner.dialects.openai_chat import OpenAIChatDialect
@@ -31,7 +31,9 @@ DIALECTS: Mapping[str, Dialect] = {
 
 ASKED: Mapping[str, Dialect] = {
     **DIALECTS,
-    **{dialect.name: dialect for dialect in (OpenAIEmbedding(), GeminiEmbedding(), VertexEmbedding())},
+    **{
+        dialect.name: dialect for dialect in (OpenAIEmbedding(), LlamaEmbedding(), GeminiEmbedding(), VertexEmbedding())
+    },
     TOOL_DIALECT: ToolDialect(),
 }
 """All that a stored answer may name: also those that give vectors, and what tools of the project are spoken to in."""

@@ -1,4 +1,5 @@
-"""Vectors of texts, by the embedding interfaces of OpenAI (and all who speak like it), Gemini and Vertex AI.
+"""Vectors of texts, by the embedding interfaces of OpenAI (and all who speak like it), Gemini and Vertex AI, and by the
+embedded engine.
 
 A vector is an answer like any other: decoded it is JSON text, a list of numbers, which is checked against its schema
 on every read. Nothing of a call but its text, its model and its options is sent.
@@ -23,7 +24,7 @@ from runner.core.request import Request
 from runner.core.response import Finish, Response, Usage
 from runner.dialects.chat_shape import chat_failure
 from runner.dialects.gemini import GeminiDialect
-from runner.dialects.naming import identity_of
+from runner.dialects.naming import digest_endpoint, identity_of
 from runner.dialects.options import place_options
 from runner.dialects.payload import bad_answer, count_of, list_of, mapping_of, read_answer, scrub_json, text_of
 
@@ -32,6 +33,7 @@ EMBEDDINGS: Final[Mapping[str, str]] = {
     "vertex": "vertex-embed",
     "openai-chat": "openai-embed",
     "openai-responses": "openai-embed",
+    "llama": "llama-embed",
     "scripted": "scripted",
 }
 """By the dialect that a provider answers questions in: the one in which it gives vectors."""
@@ -78,6 +80,17 @@ class OpenAIEmbedding(_Embedding):
 
     def scrub(self, payload: bytes) -> bytes:
         return scrub_json(payload, lambda _: None)
+
+
+class LlamaEmbedding(OpenAIEmbedding):
+    """llama.cpp in process, which has no choices: what model it is, its weights say."""
+
+    name: ClassVar[str] = "llama-embed"
+    options: ClassVar[frozenset[str]] = frozenset()
+
+    def encode(self, call: Call, route: Route) -> Request:
+        endpoint = digest_endpoint(route, "weights_sha256")
+        return _request(self.name, self.key_version, call, route, endpoint, {"input": call.messages[0].text})
 
 
 class GeminiEmbedding(_Embedding):

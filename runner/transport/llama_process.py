@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from runner.core.canonical import Json
 from runner.core.errors import RunnerError
@@ -30,6 +30,7 @@ from runner.core.ports import CallFailed, Hear
 from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.transport.completion import assemble, find_error, refuse, text_in
+from runner.transport.llama_vectors import VECTORS, start_for_vectors
 
 PARALLEL: Final = 4
 SLOT_TOKENS: Final = 2048
@@ -50,6 +51,15 @@ def check_engine() -> Problem | None:
     )
 
 
+class Engine(Protocol):
+    """A loaded model; `stop` ends all of its calls."""
+
+    @property
+    def stop(self) -> threading.Event: ...
+
+    def ask(self, body: Json, tell: Hear, stop: threading.Event) -> bytes: ...
+
+
 class LlamaTransport:
     """Fills `Transport` with models in this process, one per provider, each shared by all of its calls.
 
@@ -60,7 +70,7 @@ class LlamaTransport:
         self._find = find
         self._verbosity = verbosity
         self._parallel = parallel
-        self._engines: dict[str, _Engine] = {}
+        self._engines: dict[str, Engine] = {}
         self._loading = threading.Lock()
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="runner-llama")
         self._turns = _Turns(parallel)
@@ -76,7 +86,7 @@ class LlamaTransport:
             loop.call_soon_threadsafe(hear, text)
 
         body: Json = json.loads(bytes(request.body))
-        places = self._parallel if is_pinned(body) else 1
+        places = self._parallel if request.dialect == VECTORS or is_pinned(body) else 1
         try:
             # The clock starts with the turn: waiting for one's own other calls is no fault of the model.
             async with self._turns.take(places), asyncio.timeout(timeout_s):
@@ -109,16 +119,17 @@ class LlamaTransport:
 
     def _ask(self, provider: Provider, body: Json, tell: Hear, stop: threading.Event) -> bytes:
         """In a thread of the pool."""
-        engine = self._engine(provider)
-        return engine.ask({**body, "stream": True, **_STREAMED}, tell, stop)
+        return self._engine(provider).ask(body, tell, stop)
 
-    def _engine(self, provider: Provider) -> _Engine:
+    def _engine(self, provider: Provider) -> Engine:
+        """One that gives vectors is loaded apart: how an engine answers in words must not depend on it."""
+        name = f"{provider.dialect}/{provider.name}"
         with self._loading:
-            if provider.name not in self._engines:
-                self._engines[provider.name] = self._load(provider)
-            return self._engines[provider.name]
+            if name not in self._engines:
+                self._engines[name] = self._load(provider)
+            return self._engines[name]
 
-    def _load(self, provider: Provider) -> _Engine:
+    def _load(self, provider: Provider) -> Engine:
         problem = check_engine()
         if problem is not None:
             raise CallFailed(_stopper(problem), requests=0)
@@ -127,11 +138,12 @@ class LlamaTransport:
         except RunnerError as error:
             raise CallFailed(_stopper(error.problems[0]), requests=0) from error
         try:
-            server = _start(path, provider, self._parallel, self._verbosity)
+            if provider.dialect == VECTORS:
+                return start_for_vectors(_params(path, provider, 1, self._verbosity), provider, path.stem)
+            return _start(_params(path, provider, self._parallel, self._verbosity), provider, path.stem)
         except (RuntimeError, ValueError):
             text = f"the model file {path} of '{provider.name}' cannot be loaded; -vv shows the engine's own log"
             raise CallFailed(Failure(FailureKind.NOT_FOUND, text), requests=0) from None
-        return _Engine(server, provider.name, path.stem)
 
 
 def _nobody(_text: str) -> None:
@@ -162,7 +174,7 @@ class _Engine:
             return stop.is_set() or self.stop.is_set()
 
         try:
-            self.server.handle_chat_completions(json.dumps(body), hear)
+            self.server.handle_chat_completions(json.dumps({**body, "stream": True, **_STREAMED}), hear)
         except (RuntimeError, ValueError) as error:
             raise CallFailed(refuse(self.provider, str(error))) from None
         failure = find_error(chunks, self.provider)
@@ -199,8 +211,14 @@ def is_pinned(body: Json) -> bool:
     return body.get("temperature") == 0 or body.get("seed") is not None
 
 
-def _start(path: Path, provider: Provider, parallel: int, verbosity: int) -> Any:
-    """The engine on a model file. It also listens on a port of this machine, closed to others by a random key."""
+def _start(params: Any, provider: Provider, model: str) -> _Engine:
+    import xllamacpp
+
+    return _Engine(xllamacpp.Server(params), provider.name, model)
+
+
+def _params(path: Path, provider: Provider, parallel: int, verbosity: int) -> Any:
+    """An engine on a model file. It also listens on a port of this machine, closed to others by a random key."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -220,7 +238,7 @@ def _start(path: Path, provider: Provider, parallel: int, verbosity: int) -> Any
     params.cors_origins = ""
     params.endpoint_slots = False
     params.ui = False
-    return xllamacpp.Server(params)
+    return params
 
 
 def threads() -> int:

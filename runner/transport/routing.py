@@ -11,14 +11,14 @@ from runner.core.request import Request
 
 
 class RoutingTransport:
-    """Hands a request to the transport of its provider's dialect.
+    """Hands a request to the transport of its provider's dialect; dialects that are made by one function share what it made.
 
     Making is late because it is costly: HTTP imports its library, the embedded model its engine.
     """
 
     def __init__(self, by_dialect: Mapping[str, Callable[[], Transport]]) -> None:
         self._by_dialect = by_dialect
-        self._made: dict[str, Transport] = {}
+        self._made: dict[Callable[[], Transport], Transport] = {}
 
     async def send(self, route: Route, request: Request, *, timeout_s: float) -> bytes:
         return await self.of(route).send(route, request, timeout_s=timeout_s)
@@ -36,13 +36,13 @@ class RoutingTransport:
     def of(self, route: Route) -> Transport:
         """The transport of a route's provider. Raises CallFailed where there is none."""
         dialect = route.provider.dialect
-        if dialect not in self._made:
-            make = self._by_dialect.get(dialect)
-            if make is None:
-                text = f"provider '{route.provider.name}' speaks '{dialect}', which nothing here can send"
-                raise CallFailed(Failure(FailureKind.BAD_REQUEST, text), requests=0)
-            self._made[dialect] = make()
-        return self._made[dialect]
+        make = self._by_dialect.get(dialect)
+        if make is None:
+            text = f"provider '{route.provider.name}' speaks '{dialect}', which nothing here can send"
+            raise CallFailed(Failure(FailureKind.BAD_REQUEST, text), requests=0)
+        if make not in self._made:
+            self._made[make] = make()
+        return self._made[make]
 
 
 async def _close(transport: Transport) -> Exception | None:

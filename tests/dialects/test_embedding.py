@@ -20,30 +20,34 @@ NAMES = sorted(set(EMBEDDINGS.values()) - set(DIALECTS))
 CALL = Call("v/1", (Message("user", "sea"),))
 OPTIONS: dict[str, dict[str, Any]] = {
     "openai-embed": {"dimensions": 2},
+    "llama-embed": {},
     "gemini-embed": {"taskType": "CLUSTERING", "title": "t", "outputDimensionality": 2},
     "vertex-embed": {"taskType": "CLUSTERING", "title": "t", "outputDimensionality": 2, "autoTruncate": False},
 }
 CONTENT = {"content": {"role": "user", "parts": [{"text": "sea"}]}}
 SENT: dict[str, tuple[str, Any]] = {
     "openai-embed": ("/embeddings", {"model": "v/1", "input": "sea"}),
+    "llama-embed": (f"/v/1@{'ab' * 32}", {"input": "sea"}),
     "gemini-embed": ("/v1beta/models/v%2F1:embedContent", CONTENT),
     "vertex-embed": ("/v1/publishers/google/models/v%2F1:embedContent", CONTENT),
 }
 # The keys of the first release that had vectors.
 KEYS = {
     "gemini-embed": "f7f50cca1cb94357e9a6b366e0ed5a3eb4eabf5cf3f978254a723bdd067907e4",
+    "llama-embed": "2d5701128147ca8803a5897f6ebd0aeeb0f5d39c0aafbd8d205adba424fffbec",
     "openai-embed": "0c5aee1f6742e5678e9f884e6d52e5efc487665421d5b4117593bd3391a98343",
     "vertex-embed": "19fa2864441eeabfbbcf97e83ab12aa588a65f92fafbe8e921de86529d500c5d",
 }
 
 
 def route(name: str) -> Route:
-    return Route("box/v", Provider("box", name, identity="box"), "v/1", ModelFacts("box", "v/1"))
+    provider = Provider("box", name, identity="box", settings={"weights_sha256": "ab" * 32})
+    return Route("box/v", provider, "v/1", ModelFacts("box", "v/1"))
 
 
 def test_every_dialect_of_questions_has_one_of_vectors_or_none() -> None:
     assert set(EMBEDDINGS.values()) == {*NAMES, "scripted"}
-    assert set(DIALECTS) - set(EMBEDDINGS) == {"anthropic", "llama"}
+    assert set(DIALECTS) - set(EMBEDDINGS) == {"anthropic"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,7 +61,7 @@ def test_the_text_and_the_options_are_sent_and_keyed(name: str) -> None:
     assert json.loads(bytes(full.body)) == {**body, **placed}
     others = [replace(CALL, sample=1), replace(CALL, salt="s"), replace(CALL, messages=(Message("user", "lake"),))]
     keys = {dialect.encode(call, route(name)).key for call in others} | {plain.key, full.key}
-    assert len(keys) == 5
+    assert len(keys) == 4 + bool(OPTIONS[name])
     assert set(OPTIONS[name]) == dialect.options
 
 
@@ -78,6 +82,7 @@ OPENAI = {
 GEMINI = {"embedding": {"values": [0.1, -1e-9]}}
 ANSWERS: list[tuple[str, Any, Response]] = [
     ("openai-embed", OPENAI, Response("[0.1,-1e-9]", Finish.COMPLETE, Usage(4, 0), "m", "a vector")),
+    ("llama-embed", OPENAI, Response("[0.1,-1e-9]", Finish.COMPLETE, Usage(4, 0), "m", "a vector")),
     ("gemini-embed", GEMINI, Response("[0.1,-1e-9]", Finish.COMPLETE, Usage(), "", "a vector")),
     (
         "vertex-embed",

@@ -194,6 +194,15 @@ EDITS = {
         "\"valley.png\", \"question\": \"How many", 6, ".F.fF",
         missed("read", "input:image: ../../data/benchmarks/charts/falling.png → ../../data/benchmarks/charts/valley.png, file:data/benchmarks/charts/valley.png, file:data/benchmarks/charts/falling.png"),
         "case 'count' has no verdict: missing"),
+    "a likeness of vectors": edit("search", "workflows/search.suite.yaml", "> 0.9", "> 0.99", 1, "F..x",
+        "the question is near to its rule: it is not true"),
+    "a text that is searched": edit("search", "data/house-rules.json", "takes two coins", "takes three coins", 6, "FFFF",
+        "rule[7c0d923f3f]: needs-call: its answer is not stored; the nearest stored answer, of rule[coins/f14bda9d85], differs in data:text"),
+    "a version of a tool": edit("shop", "runner.yaml", "version: 1", "version: 2", 6, "F",
+        missed("talk", "option:version: 1 → 2")),
+    "what was looked up": edit("shop", "workflows/shop.suite.yaml", "stock_of, stock_of]", "stock_of]", 1, "F",
+        'outputs.looked_up ["find_articles","stock_of"] ≠ ["find_articles","stock_of","stock_of"]'),
+    "a clip": edit("video-scenes", "workflows/video-scenes.yaml", "fps: 2}", "fps: 1}", 6, "F", missed("watch", "option:clip")),
     "a new name of a case": edit("interview", "workflows/interview.suite.yaml", "one question:", "a single question:",
         0, ".."),
 }  # fmt: skip
@@ -237,7 +246,7 @@ def passing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("examples")
     for name in FOLDERS:
         shutil.copytree(ROOT / name, root / name)
-    (root / "runner.yaml").touch()
+    shutil.copy(ROOT / "runner.yaml", root)
     said = run_suites(root)
     assert said.code == 0, said.out + said.err
     return root

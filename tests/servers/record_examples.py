@@ -38,7 +38,8 @@ LAMP_PAGE = """\
 </body>
 </html>"""
 
-# Which words of a request get which answers; of several the next one at each request, the last one from then on.
+# Which words of a request get which answers; of several the next one at each request, the last one from then on. A tuple
+# are calls of tools.
 ANSWERS: dict[str, list[Any]] = {
     # image-question, audio-notes
     "Which shape is the largest?": [
@@ -64,6 +65,20 @@ ANSWERS: dict[str, list[Any]] = {
     "what is to be heard": [
         {"note": "Three plain tones follow one another, each higher than the one before.", "tones": 3}
     ],
+    # video-scenes
+    "What moves, in which colour": [
+        {
+            "scenes": [
+                {"second": 0, "colour": "red", "direction": "right"},
+                {"second": 2, "colour": "blue", "direction": "left"},
+            ]
+        }
+    ],
+    # shop: what comes last in a conversation stands first
+    '"left": 7': ["There are seven kettles left; the lamps are sold out, I am afraid."],
+    "how many lamps": [(("stock_of", {"article": "kettle"}), ("stock_of", {"article": "lamp"}))],
+    '"price_eur": 24.5': ["We have a kettle that boils a litre of water in three minutes, for 24.50 EUR."],
+    "I want to boil water": [(("find_articles", {"words": "boil water"}),)],
     # cheap-first
     "coffee machine Aurora": [{"queue": "bug", "confidence": 0.94}],
     "You charged me twice": [{"queue": "billing", "confidence": 0.97}],
@@ -155,6 +170,8 @@ def respond(_dialect: str, body: Any, _n: int) -> Answer:
     for words, answers in ANSWERS.items():
         if words in asked:
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if isinstance(answer, tuple):
+                return Answer(calls=answer, model=MODEL, input_tokens=len(asked) // 4, output_tokens=20 * len(answer))
             text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
             return Answer(text, model=MODEL, input_tokens=len(asked) // 4, output_tokens=len(text) // 4)
     raise AssertionError(f"no answer is written for {asked}")

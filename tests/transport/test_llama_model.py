@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,23 @@ def test_a_deadline_stops_the_model_within_two_seconds(route: Route, ask: Callab
         return took
 
     assert asyncio.run(run()) < 10  # two on an idle machine; what matters is that it is not the whole answer
+
+
+def test_vectors_are_repeatable_and_of_one_length(route: Route, make_request: Callable[..., Request]) -> None:
+    to_vectors = replace(route, provider=replace(route.provider, dialect="llama-embed"))
+
+    async def vectors(*texts: str) -> list[Any]:
+        transport = LlamaTransport(lambda provider: ready_weights(provider, os.environ))
+        try:
+            requests = [make_request(dialect="llama-embed", body={"input": text}) for text in texts]
+            said = await asyncio.gather(*(transport.send(to_vectors, one, timeout_s=120) for one in requests))
+        finally:
+            await transport.aclose()
+        return [json.loads(one)["data"][0]["embedding"] for one in said]
+
+    alone = asyncio.run(vectors("A kettle."))
+    several = asyncio.run(vectors("A lamp.", "A kettle.", "A pair of scales."))
+    assert several[1] == alone[0]
+    assert {len(vector) for vector in several} == {576}
+    assert several[0] != several[1]
+    assert sum(number * number for number in alone[0]) == pytest.approx(1)

@@ -33,7 +33,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.params: list[Any] = []
         self.bodies: list[Any] = []
-        self.answer: Callable[[Any], list[Any]] = lambda body: [text(body["messages"][-1]["content"])]
+        self.answer: Callable[[Any], Any] = lambda body: [text(body["messages"][-1]["content"])]
         self.running = 0
         self.highest = 0
         self.started = threading.Event()
@@ -62,14 +62,23 @@ class FakeEngine:
         try:
             if self.error:
                 raise self.error
-            if self.hold:
-                while not hear(json.dumps({"choices": []})) and not self.hold.wait(0.001):
-                    pass
+            hold = self.hold
+            while hold and not hear(json.dumps({"choices": []})) and not hold.wait(0.001):
+                pass
             for chunk in self.answer(body):
                 if hear(json.dumps(chunk)):
                     return
         finally:
             self.running -= 1
+
+    def handle_embeddings(self, text: str) -> str:
+        body = json.loads(text)
+        self.bodies.append(body)
+        if self.error:
+            raise self.error
+        return json.dumps(self.answer(body))
+
+    llama_pooling_type = SimpleNamespace(LLAMA_POOLING_TYPE_MEAN="mean")
 
 
 def text(content: str) -> Any:
@@ -232,7 +241,7 @@ def test_a_cancelled_call_stops_the_engine_before_the_next_has_its_turn(
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        engine.hold = None
+        engine.hold.set()
         answer = await second
         await transport.aclose()
         return answer
@@ -313,3 +322,85 @@ def test_the_text_is_told_as_the_engine_says_it(engine: FakeEngine, route: Route
             await transport.aclose()
 
     assert (contents(asyncio.run(stream())), told) == (["Hello"], ["Hel", "lo"])
+
+
+VECTOR = {"model": "/models/tiny.gguf", "object": "list", "usage": {"prompt_tokens": 3, "total_tokens": 3},
+          "data": [{"embedding": [0.1, -0.025288423523306847, 1], "index": 0, "object": "embedding"}]}  # fmt: skip
+
+
+@pytest.fixture
+def vectors(make_route: Callable[..., Route]) -> Callable[..., Route]:
+    def route(*, is_builtin: bool = True) -> Route:
+        return make_route(name="local", dialect="llama-embed", base_url="", key_env="", is_builtin=is_builtin)
+
+    return route
+
+
+@pytest.fixture
+def embed(make_request: MakeRequest) -> Callable[[str], Request]:
+    return lambda said: make_request(dialect="llama-embed", body={"input": said})
+
+
+def test_a_vector_is_that_of_an_engine_of_its_own(
+    engine: FakeEngine,
+    route: Route,
+    vectors: Callable[..., Route],
+    ask: Callable[..., Request],
+    embed: Callable[[str], Request],
+) -> None:
+    """The path of the weights is left out, and no digit that says nothing is kept."""
+    engine.answer = lambda body: VECTOR if "input" in body else [text("words")]
+
+    async def both() -> list[bytes]:
+        transport = LlamaTransport(find)
+        try:
+            said = [
+                await transport.send(vectors(), embed("sea"), timeout_s=30),
+                await transport.send(route, ask(), timeout_s=30),
+                await transport.send(vectors(), embed("lake"), timeout_s=30),
+            ]
+        finally:
+            await transport.aclose()
+        return said
+
+    first, words, again = asyncio.run(both())
+    assert json.loads(first) == {
+        "object": "list",
+        "model": "tiny",
+        "data": [{"embedding": [0.1, -0.0252884235, 1.0]}],
+        "usage": {"prompt_tokens": 3},
+    }
+    assert (again, contents(words)) == (first, ["words"])
+    assert [body.get("input") for body in engine.bodies] == ["sea", None, "lake"]
+    for_vectors, for_words = engine.params
+    assert (for_vectors.embedding, for_vectors.pooling_type, for_vectors.n_parallel) == (True, "mean", 1)
+    assert for_vectors.n_ubatch == for_vectors.n_ctx == 2048
+    assert not hasattr(for_words, "embedding")
+
+
+def test_an_own_models_file_says_how_its_vectors_are_made(
+    engine: FakeEngine, vectors: Callable[..., Route], embed: Callable[[str], Request]
+) -> None:
+    engine.answer = lambda _: VECTOR
+    run(LlamaTransport(find), vectors(is_builtin=False), embed("sea"))
+    assert not hasattr(engine.params[0], "pooling_type")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (
+            {"error": {"type": "exceed_context_size_error", "n_prompt_tokens": 5001, "n_ctx": 2048, "code": 400}},
+            "the prompt has 5001 tokens, and the model of 'local' reads 2048 in all; shorten the prompt or use another model",
+        ),
+        (ValueError("no text"), "the model of 'local' does not take the request: no text"),
+    ],
+)
+def test_why_there_is_no_vector(
+    engine: FakeEngine, vectors: Callable[..., Route], embed: Callable[[str], Request], said: Any, message: str
+) -> None:
+    if isinstance(said, Exception):
+        engine.error = said
+    engine.answer = lambda _: said
+    failure = fail(LlamaTransport(find), vectors(), embed("sea")).failure
+    assert (failure.kind, failure.message) == (FailureKind.BAD_REQUEST, message)
