@@ -264,10 +264,10 @@ class Drive:
         ended[number].set()
 
     def interrupt(self) -> None:
-        """Stop new calls; what is in flight is waited for and kept."""
+        """Stop new calls; what is in flight is kept, if it comes in the time that answers take."""
         self.is_interrupted = True
         if self._performer is not None:
-            self._performer.stop(Failure(FailureKind.INTERRUPTED, "interrupted before it was asked"))
+            self._performer.interrupt(Failure(FailureKind.INTERRUPTED, "interrupted before it was asked"))
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

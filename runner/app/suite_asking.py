@@ -74,7 +74,7 @@ class Asking:
 
     def _stop_performers(self) -> None:
         for performer in self._performers:
-            performer.stop(STOPPED)
+            performer.interrupt(STOPPED)
 
     # Before the first call
 

@@ -22,6 +22,7 @@ from runner.execute.contexts import ContextUse
 from runner.execute.gate import Gate
 from runner.execute.hearing import Ear
 from runner.execute.limits import InFlight, Limiter, Limits, Turn
+from runner.execute.patience import Patience
 from runner.execute.retry import DEFAULT_RETRIES, LONGEST_HINT_S, GiveUp, Wait, decide
 from runner.execute.spending import Purse, amount_of
 from runner.plan.advance import Answered, Ask
@@ -103,11 +104,17 @@ class Performer:
                 self._ends.setdefault(part.route.name, asyncio.Event())
         self._stopped: Failure | None = None
         self._claiming: set[asyncio.Future[bool]] = set()
+        self._patience = Patience()
         self._is_unclaimed = False
         self.ended_by: tuple[str, FailureKind] | None = None
         """The step and the failure that every further request would meet."""
         self.unkept: Problem | None = None
         """Why an answer of this run could not be kept."""
+
+    def interrupt(self, failure: Failure) -> None:
+        """Send nothing more; what is in flight is kept, if it comes in the time that answers take."""
+        self.stop(failure)
+        self._patience.end()
 
     def stop(self, failure: Failure) -> None:
         """Send nothing more; what is in flight is waited for and kept."""
@@ -350,7 +357,8 @@ class Performer:
         else:
             send = transport.stream(step.route, request, timeout_s=timeout_s, hear=ear)
         if not step.route.provider.is_in_process:
-            return await send
+            async with self._patience.request(step.route.name):
+                return await send
         sending = asyncio.ensure_future(send)
         if await self._ended_while(step, sending) and not sending.done():
             await asyncio.gather(sending, return_exceptions=True)

@@ -77,7 +77,7 @@ def lane(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "lasts"), [("ENOSPC", False), ("EIO", True), ("EROFS", False)])
+@pytest.mark.parametrize(("name", "lasts"), [(name, lasts) for name in FAULTS for lasts in (False, True)])
 def test_a_store_that_fails_at_any_call_gives_one_story_and_keeps_no_half(
     lane: Any, name: str, lasts: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -117,6 +117,30 @@ def test_interrupted_once_it_keeps_what_is_in_flight(lane: Any, number: signal.S
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_does_not_wait_for_a_silent_server(lane: Any, number: signal.Signals) -> None:
+    """A few answers, then none: those under way take longer than any before, and are given up after two seconds."""
+    answer = lane.Answer(text='{"label": "a", "size": 1}')
+    silent = lane.Answer(text='{"label": "a", "size": 1}', delay_s=60.0)
+    lane.server.respond = lambda *_: answer if lane.server.count <= 20 else silent
+    process = start(lane)
+    wait_for(lane, 20 + PARALLEL, process)
+    time.sleep(0.5)
+    started = time.monotonic()
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr.decode()
+    assert 1.5 < time.monotonic() - started < 8
+    assert "no answer 2 s after the run was stopped, and not waited for any longer; it may be paid" in stderr.decode()
+    lane.server.respond = lambda *_: answer
+    before = Counter(lane.server.by_prompt)
+    lane.server.forget()
+    assert main(["-C", str(lane.root), "run", "--resume", "r1", "-q"]) == 0
+    asked_again = [prompt for prompt in lane.server.by_prompt if before[prompt]]
+    assert len(asked_again) == PARALLEL
+
+
+@pytest.mark.slow
 def test_interrupted_twice_it_ends_at_once(lane: Any) -> None:
     slow = lane.Answer(text='{"label": "a", "size": 1}', delay_s=30.0)
     lane.server.respond = lambda *_: slow
