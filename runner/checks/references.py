@@ -14,6 +14,7 @@ from runner.core.problem import Problem, listed, nearest
 from runner.core.slips import renaming
 from runner.core.span import Span
 from runner.core.workflow import Expression
+from runner.link.choices import Choice
 from runner.link.linked import Linked
 from runner.link.paths import type_at
 from runner.link.readings import Reading, ReadText, Unequal
@@ -69,7 +70,13 @@ def _finding(reading: Reading, others: list[Reading]) -> Iterator[Problem]:
     if gap is not None:
         site = _site(reading, gap.index + (1 if gap.is_null and not gap.is_end else 0))
         if site is not None:
-            yield _may_be_null(reading, site) if gap.is_end else _may_be_absent(reading, site, is_null=gap.is_null)
+            yield (
+                _may_be_null(reading, site)
+                if gap.is_end
+                else _in_some_only(reading, site, gap.choice)
+                if gap.choice
+                else _may_be_absent(reading, site, is_null=gap.is_null)
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +202,25 @@ def _may_be_absent(reading: Reading, site: _Site, *, is_null: bool) -> Problem:
         site.span,
         notes=_used_by(reading.text, site.span),
         fix=f"{spelled or '…'} | default(…){required}",
+        severity="warning",
+    )
+
+
+def _in_some_only(reading: Reading, site: _Site, choice: Choice) -> Problem:
+    spelled = _spelled(reading, site.index + 1)
+    message = (
+        f"{site.holder} may be {choice.found}, which has no field '{site.name}'"
+        if choice.found
+        else f"only some alternatives of {site.holder} have the field '{site.name}'"
+    )
+    words = " or ".join(f'"{word}"' if isinstance(word, str) else _shown(word) for word in choice.words)
+    told = f", or test first whether '{choice.name}' is {words}" if words else ""
+    return Problem(
+        "may-be-absent",
+        message,
+        site.span,
+        notes=_used_by(reading.text, site.span),
+        fix=f"{spelled or '…'} | default(…){told}",
         severity="warning",
     )
 

@@ -148,6 +148,17 @@ class _Known:
         asked += [(found.path, other) for other in self._conditions(text) for found in other.readings.references]
         return frozenset(self._plain(path, other) for path, other in asked)
 
+    def is_chosen(self, reading: Reading) -> bool:
+        """Whether it may depend on the alternative of a schema, or on what its author knows of it, that this is read."""
+        text = reading.text
+        if reading.reference.is_on_a_test or any(other.role == "when" for other in self._conditions(text)):
+            return True
+        path, start = one_of_all(reading.path), reading.subject.start
+        kept = {self._plain(one.path, text) for one in text.readings.references if not one.is_spent}
+        looked = {one for one in kept if not is_along(path, one)}
+        looked |= {one for one in self.tested(text) if one[: len(path)] != path}
+        return any(one[:start] == path[:start] for one in looked)
+
     def _plain(self, path: Path, text: ReadText) -> Path:
         return one_of_all(self.subjects.plain(path, text.place))
 
@@ -190,6 +201,8 @@ def _open_gap(reading: Reading, known: _Known) -> Gap | None:
     if not gaps:
         return None
     facts, tested = known.facts(reading.text), known.tested(reading.text)
+    if any(gap.choice for gap in gaps) and known.is_chosen(reading):
+        gaps = [gap for gap in gaps if gap.choice is None]
     return next((gap for gap in gaps if not _is_tested(gap, reading, facts, tested)), None)
 
 

@@ -15,6 +15,7 @@ from runner.templates.trail import (
     GIVES_LISTS,
     GIVES_SAME_LIST,
     LANGUAGE_NAMES,
+    ON_A_TEST,
     SPENDS,
     Comparison,
     Guards,
@@ -87,11 +88,11 @@ class Reader:
             case nodes.And() | nodes.Or():
                 self.ask(node.left, scope, guards)
                 facts = self.facts(node.left, scope, isinstance(node, nodes.And))
-                self.read(node.right, scope, guards | facts, used=used)
+                self.read(node.right, scope, guards | facts | ON_A_TEST, used=used)
             case nodes.CondExpr():
                 self.ask(node.test, scope, guards)
-                self.read(node.expr1, scope, guards | self.facts(node.test, scope, True), used=used)
-                self.read(node.expr2, scope, guards | self.facts(node.test, scope, False), used=used)
+                self.read(node.expr1, scope, guards | self.facts(node.test, scope, True) | ON_A_TEST, used=used)
+                self.read(node.expr2, scope, guards | self.facts(node.test, scope, False) | ON_A_TEST, used=used)
             case nodes.Compare():
                 self._compare(node, scope, guards)
             case nodes.Concat() | nodes.BinExpr() | nodes.UnaryExpr() if isinstance(node, (nodes.Concat, *_ARITHMETIC)):
@@ -288,8 +289,9 @@ class Reader:
         provided = len(path) if is_safe else depth_provided(path, guards | known)
         span = whole(trail.spans)
         is_spent = is_spent and not (is_safe or trail.wraps)
+        is_bound, is_on_a_test = trail.is_bound, guards >= ON_A_TEST
         self.found.append(
-            Reference(path, span, is_guarded, trail.spans, provided, trail.picked, trail.is_bound, is_spent)
+            Reference(path, span, is_guarded, trail.spans, provided, trail.picked, is_bound, is_spent, is_on_a_test)
         )
 
     def _span(self, place: Place, length: int, offset: int = 0) -> Span:

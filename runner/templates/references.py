@@ -21,6 +21,7 @@ from runner.templates.examine import file_named, name_of, parse, parse_expressio
 from runner.templates.problems import TemplateProblem
 from runner.templates.reader import Reader
 from runner.templates.trail import (
+    ON_A_TEST,
     Guards,
     Readings,
     Reference,
@@ -108,7 +109,7 @@ class _Walk:
         inner: Scope = {**scope, "loop": None}
         bind(node.target, source and source.element(), inner)
         self.reader.ask(node.test, inner, guards)
-        facts = self.reader.facts(node.test, inner, True) if node.test is not None else frozenset()
+        facts = ON_A_TEST | self.reader.facts(node.test, inner, True) if node.test is not None else frozenset()
         self.run(node.body, inner, guards | facts)
         self.run(node.else_, dict(scope), guards)
 
@@ -118,8 +119,8 @@ class _Walk:
         for branch in (node, *node.elif_):
             self.reader.ask(branch.test, scope, otherwise)
             branches.append(dict(scope))
-            self.run(branch.body, branches[-1], otherwise | self.reader.facts(branch.test, scope, True))
-            otherwise |= self.reader.facts(branch.test, scope, False)
+            self.run(branch.body, branches[-1], otherwise | ON_A_TEST | self.reader.facts(branch.test, scope, True))
+            otherwise |= ON_A_TEST | self.reader.facts(branch.test, scope, False)
         branches.append(dict(scope))
         self.run(node.else_, branches[-1], otherwise)
         for name in {name for branch in branches for name in branch}:
@@ -133,7 +134,8 @@ class _Walk:
             self.reader.read(node.call, scope, guards)
         for value in node.defaults:
             self.reader.read(value, scope, guards, used=False)
-        self.run(node.body, {**scope, **{argument.name: None for argument in node.args}}, guards)
+        # It may be called below a test.
+        self.run(node.body, {**scope, **{argument.name: None for argument in node.args}}, guards | ON_A_TEST)
 
     def _file(
         self, node: nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends, scope: Scope, guards: Guards

@@ -12,6 +12,8 @@ from runner.core.span import Span
 ELEMENT = "[]"
 Path = tuple[str, ...]
 Guards = frozenset[Path]
+# Stands beside the paths that have a value where it depends on a test whether anything is read at all.
+ON_A_TEST: Guards = frozenset((("",),))
 
 _ALL_ANSWERS = len(("steps", "NAME", "outputs"))
 GIVES_ELEMENT = frozenset(("first", "last", "min", "max", "vote", "find"))
@@ -36,7 +38,8 @@ class Reference:
     Of the first `provided` parts the author has said so, or no use is made of them here that a hole would spoil.
     `picked` is how one of all answers was taken from an end of their list: `[-1]`, ` | first`. Where `is_bound`, it
     begins with a name of the template's own; what that stands for was read where the name was bound. `is_spent`: it
-    is printed, walked or computed with here, for which null is no value.
+    is printed, walked or computed with here, for which null is no value. `is_on_a_test`: it is read only where some
+    test comes out one way.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class Reference:
     picked: str = ""
     is_bound: bool = False
     is_spent: bool = False
+    is_on_a_test: bool = False
 
     def is_echo(self, span: Span | None) -> bool:
         """Whether a finding at this place is one of the value that the name was bound to, and told there."""

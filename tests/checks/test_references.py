@@ -137,6 +137,7 @@ WRONG = [
     Wrong("an optional field in a loop", "{% for l in steps.extract.output.lines %}{{ l.discount }}{% endfor %}", "may-be-absent", "discount", "an element of 'lines' in the output of 'extract' may lack the field 'discount'"),
     Wrong("an optional field in when", "steps.extract.output.note != \"\"", "may-be-absent", "note", "the output of 'extract' may lack the field 'note'", WHEN),
     Wrong("an optional field as an output", "steps.extract.output.note", "may-be-absent", "note", "the output of 'extract' may lack the field 'note'", OUTPUTS),
+    Wrong("a field of one alternative", "{{ steps.shape.output.radius }}", "may-be-absent", "radius", "only some alternatives of the output of 'shape' have the field 'radius'"),
     Wrong("an optional field of an input", "{{ inputs.order.note }}", "may-be-absent", "note", f"{ORDER} may lack the field 'note'"),
     Wrong("an optional field of a row", "{{ item.author }}", "may-be-absent", "author", "a row of 'reviews' may lack the field 'author'", "  last: {for_each: data.reviews, prompt: '%s'}\n"),
     Wrong("an optional field by sum", "{{ steps.extract.output.lines | sum(attribute=\"discount\") }}", "may-be-absent", "discount", "an element of 'lines' in the output of 'extract' may lack the field 'discount'"),

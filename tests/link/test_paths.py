@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.canonical import Json
+from runner.link.choices import Choice
 from runner.link.paths import Gap, Typed, type_at, words_at
 
 TEXT = {"type": "string"}
 CLOSED = {"type": "object", "properties": {"a": TEXT}, "required": ["a"], "additionalProperties": False}
 OTHER = {"type": "object", "properties": {"b": TEXT}, "required": ["b"], "additionalProperties": False}
+OF_A: dict[str, Json] = {"properties": {"kind": {"const": "a"}, "x": TEXT}, "required": ["kind", "x"]}
+OF_B: dict[str, Json] = {"properties": {"kind": {"enum": ["b"]}, "y": TEXT}, "required": ["kind", "y"]}
 
 
 def at(schema: Json, path: str) -> Typed:
@@ -57,7 +60,6 @@ FOUND: list[tuple[Json, str]] = [
     ({"$ref": "#/$defs/a~1b", "$defs": {"a/b": CLOSED}}, "a"),
     ({"$defs": {"list": [CLOSED]}, "$ref": "#/$defs/list/0"}, "a"),
     ({"type": "object", "properties": {"x": {"$ref": "#"}, "a": TEXT}, "required": ["x", "a"]}, "x x x a"),
-    ({"anyOf": [CLOSED, OTHER]}, "b"),
     ({"allOf": [{"properties": {"a": CLOSED}, "required": ["a"]}, {"properties": {"b": TEXT}}]}, "a a"),
     ({"type": "object", "additionalProperties": CLOSED}, "anything a"),
     ({"type": "array", "items": CLOSED}, "[] a"),
@@ -133,12 +135,58 @@ GAPS: list[tuple[Json, str, list[Gap]]] = [
     ({"type": ["object", "null"], "properties": {"a": {}}, "required": ["a"]}, "a", [Gap(-1, is_null=True)]),
     ({"anyOf": [CLOSED, {"type": "null"}]}, "a", [Gap(-1, is_null=True)]),
     ({"type": ["string", "null"]}, "", []),
-    ({"anyOf": [{"properties": {"a": {}}}, {"properties": {"a": {}}, "required": ["a"]}]}, "a", []),
-    ({"anyOf": [CLOSED, OTHER]}, "a", []),
+    (
+        {"anyOf": [{"properties": {"a": {}}}, {"properties": {"a": {}}, "required": ["a"]}]},
+        "a",
+        [Gap(0, choice=Choice())],
+    ),
+    ({"anyOf": [CLOSED, OTHER]}, "a", [Gap(0, choice=Choice())]),
+    ({"anyOf": [CLOSED, CLOSED]}, "a", []),
+    ({"anyOf": [CLOSED, {"properties": {"b": TEXT}}]}, "a", [Gap(0, choice=Choice())]),
+    ({"anyOf": [CLOSED, {}]}, "a", []),
+    ({"anyOf": [CLOSED, {"properties": {"b": {}}, "additionalProperties": TEXT}]}, "a", []),
+    ({"anyOf": [CLOSED, {"properties": {"b": {}}, "patternProperties": {"^a": {}}}]}, "a", []),
+    ({"anyOf": [CLOSED, TEXT]}, "a", [Gap(0, choice=Choice("text"))]),
+    ({"anyOf": [CLOSED, TEXT, {"type": "array"}]}, "a", [Gap(0, choice=Choice("text or a list"))]),
+    ({**CLOSED, "type": ["object", "integer"]}, "a", [Gap(0, choice=Choice("a number"))]),
+    ({"anyOf": [OF_A, OF_B]}, "x", [Gap(0, choice=Choice(name="kind", words=("a",)))]),
+    (
+        {"anyOf": [OF_A, OF_B, {**OF_B, "additionalProperties": False}]},
+        "y",
+        [Gap(0, choice=Choice(name="kind", words=("b",)))],
+    ),
+    ({"anyOf": [OF_A, {**OF_B, "required": ["y"]}]}, "x", [Gap(0, choice=Choice())]),
+    (
+        {"anyOf": [OF_A, {"properties": {"kind": {"enum": ["a", "c"]}, "y": {}}, "required": ["kind"]}]},
+        "x",
+        [Gap(0, choice=Choice())],
+    ),
+    ({"allOf": [{"anyOf": [OF_A, OF_B]}, {"properties": {"kind": {"const": "a"}}}]}, "x", []),
+    ({"allOf": [{"anyOf": [OF_A, OF_B]}, {"properties": {"kind": {"enum": ["b", "c"]}}}]}, "y", []),
+    (
+        {"allOf": [{"anyOf": [OF_A, OF_B]}, {"properties": {"kind": TEXT}}]},
+        "y",
+        [Gap(0, choice=Choice(name="kind", words=("b",)))],
+    ),
+    (
+        {"oneOf": [{"properties": {"p": OF_A}, "required": ["p"]}, {"properties": {"p": OF_B}, "required": ["p"]}]},
+        "p x",
+        [Gap(1, choice=Choice(name="kind", words=("a",)))],
+    ),
+    (
+        {
+            "type": "array",
+            "prefixItems": [{"properties": {"p": OF_A}, "required": ["p"]}],
+            "items": {"properties": {"p": OF_B}, "required": ["p"]},
+        },
+        "[] p x",
+        [],
+    ),
+    ({"type": "array", "items": {"anyOf": [OF_A, OF_B]}}, "[] x", [Gap(1, choice=Choice(name="kind", words=("a",)))]),
     ({"properties": {"a": {}}, "additionalProperties": TEXT}, "b", []),
     ({"properties": {"a": {}}, "dependentRequired": {"b": ["a"]}}, "a", []),
     ({"properties": {"a": {}}, "if": {"required": ["b"]}, "then": {"required": ["a"]}}, "a", []),
-    ({"properties": {"a": {}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, "a", []),
+    ({"properties": {"a": {}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, "a", [Gap(0, choice=Choice())]),
 ]
 
 
@@ -243,3 +291,37 @@ def test_a_field_without_a_gap_is_there_in_every_fitting_value(schema: Json, val
         for name in fields:
             found = type_at(schema, (name,), schema)
             assert found.kind in ("missing", "any") or found.is_optional or name in value
+
+
+# --- and what is said to be in some alternatives only is really left out by a value that fits
+
+_FLAT = st.builds(
+    lambda kinds, fields, needed, extra: {
+        "type": "object",
+        "properties": {"kind": {"enum": sorted(kinds)}, **{name: {"const": 1} for name in fields}},
+        "required": ["kind", *sorted(set(fields) & needed)],
+        **extra,
+    },
+    st.sets(st.sampled_from(["a", "b", "c"]), min_size=1),
+    st.sets(st.sampled_from(["x", "y"])),
+    st.sets(st.sampled_from(["x", "y"])),
+    st.sampled_from([{}, {"additionalProperties": False}]),
+)
+_UNIONS = st.one_of(
+    st.builds(lambda some: {"anyOf": some}, st.lists(_FLAT, min_size=1, max_size=3)),
+    st.builds(lambda some, one: {"anyOf": some, **one}, st.lists(_FLAT, min_size=1, max_size=3), _FLAT),
+    st.builds(lambda some: {"anyOf": [{"type": "string"}, *some]}, st.lists(_FLAT, min_size=1, max_size=2)),
+)
+_EVERY_VALUE: list[Json] = ["text"] + [
+    {"kind": kind, **dict.fromkeys(names, 1)} for kind in "abc" for names in ("", "x", "y", "xy")
+]
+
+
+@given(_UNIONS, st.sampled_from(["x", "y"]))
+def test_a_field_of_some_alternatives_is_lacking_in_some_fitting_value(schema: Json, name: str) -> None:
+    fitting = [value for value in _EVERY_VALUE if _fits(value, schema)]
+    lacking = [value for value in fitting if isinstance(value, str) or name not in value]
+    for gap in type_at(schema, (name,), schema).gaps:
+        assert lacking or not fitting
+        if gap.choice is not None and gap.choice.words:
+            assert all(name in value for value in fitting if value["kind"] in gap.choice.words)

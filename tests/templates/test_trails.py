@@ -76,6 +76,22 @@ def test_a_word_has_its_place(bench: Any) -> None:
     assert (str(found.words[0].span), found.words[0].span.length) == ("w.yaml:3:18", 5)
 
 
+# Readings that depend on a test are shown in brackets.
+ON_A_TEST = [
+    ("{{ a }}{% if b %}{{ c }}{% elif d %}{{ e }}{% else %}{{ f }}{% endif %}{{ g }}", "a b [c] [d] [e] [f] g"),
+    ("{{ a if b else c }} {{ d and e }} {{ f or g }}", "b [a] [c] d [e] f [g]"),
+    ("{% for x in a if b %}{{ c }}{% endfor %}{% for x in d %}{{ e }}{% endfor %}", "a b [c] d e"),
+    ("{% macro m(x=a) %}{{ b }}{% endmacro %}{{ c }}", "a [b] c"),
+    ("{% if a %}{% for x in b %}{{ c }}{% endfor %}{% endif %}", "a [b] [c]"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), ON_A_TEST)
+def test_what_is_read_only_where_a_test_comes_out_one_way(bench: Any, text: str, expected: str) -> None:
+    found = readings_of(bench.env, Template(text, Origin("p.md"))).references
+    assert " ".join(f"[{one.path[0]}]" if one.is_on_a_test else one.path[0] for one in found) == expected
+
+
 def test_what_decides_is_what_a_test_reads(bench: Any) -> None:
     text = "{% if a.b %}{{ c }}{% elif a.c == d %}{% endif %}{{ e if f else g }}{{ h and i }}{% for x in j if x.k %}{% endfor %}"
     found = readings_of(bench.env, Template(text, Origin("p.md"), "p.md")).tested
