@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from runner.core.canonical import Json
 from runner.core.workflow import OutputTable
+from runner.link.alternatives import Alternative
 from runner.link.parts import Linked
-from runner.link.paths import Alternative, Typed, type_at
+from runner.link.paths import Typed, type_at
 from runner.link.readings import Reading
 from runner.rows.column_kinds import FieldsOf, Kind, ListOf, common
 from runner.templates.trail import ELEMENT

@@ -14,8 +14,9 @@ from runner.core.span import Span
 from runner.core.suite import Expectation, Subject, Suite
 from runner.core.values import Fields, ListOfValues, Plain, Value
 from runner.core.workflow import Workflow
+from runner.link.alternatives import Alternative
 from runner.link.linked import Linked
-from runner.link.paths import Alternative, type_at
+from runner.link.paths import type_at
 from runner.output.validate import Validator
 
 _MANY = ("outputs", "texts", "samples")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.core.canonical import Json
-from runner.link.paths import Alternative
+from runner.link.alternatives import Alternative
 
 # Keywords that speak of a value by itself. What they do not say is left open.
 OF_SCALARS = ("type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",

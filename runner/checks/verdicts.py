@@ -26,7 +26,8 @@ from runner.core.condition import (
     Some,
 )
 from runner.core.frozen import dataclass
-from runner.link.paths import Alternative, Typed, words_at
+from runner.link.alternatives import Alternative
+from runner.link.paths import Typed, words_at
 
 Truths = frozenset[bool]
 BOTH: Truths = frozenset((True, False))
