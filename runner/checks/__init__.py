@@ -8,6 +8,7 @@ from runner.checks.budget import check_budget
 from runner.checks.conditions import check_conditions
 from runner.checks.context import CheckContext
 from runner.checks.contexts import check_contexts
+from runner.checks.derived import check_derived
 from runner.checks.effects import check_effects
 from runner.checks.files import check_files
 from runner.checks.inputs import check_inputs
@@ -35,6 +36,7 @@ ALL_CHECKS: tuple[Callable[[CheckContext], Iterator[Problem]], ...] = (
     check_writes,
     check_inputs,
     check_references,
+    check_derived,
     check_conditions,
     check_loops,
     check_unused,

@@ -14,9 +14,9 @@ _IN_WORDS = {"string": "text", "number": "a number", "boolean": "true or false",
 
 
 def check_lists(context: CheckContext) -> Iterator[Problem]:
-    """`for_each`, `rows` and `over` that are one path whose value is never a list."""
+    """`for_each`, `rows`, `each` and `over` that are one path whose value is never a list."""
     for reading in context.linked.typing.readings:
-        if reading.text.role in ("for_each", "loop.over") and _is_alone(reading):
+        if reading.text.role in ("for_each", "each", "loop.over") and _is_alone(reading):
             types = types_at(reading.typed)
             if types and "array" not in types:
                 yield _no_list(reading, types)

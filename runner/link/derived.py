@@ -50,10 +50,14 @@ def link_sources(linking: Linking) -> Iterator[LinkedSource]:
     while waiting:
         name = next((one for one in waiting if not waiting.keys() & set(parents[one])), "")
         if not name:
-            linking.problems.append(_circle(_circle_in(parents, waiting), waiting))
-            return
+            circle = _circle_in(parents, waiting)
+            linking.problems.append(_circle(circle, waiting))
+            for one in circle[:-1]:
+                del waiting[one]
+            continue
         made = waiting.pop(name)
-        if len(parents[name]) == 1 + (made.join is not None):
+        is_whole = len(parents[name]) == 1 + (made.join is not None)
+        if is_whole and all(one in known or linking.workflow.data[one].made is None for one in parents[name]):
             known[name] = _link(linking, linking.workflow.data[name], made, parents[name], known)
             yield known[name]
 
@@ -67,12 +71,12 @@ def _named(linking: Linking, name: str, made: Derivation) -> Iterator[str]:
     other = ((made.join.other, "join.with"),) if made.join else ()
     for expression, role in ((made.rows, "rows"), *other):
         compiled = linking.compile(compile_expression, expression)
-        linking.uses(expression, Place(f"data source '{name}'", reads_data=True), role)
         path = compiled.path if compiled else None
-        if path is not None and len(path) == 2 and path[0] == "data":
-            if path[1] in linking.workflow.data:
+        if path is not None and len(path) <= 2 and path[0] == "data":
+            linking.uses(expression, Place(f"data source '{name}'", reads_data=True), role)
+            if path[-1] in linking.workflow.data and len(path) == 2:
                 yield path[1]
-        elif compiled is not None and path != ("data",):
+        elif compiled is not None:
             linking.problems.append(
                 Problem(
                     "bad-reference",
@@ -95,7 +99,8 @@ def _circle(path: list[str], waiting: Mapping[str, Derivation]) -> Problem:
     span = waiting[path[0]].at("rows")
     if len(path) == 2:
         return Problem("circle", f"data source '{path[0]}' is made from itself", span)
-    return Problem("circle", f"data sources are made from each other in a circle: {' → '.join(path)}", span)
+    message = f"data sources are made from each other in a circle: {' → '.join(path)}"
+    return Problem("circle", message, span, fix="let one of them be made from a file")
 
 
 def _link(

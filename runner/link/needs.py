@@ -53,6 +53,9 @@ def ordered_needs(step: Step, read: frozenset[str], steps: Collection[str], prob
 
 def circle_problem(circle: tuple[str, ...], steps: Mapping[str, LinkedStep], lanes: Mapping[str, Lane]) -> Problem:
     span = _place_of_need(steps[circle[0]], circle[1], lanes)
+    if len(circle) == 2 and circle[1] not in steps[circle[0]].needs:
+        message = f"step '{circle[0]}' walks rows that are made from its own answers"
+        return Problem("circle", message, span, fix="let another step walk them")
     if len(circle) == 2:
         fix = "leave it out; an ensure line sees the step's own answer as 'output' or 'text'"
         return Problem("circle", f"step '{circle[0]}' needs itself", span, fix=fix)

@@ -173,7 +173,8 @@ class LinkedSource:
 
     `place` is where `where` and `columns` stand. Of the readings in `row_uses` there is one for each of the parent's rows, of
     `group_uses` for each group; `uses` has those of the sources before it too. `above` are the sources of which each
-    row has rows of its own here, `below` the steps that are read for a row's own rows only. What a row can be is in `schema`; `most_each` is how many elements there can be of a row,
+    row has rows of its own here, `below` the steps that are read for a row's own rows only. What a row can be is in `schema`,
+    what it comes from in `incoming`, its partner in `partner`, and what is grouped in `before`; `most_each` is how many elements there can be of a row,
     and `most_groups` how many groups, None where nothing bounds them.
     """
 
@@ -192,6 +193,9 @@ class LinkedSource:
     above: frozenset[str] = frozenset()
     below: frozenset[str] = frozenset()
     schema: Json = True
+    incoming: Json = True
+    partner: Json = True
+    before: Json = True
     most_each: int | None = None
     most_groups: int | None = None
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from runner.core.canonical import Json
 from runner.core.frozen import replace
 from runner.link.parts import LinkedSource
-from runner.link.paths import Typed, most_elements, type_at, words_at
+from runner.link.paths import Typed, most_elements, type_at, types_at, words_at
 from runner.link.scope import Place
 from runner.link.subjects import Found, Subject
 from runner.output.keywords import HOLDS_LIST, HOLDS_NAMED, HOLDS_ONE
@@ -98,14 +98,26 @@ def typed_sources(sources: Mapping[str, LinkedSource], rows: RowTypes, subjects:
 def _typed(source: LinkedSource, rows: RowTypes, subjects: FindsTypes) -> LinkedSource:
     each = _found(source.each, replace(source.place, elements=()), subjects) if source.each is not None else None
     _, before, _ = rows.stages_of(source.name, subjects)
-    words = [words_at(type_at(before, (name,), before)) for name in source.made.group]
-    known = [len(one) for one in words if one is not None]
+    counts = [_how_many(type_at(before, (name,), before)) for name in source.made.group]
+    known = [count for count in counts if count is not None]
     return replace(
         source,
         schema=rows.row_of(source.name, subjects),
+        incoming=subjects.rows_of(source.parent),
+        partner=subjects.rows_of(source.joined) if source.joined else True,
+        before=before,
         most_each=most_elements(each[0]) if each is not None else None,
-        most_groups=prod(known) if known and len(known) == len(words) else None,
+        most_groups=prod(known) if known and len(known) == len(counts) else None,
     )
+
+
+def _how_many(found: Typed) -> int | None:
+    """How many values there are, where they are listed or nothing but true, false and null."""
+    words = words_at(found)
+    if words is not None:
+        return len(words)
+    types = types_at(found)
+    return len(types) + ("boolean" in types) if types <= {"boolean", "null"} else None
 
 
 def _of(column: CompiledExpression | None, place: Place, subjects: FindsTypes) -> Json:

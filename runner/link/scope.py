@@ -16,6 +16,10 @@ from runner.templates.trail import Reference
 ANSWER_FIELDS = ("output", "text", "samples", "outputs", "texts")
 STATE_FIELDS = ("skipped", "failed", "model", "sources")
 BARRIER_FIELDS = ("outputs", "texts")
+_WHERE_MADE = {
+    "each": "in 'where' and 'columns' of data with 'each'",
+    "group": "in 'columns' of data with 'group', and where such data without 'columns' is walked",
+}
 LOOP_FIELDS = ("state", "turns", "last", "finished")
 
 
@@ -107,14 +111,16 @@ def use_of(
             fix=f"steps.{name}.{right}",
         )
     field = path[2]
-    problem = _field_problem(field, target, right, place, lanes[name], spans[2])
+    problem = _field_problem(field, target, right, place, lanes[name], spans[2], workflow)
     if problem is not None:
         return None, problem
     use = Use(name, field, path[3:], reference.span, reference.is_guarded or field in ("skipped", "failed"))
     return use, None
 
 
-def _field_problem(field: str, target: Step, right: str, place: Place, target_lane: str, span: Span) -> Problem | None:
+def _field_problem(
+    field: str, target: Step, right: str, place: Place, target_lane: str, span: Span, workflow: Workflow
+) -> Problem | None:
     same = not target_lane or target_lane == place.lane
     name = target.name
     if field == right or (field in STATE_FIELDS and same and not (target.loop and field in ("model", "sources"))):
@@ -128,6 +134,7 @@ def _field_problem(field: str, target: Step, right: str, place: Place, target_la
         return None
     reason = _why_not(field, target, target_lane, same=same)
     here = {right, *(STATE_FIELDS if same else ())}
+    carried = _carried(target, field, place, target_lane, workflow) if not same else ""
     if target.loop is not None and same:
         here = {*LOOP_FIELDS, "skipped", "failed"}
     return Problem(
@@ -136,9 +143,17 @@ def _field_problem(field: str, target: Step, right: str, place: Place, target_la
         span,
         expected=listed(f".{name}" for name in here),
         nearest="" if field in ANSWER_FIELDS else nearest(field, here),
-        fix=f"steps.{name}.{right}",
+        fix=carried or f"steps.{name}.{right}",
         edits=() if field in ANSWER_FIELDS else renaming(span, field, here, is_identifier=True),
     )
+
+
+def _carried(target: Step, field: str, place: Place, target_lane: str, workflow: Workflow) -> str:
+    """The way out where the answer for the row is wanted from which the rows here are made."""
+    source = workflow.data.get(place.lane.removeprefix("data."))
+    if source is None or source.made is None or source.made.group or source.made.rows.text.strip() != target_lane:
+        return ""
+    return f"give data.{source.name} a column, {target.name}: steps.{target.name}.{field}, and read item.{target.name}"
 
 
 def _why_not(field: str, target: Step, target_lane: str, *, same: bool) -> str:
@@ -192,6 +207,13 @@ def name_problem(reference: Reference, place: Place, workflow: Workflow) -> Prob
         )
     if root in ("output", "text"):
         return _own_answer_problem(root, place, span)
+    if root in _WHERE_MADE:
+        return Problem(
+            "not-in-scope",
+            f"{place.title} reads '{root}', which exists only {_WHERE_MADE[root]}",
+            span,
+            expected=_names_here(place),
+        )
     names = {"inputs", "steps", *place.item_names, *place.others, *([place.answer] if place.answer else [])}
     far = {**{name: f"steps.{name}" for name in workflow.steps}, **{name: f"inputs.{name}" for name in workflow.inputs}}
     far |= {name: f"data.{name}" for name in workflow.data} if place.reads_data else {}
@@ -237,7 +259,9 @@ def _data_problem(reference: Reference, place: Place, workflow: Workflow) -> Pro
             "not-in-scope",
             f"{place.title} reads 'data', which can be read in for_each only",
             reference.spans[0],
-            fix="give the step for_each: data.NAME and read item",
+            fix="join: {with: data.NAME, on: FIELD}"
+            if place.made
+            else "give the step for_each: data.NAME and read item",
         )
     if len(reference.path) == 1:
         return Problem(

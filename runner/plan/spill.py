@@ -93,8 +93,9 @@ class _Run:
 class ListAside:
     """A list that grows at its end, put aside piece by piece."""
 
-    def __init__(self, pieces: Pieces) -> None:
+    def __init__(self, pieces: Pieces, block_bytes: int = BLOCK_BYTES) -> None:
         self._pieces = pieces
+        self._block_bytes = block_bytes
         self._places = array("q")
         self._sizes = array("q")
         self._ends = array("q")
@@ -110,7 +111,7 @@ class ListAside:
         self._new.append(packed)
         self._size += len(packed)
         self._count += 1
-        if self._size >= BLOCK_BYTES:
+        if self._size >= self._block_bytes:
             piece = pack_list(self._new)
             self._places.append(self._pieces.put(piece))
             self._sizes.append(len(piece))

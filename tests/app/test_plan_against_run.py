@@ -60,6 +60,8 @@ class Recipe:
     lanes: dict[str, str] = field(default_factory=dict)
     sampled: dict[str, str] = field(default_factory=dict)
     loops: dict[str, str] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"rows": ("n",), "others": ("n",)})
 
     def text(self) -> str:
         dice = self.dice
@@ -68,6 +70,7 @@ class Recipe:
             ["", "", "", "", "budget: {calls: 6}\n", "budget: {tokens: 900}\n", "budget: {usd: 0.0006}\n"]
         )
         head = "format: 1\nname: made\ndata:\n  rows: {file: rows.jsonl}\n  others: {file: others.jsonl, key: n}\n"
+        head += "".join(f"  {name}: {source}\n" for name, source in self.made.items())
         head += f"inputs: {{topic: {{type: string, default: tea}}}}\n{budget}"
         return f"{head}defaults: {{model: box/small, max_output_tokens: {CAP}, fields: {FIELDS}}}\nsteps:\n{''.join(steps)}"
 
@@ -75,7 +78,11 @@ class Recipe:
         dice = self.dice
         singles = [other for other, lane in self.lanes.items() if not lane]
         lists = [f"steps.{dice.choice(singles)}.output.words"] if singles else []
-        lane = dice.choice(["", "", "", "data.rows", "data.rows", "data.others", *lists])
+        lane = dice.choice(
+            ["", "", "", "data.rows", "data.rows", "data.others", *lists, *[f"data.{one}" for one in self.made]]
+        )
+        if dice.random() < 0.25:
+            lane = f"data.{self.source()}"
         if dice.random() < 0.15:
             return self.loop(name, lane)
         lines = [f"  {name}:", *(f"    {line}" for line in self.prompt(name, lane))]
@@ -93,6 +100,43 @@ class Recipe:
         else:
             self.lanes[name] = lane
         return "\n".join(lines) + "\n"
+
+    def source(self) -> str:
+        """A further source of rows, made from those of another."""
+        dice = self.dice
+        before = dice.choice(["rows", "rows", "others", *self.made])
+        steps = [name for name, lane in self.lanes.items() if lane == f"data.{before}"]
+        name, fields = f"made{len(self.made)}", self.fields[before]
+        keys = [f"rows: data.{before}"]
+        said = f"steps.{dice.choice(steps)}.output" if steps else ""
+        kind = dice.choice(
+            ["each", "each", "where", "group", "sort", "join"] if said else ["where", "group", "sort", "join"]
+        )
+        match kind:
+            case "each":
+                keys += [f"each: {said}.words", f"columns: {{n: item.{fields[0]}, word: each}}"]
+                keys += ['where: each != "w3-0"'] if dice.random() < 0.3 else []
+                fields = ("n", "word")
+            case "where":
+                keys += [f"where: {said}.flag" if said else f"where: item.{fields[0]} != 1"]
+                if said and dice.random() < 0.6:
+                    keys += [f"columns: {{n: item.{fields[0]}, flag: {said}.flag, word: {said}.word}}"]
+                    fields = ("n", "flag", "word")
+            case "group":
+                by = dice.choice(fields)
+                keys += [f"group: {by}"]
+                fields = (by,)
+                if dice.random() < 0.5:
+                    keys += [f"columns: {{{by}: item.{by}, count: group | length}}"]
+                    fields = (by, "count")
+            case "sort":
+                keys += [f"sort: {dice.choice(['', '-'])}{dice.choice(fields)}"]
+            case _:
+                keys += [f"join: {{with: data.{before}, on: {dice.choice(fields)}}}"]
+        keys += [f"limit: {dice.randrange(1, 5)}"] if dice.random() < 0.5 else []
+        self.made[name] = "{" + ", ".join(keys) + "}"
+        self.fields[name] = fields
+        return name
 
     def loop(self, name: str, lane: str) -> str:
         """Turns of one or two steps, whose state is bounded or not."""
@@ -137,6 +181,8 @@ class Recipe:
         dice = self.dice
         parts = [f"{name} asks of {{{{ inputs.topic }}}}", *self.readings(lane)]
         parts += ["{{ item }}"] if lane and dice.random() < 0.8 else []
+        keeps_group = "group:" in (text := self.made.get(lane.removeprefix("data."), "")) and "columns:" not in text
+        parts += ["{% for one in group %}{{ one }} {% endfor %}"] if keeps_group and dice.random() < 0.8 else []
         if dice.random() < 0.2:
             yield "system: Be as short as you can."
         if dice.random() < 0.15:
@@ -264,6 +310,13 @@ def test_the_workflows_have_every_shape() -> None:
         "when:",
         "on_error: skip",
         "for_each: steps",
+        "for_each: data.made",
+        "each:",
+        "where:",
+        "group:",
+        "sort:",
+        "join:",
+        "limit:",
     )
     assert [shape for shape in shapes if sum(shape in text for text in texts) < 10] == []
 
