@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -18,6 +19,7 @@ from runner.store.archive import ArchivedEntry, read_archive, write_archive
 from runner.store.entry import DamagedEntry, decode_entry
 from runner.store.layers import SET_ASIDE
 from runner.store.local import BATCH, LocalStore
+from runner.store.memory import MemoryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def export_cache(root: Path, target: Path, workflows: Sequence[Path] = ()) -> Ca
     used = used_by(root, workflows)
     left_out = 0
 
-    def entries(store: LocalStore, keys: Sequence[str]) -> Iterator[ArchivedEntry]:
+    def entries(store: LocalStore | MemoryStore, keys: Sequence[str]) -> Iterator[ArchivedEntry]:
         nonlocal left_out
         for key, data in _in_order(store, keys):
             if _is_whole(key, data):
@@ -52,7 +54,7 @@ def export_cache(root: Path, target: Path, workflows: Sequence[Path] = ()) -> Ca
             else:
                 left_out += 1
 
-    with _opened(root) as store:
+    with _looked_into(root) as store:
         keys = [key for key, _ in store.scan() if not key.startswith(SET_ASIDE) and (not workflows or key in used.keys)]
         aside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
         try:
@@ -73,9 +75,11 @@ def import_cache(root: Path, source: Path, *, is_dry: bool = False) -> Carried:
     Nobody else may have the store open meanwhile. Raises RunnerError.
     """
     try:
-        size = source.stat().st_size
+        size = _size_of_file(source)
         for _ in read_archive(source):
             pass
+        if is_dry and not (root / LOCAL_CACHE).is_dir():
+            return Carried(sum(1 for _ in read_archive(source)), 0, size)
         with _opened(root) as store, store.exclusive():
             taken = passed_over = 0
             entries = read_archive(source)
@@ -139,11 +143,30 @@ def _is_whole(key: str, data: bytes) -> bool:
     return True
 
 
-def _in_order(store: LocalStore, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+def _in_order(store: LocalStore | MemoryStore, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     rest = iter(keys)
     while some := list(islice(rest, BATCH)):
         found = store.get_many(some)
         yield from ((key, found[key]) for key in some if key in found)
+
+
+@contextmanager
+def _looked_into(root: Path) -> Iterator[LocalStore | MemoryStore]:
+    """The store for reading: where there is none, none is made."""
+    if not (root / LOCAL_CACHE).is_dir():
+        yield MemoryStore()
+        return
+    with _opened(root) as store:
+        yield store
+
+
+def _size_of_file(path: Path) -> int:
+    """Raises FileError for what is no file: a pipe would be waited for, and an archive is read twice."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+        raise FileError(Problem("bad-archive", f"{path} cannot be read: it is {kind}"))
+    return found.st_size
 
 
 @contextmanager

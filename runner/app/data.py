@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from runner.app.keyless import with_some_key
 from runner.app.source_items import items_of
 from runner.config.load import ProjectFiles, load_values
 from runner.core.aside import Aside
@@ -77,7 +78,8 @@ def scan(
     for name in sorted(set(used)):
         source = workflow.data[name]
         with open_rows(source, given.get(name), stdin, files) as rows:
-            found[name] = items_of(rows, source.key, aside)
+            keyed = with_some_key(rows, source, f"data.{name}", str(given.get(name, source.file)))
+            found[name] = items_of(keyed, source.key, aside)
     return found
 
 

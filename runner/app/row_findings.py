@@ -9,10 +9,11 @@ from functools import partial
 from typing import BinaryIO
 
 from runner.app.data import open_rows
+from runner.app.keyless import no_key_at_all
 from runner.config.load import ProjectFiles
 from runner.core.errors import FileError
 from runner.core.frozen import dataclass
-from runner.core.problem import Problem, listed, nearest
+from runner.core.problem import Problem
 from runner.core.span import Span
 from runner.core.workflow import DataSource, Workflow
 from runner.plan.items import Row, name_of
@@ -99,7 +100,7 @@ class _Source:
         if not walk.rows and walk.trouble is None:
             yield self._no_rows()
         if walk.has_no_key_at_all:
-            yield self._no_key_at_all(walk.columns)
+            yield no_key_at_all(self.source, self.title, self.source.file, walk.columns)
         keyless = _Told() if walk.has_no_key_at_all else walk.keyless
         found = [*walk.bad.first, *keyless.first]
         if repeated.rows:
@@ -198,17 +199,6 @@ class _Source:
             reason = f"the field '{key}' holds neither text nor a number"
         message = f"{self._row(row, '')} has no key: {reason}"
         return Problem("row-without-key", message, self._place(row.line), notes=self._declared())
-
-    def _no_key_at_all(self, columns: tuple[str, ...]) -> Problem:
-        key, near = self.source.key, nearest(self.source.key, columns)
-        return Problem(
-            "row-without-key",
-            f"no row of {self.title} has the field '{key}', which is to be its key",
-            self.source.at("key"),
-            expected=f"a field of {self.source.file or 'a file that is found'}: {listed(columns)}" if columns else "",
-            nearest=near,
-            fix=f"key: {near}" if near else "",
-        )
 
     def _repeated(self, row: Row, name: str, first: int) -> Problem:
         where = f"{self.source.file}:{first}" if self._has_lines else f"row {first}"

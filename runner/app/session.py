@@ -15,6 +15,7 @@ from runner.app.cut_short import with_rest
 from runner.app.data import aside_of
 from runner.app.drive import Drive, DriveSettings, exit_code
 from runner.app.explaining import RUNS, TEXTS, Explainer
+from runner.app.full_disk import told_once
 from runner.app.holding import ensure_plan_holds
 from runner.app.keeping import Recorder, recordings_of
 from runner.app.kept_contexts import not_kept
@@ -277,7 +278,7 @@ class Session:
             *(() if is_stopped else shortage_problems(drive.state)),
             *(stopped_problem(drive.purse) if drive.purse else ()),
             *outputs.problems,
-            *trouble,
+            *told_once(trouble),
         )
         return RunResult(
             run=self.run,

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from runner.app.data import open_rows, scan
 from runner.app.inputs import resolve_inputs, typed
+from runner.app.keyless import with_some_key
 from runner.app.media import MediaFiles
 from runner.app.preparing import asked_of
 from runner.app.project import Project
@@ -216,7 +217,7 @@ def _rows(source: CaseSource | None, files: ProjectFiles) -> tuple[Item, ...]:
         schema=source.schema,
     )
     with open_rows(declared, None, _no_stdin, files) as rows:
-        return tuple(identify(rows, source.key))
+        return tuple(identify(with_some_key(rows, declared, "cases_from", source.file), source.key))
 
 
 def _files(pattern: str, files: ProjectFiles) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -289,3 +290,34 @@ def test_answers_that_do_not_fit_todays_schema_are_named_with_their_workflow(ask
 def test_damage_is_told_by_verify(asked: Any) -> None:
     damage_one(asked.root)
     assert [kind for kind, _ in kinds(asked.root)] == ["damaged"]
+
+
+# Without a store
+
+
+@pytest.mark.parametrize("words", [["export", "a.tar"], ["import", "a.tar", "--dry-run"], ["gc"], ["ls"], ["verify"]])
+def test_looking_makes_no_store_where_there_is_none(
+    tmp_path: Path, asked: Any, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "runner.yaml").touch()
+    api.cache_export(asked.root, empty / "a.tar")
+    monkeypatch.chdir(empty)
+    assert main(["cache", *words]) == 0
+    assert sorted(path.name for path in empty.iterdir()) == ["a.tar", "runner.yaml"]
+
+
+def test_an_import_into_nothing_says_what_it_would_take(tmp_path: Path, asked: Any) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    api.cache_export(asked.root, tmp_path / "a.tar")
+    assert api.cache_import(empty, tmp_path / "a.tar", is_dry=True).answers == 2
+
+
+def test_a_pipe_is_no_archive_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    text = f"{tmp_path}/pipe cannot be read: it is no regular file"
+    assert message_of(lambda: api.cache_import(tmp_path, tmp_path / "pipe"), FileError) == text
+    text = f"{tmp_path} cannot be read: it is a folder"
+    assert message_of(lambda: api.cache_import(tmp_path, tmp_path), FileError) == text

@@ -18,7 +18,7 @@ import pytest
 
 from runner.app import api
 from runner.core.errors import StorageError
-from runner.core.problem import Problem
+from runner.core.problem import Problem, render
 from runner.record.journal import read_journal
 from runner.store.local import LocalStore
 
@@ -197,6 +197,32 @@ def test_a_record_that_breaks_off_does_not_cost_the_answers(lane: Any, monkeypat
     left[0] = 10_000
     assert lane.run().exit_code == 0
     assert lane.server.count == 0
+
+
+def test_one_full_disk_is_told_once(lane: Any, full_store: type[FullStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+
+    def write(fd: int, data: bytes) -> int:
+        if full_store.room <= 0 and Path(f"/proc/self/fd/{fd}").readlink().name == "journal.jsonl":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(fd, data)
+
+    def refuse(path: Path) -> tuple[Path, Any]:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    full_store.room = 10
+    monkeypatch.setattr("runner.record.journal.os.write", write)
+    monkeypatch.setattr("runner.rows.write.open_beside", refuse)
+    result = lane.run(parallel=4)
+    assert result.exit_code == 3
+    assert [problem.code for problem in result.problems] == ["storage", "disk-full"]
+    told = render(result.problems[1], {}).replace(str(lane.root), "ROOT")
+    assert told == (
+        "disk-full: no space is left for the cache; answers received since are used but not kept\n"
+        "  also:     'ROOT/out/table.jsonl' cannot be written\n"
+        "  also:     the run record ROOT/.runner/runs/r1/journal.jsonl cannot be written\n"
+        "  fix:      free some space"
+    )
 
 
 def test_a_record_that_cannot_begin_stops_the_run_before_a_call(one: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,15 +202,19 @@ def test_cache_stats(cli: Cli, app: Any) -> None:
 
 
 def test_cache_ls(cli: Cli, app: Any) -> None:
-    app.entries = [answer(received_at=1_790_000_000.0, failure=FailureKind.CUT), answer(source=Source.RECORDED)]
+    app.entries = [
+        answer(received_at=1_790_000_000.0, failure=FailureKind.CUT),
+        answer(source=Source.RECORDED, ingredients={"model": "gemini/gemini-3.1-flash-lite"}),
+    ]
     said = cli("cache", "ls")
     assert said.out.splitlines() == [
-        "abababababab   cached     2026-09-21 14:13     1.5 kB   gemini /m   cut",
-        "abababababab   recorded   -                    1.5 kB   gemini /m",
+        "abababababab   cached     2026-09-21 14:13     1.5 kB   gemini   /m   cut",
+        "abababababab   recorded   -                    1.5 kB   gemini/gemini-3.1-flash-lite   /m",
     ]
     assert said.err == "2 answers\n"
     entries = cli("cache", "ls", "--json").document["entries"]
     assert (entries[0]["failure"], entries[1]["failure"], entries[0]["bytes"]) == ("cut", None, 1500)
+    assert [entry["model"] for entry in entries] == [None, "gemini/gemini-3.1-flash-lite"]
     app.entries = []
     assert cli("cache", "ls").err == "0 answers\n"
 

@@ -131,6 +131,7 @@ def _entry(entry: StoredAnswer) -> dict[str, Json]:
         "dialect": entry.dialect,
         "provider": entry.provider,
         "endpoint": entry.endpoint,
+        "model": _model(entry),
         "sample": entry.sample,
         "salt": entry.salt,
         "failure": entry.failure and str(entry.failure),
@@ -143,7 +144,13 @@ def _line(entry: StoredAnswer) -> str:
     stamp = f"{datetime.fromtimestamp(entry.received_at, UTC):%Y-%m-%d %H:%M}" if entry.received_at else "-"
     failure = f"   {entry.failure}" if entry.failure else ""
     head = f"{entry.key[:12]}   {entry.source:<8}   {stamp:<16}   {size(len(entry.payload)):>8}"
-    return f"{head}   {entry.provider} {entry.endpoint}{failure}"
+    return f"{head}   {_model(entry) or entry.provider}   {entry.endpoint}{failure}"
+
+
+def _model(entry: StoredAnswer) -> str | None:
+    """The model that was asked, as PROVIDER/MODEL; None for an answer of a tool, and for one that does not say so."""
+    model = entry.ingredients.get("model")
+    return model if isinstance(model, str) else None
 
 
 def _verify(doubts: Sequence[Doubt], console: Console) -> int:
