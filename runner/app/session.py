@@ -6,6 +6,7 @@ import posixpath
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,16 +188,28 @@ class Session:
 
     async def ask(self) -> None:
         """The part of the run that needs calls. Raises StorageError before the first, if its record cannot be kept."""
-        import random
+        import asyncio
 
-        from runner.app.transports import SystemClock, make_transport, secrets_of
+        from runner.app.transports import secrets_of
 
         self.secrets = self.secrets or secrets_of(self.options)
         if self.unwritten is not None:
             raise self.unwritten
         keep_texts(self.project.files.root / TEXTS, kept_texts([self.program]))
         self._keep_command()
-        transport = make_transport(self.secrets, self.options, self.project.files)
+        self.journal.flush_soon = partial(asyncio.get_running_loop().call_soon, self._flush)
+        try:
+            await self._ask(self.secrets)
+        finally:
+            self.journal.flush_soon = None
+            self._flush()
+
+    async def _ask(self, secrets: Secrets) -> None:
+        import random
+
+        from runner.app.transports import SystemClock, make_transport
+
+        transport = make_transport(secrets, self.options, self.project.files)
         clock = SystemClock()
         contexts = self._contexts(transport, clock)
         try:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.app.project import Project
 from runner.app.types import RunOptions
@@ -23,6 +24,9 @@ from runner.dialects.embedding import EMBEDDINGS
 from runner.dialects.streams import STREAMS
 from runner.transport.routing import RoutingTransport
 from runner.transport.secrets import Secrets, read_trust
+
+if TYPE_CHECKING:
+    from runner.transport.tokens import Tokens
 
 LLAMA_SLOTS = 4
 UPLOADS = Path(".runner/uploads.json")
@@ -94,13 +98,15 @@ def make_transport(secrets: Secrets, options: RunOptions, files: ProjectFiles) -
 
     def http() -> Transport:
         from runner.transport.port import HttpTransport
-        from runner.transport.tokens import Tokens
         from runner.transport.uploads import Uploads
 
+        def tokens() -> Tokens:
+            from runner.transport.tokens import Tokens  # with its own client, which most runs do not need
+
+            return Tokens(environ_of(options))
+
         uploads = Uploads(files.root / UPLOADS, sleep=SystemClock().sleep)
-        return HttpTransport(
-            secrets, failure_of, streaming_of=streaming_of, tokens=Tokens(environ_of(options)), uploads=uploads
-        )
+        return HttpTransport(secrets, failure_of, streaming_of=streaming_of, tokens=tokens, uploads=uploads)
 
     def llama() -> Transport:
         from runner.transport.llama_process import LlamaTransport

@@ -108,6 +108,8 @@ class Attempt:
 
 def in_turn(item: str, turn: int, answers: int = 0, number: int = 0) -> str:
     """An item in a turn of its loop and of its conversation with tools, as it is told and as a place spells it."""
+    if not (turn or answers or number):
+        return item.strip()
     parts = (("turn", turn), ("after answer", answers), ("call", number))
     return " ".join([item, *(f"{word} {count}" for word, count in parts if count)]).strip()
 

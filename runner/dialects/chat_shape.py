@@ -164,7 +164,9 @@ def decode_chat(payload: bytes) -> Response:
 
 
 def _sources(message: Mapping[str, Json]) -> tuple[Citation, ...]:
-    notes = [mapping_of(mapping_of(note).get("url_citation")) for note in list_of(message.get("annotations"))]
+    if not message.get("annotations"):
+        return ()
+    notes = [mapping_of(mapping_of(note).get("url_citation")) for note in list_of(message["annotations"])]
     return citations((note.get("url"), note.get("title")) for note in notes)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from runner.core.model import Provider, Route
 
 
@@ -17,6 +19,7 @@ def digest_endpoint(route: Route, setting: str) -> str:
     return f"/{route.model}@{route.provider.settings[setting]}"
 
 
+@lru_cache(maxsize=256)
 def schema_name(name: str) -> str:
     """A name that every server takes: letters, digits, `_` and `-`, 1 to 64 of them."""
     kept = "".join(char if char.isascii() and (char.isalnum() or char in "_-") else "_" for char in name)

@@ -7,11 +7,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import TypeVar
 
 from runner.core.answer import StoredAnswer
 from runner.core.frozen import dataclass
 from runner.core.ports import Answers, Leases
 from runner.execute.claims import Claim, Claims, Settled
+
+T = TypeVar("T")
 
 MAX_BATCH = 256
 
@@ -38,8 +41,9 @@ class Gate:
         self._wanted: dict[str, list[asyncio.Future[StoredAnswer | None]]] = {}
         self._writes: deque[_Write] = deque()
         self._new_claims: deque[Claim] = deque()
-        self._released: list[str] = []
+        self._released: deque[str] = deque()
         self._wake = threading.Condition()
+        self._is_waking = False
         self._is_closing = False
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._writer.start()
@@ -69,11 +73,9 @@ class Gate:
     async def commit(self, answer: StoredAnswer) -> None:
         """Keep an answer; durable against the death of the process when this returns. Raises StorageError."""
         write = _Write(answer, self._loop.create_future())
-        with self._wake:
-            self._writes.append(write)
-            self._wake.notify()
-        # A cancelled caller must not lose a paid answer: the write goes on without it.
-        await asyncio.shield(write.done)
+        self._writes.append(write)
+        self._wake_soon()
+        await write.done  # a cancelled caller loses no paid answer: the write goes on without it
 
     def claim(self, key: str) -> asyncio.Future[bool]:
         """True when nobody else asks the question: then it is ours until `commit` or `release`.
@@ -83,9 +85,8 @@ class Gate:
         """
         done: asyncio.Future[bool] = self._loop.create_future()
         if self._claims.are_made:
-            with self._wake:
-                self._new_claims.append(Claim(key, done))
-                self._wake.notify()
+            self._new_claims.append(Claim(key, done))
+            self._wake_soon()
         else:
             done.set_result(True)
         return done
@@ -93,9 +94,19 @@ class Gate:
     def release(self, key: str) -> None:
         """Give a claim up; the commit of an answer has done so already."""
         if key in self._claims.held:
-            with self._wake:
-                self._released.append(key)
-                self._wake.notify()
+            self._released.append(key)
+            self._wake_soon()
+
+    def _wake_soon(self) -> None:
+        """Once for all that comes in the same turn of the loop: the threads hinder each other."""
+        if not self._is_waking:
+            self._is_waking = True
+            self._loop.call_soon(self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._is_waking = False
+        with self._wake:
+            self._wake.notify()
 
     # The thread
 
@@ -108,9 +119,9 @@ class Gate:
                     if pause_s == 0.0:
                         break
                     self._wake.wait(pause_s)
-                writes = [self._writes.popleft() for _ in range(min(MAX_BATCH, len(self._writes)))]
-                claims = [self._new_claims.popleft() for _ in range(min(MAX_BATCH, len(self._new_claims)))]
-                released, self._released = self._released, []
+                writes = _take(self._writes)
+                claims = _take(self._new_claims)
+                released = _take(self._released)
                 is_last = self._is_closing and not self._writes and not self._new_claims
             if writes:
                 error = self._write(writes)
@@ -145,8 +156,14 @@ class Gate:
                 claim.done.set_exception(error)
 
 
+def _take(gathered: deque[T]) -> list[T]:
+    return [gathered.popleft() for _ in range(min(MAX_BATCH, len(gathered)))]
+
+
 def _tell(batch: Sequence[_Write], error: BaseException | None) -> None:
     for write in batch:
+        if write.done.done():  # nobody waits for it any more
+            continue
         if error is None:
             write.done.set_result(None)
         else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final
@@ -33,21 +34,39 @@ class InFlight:
     def __init__(self, limit: int) -> None:
         if limit < 1:
             raise ValueError("at least one request must be allowed at once")
-        self._places = asyncio.Semaphore(limit)
+        self._line: deque[asyncio.Future[None]] = deque()
         self.limit = limit
         self.now = 0
         self.highest = 0
 
     async def __aenter__(self) -> None:
-        await self._places.acquire()
-        self.now += 1
-        self.highest = max(self.highest, self.now)
+        # Not asyncio's semaphore, which looks at all who wait whenever a place becomes free.
+        if self.now < self.limit:
+            self.now += 1
+            self.highest = max(self.highest, self.now)
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():  # it was free already, and is the next one's
+                self._hand_on()
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Give a place to the first who waits, without letting it go in between."""
+        while self._line:
+            place = self._line.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
         self.now -= 1
-        self._places.release()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 
 from runner.core.answer import HEADERS, StoredAnswer
 from runner.core.aside import Table
@@ -229,16 +228,19 @@ class Performer:
             self._claiming.discard(claiming)
 
     async def _request(self, ask: Ask) -> Answered:
+        own = self._by_step.get(ask.step)
+        if own is None:
+            return await self._request_in_flight(ask)
+        async with own:
+            return await self._request_in_flight(ask)
+
+    async def _request_in_flight(self, ask: Ask) -> Answered:
         step = self._program.asked_by(ask)
-        async with AsyncExitStack() as slots:
-            if ask.step in self._by_step:
-                await slots.enter_async_context(self._by_step[ask.step])
-            await slots.enter_async_context(self._limit)
+        async with self._limit:
             failure = self._ended(step)
             if failure is not None:
                 return Answered(failure=failure)
-            reason = ask.reason or self._ports.explain(ask)
-            answered = replace(await self._send(step, ask), reason=reason)
+            answered = await self._send(step, ask, ask.reason or self._ports.explain(ask))
             if answered.failure is not None and self._ends_all(step, answered.failure):
                 self._bury(step, answered.failure, self._program.steps[ask.step])
             if answered.answer is not None and ask.use != "off":
@@ -256,7 +258,7 @@ class Performer:
             return True
         return failure.kind in RETRIED_KINDS and self.limits.of(step.route).is_out_of_reach
 
-    async def _send(self, step: StepProgram, ask: Ask) -> Answered:
+    async def _send(self, step: StepProgram, ask: Ask, reason: str) -> Answered:
         """Requests until one is answered or retrying has no point. The only retry loop."""
         clock = self._ports.clock
         settings = step.linked.step
@@ -274,7 +276,7 @@ class Performer:
                     limiter.leave(turn)
                 assert isinstance(held, Failure)
                 seconds = clock.monotonic() - started
-                return Answered(failure=held, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
+                return Answered(None, held, reason, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
             tries += 1
             requests += 1
             sent_at = clock.monotonic()
@@ -285,7 +287,7 @@ class Performer:
                 payload = await self._payload(step, ask, settings.timeout_s or DEFAULT_TIMEOUT_S, ear)
                 response = step.dialect.decode(payload)
                 usage = response.usage
-                paid = amount_of(usage, step.cost, ask, payload)
+                paid = amount_of(usage, step.cost, ask, payload) if held.is_counted else None
             except CallFailed as error:
                 failure, sent = error.failure, error.requests
                 is_unclear = failure.kind is FailureKind.UNKNOWN_DELIVERY
@@ -295,6 +297,7 @@ class Performer:
                 answer = self._stored(ask, payload, FINAL_BY_FINISH.get(response.finish), seconds)
                 return Answered(
                     answer,
+                    reason=reason,
                     is_todays=True,
                     requests=requests,
                     seconds=seconds,
@@ -322,7 +325,7 @@ class Performer:
             if isinstance(decision, GiveUp) and failure.kind in RETRIED_KINDS:
                 failure = replace(failure, message=f"{failure.message}; {decision.reason}")
             seconds = clock.monotonic() - started
-            return Answered(failure=failure, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
+            return Answered(None, failure, reason, requests=requests, seconds=seconds, maybe_paid_twice=maybe_paid)
 
     async def _turn(self, step: StepProgram, ask: Ask, limiter: Limiter) -> Turn | Failure:
         """Leave to send a request now, or why it is not sent any more."""

@@ -147,8 +147,9 @@ class Purse:
 
 def amount_of(usage: Usage, cost: Callable[[Usage], float | None], ask: Ask, payload: bytes) -> Amount:
     """What an answer took. Tokens that the provider did not count are estimated."""
-    guess = tokens_in(ask.call) + media_tokens(ask.call)
-    given = guess if usage.input_tokens is None else usage.input_tokens
+    given = usage.input_tokens
+    if given is None:
+        given = tokens_in(ask.call) + media_tokens(ask.call)
     made = tokens_of(len(payload)) if usage.output_tokens is None else usage.output_tokens
     whole = replace(usage, input_tokens=given, output_tokens=made)
     return Amount(cost(whole) or 0.0, given + made)

@@ -102,10 +102,11 @@ _ASKED_FOR: Mapping[CacheUse, str] = {"auto": "", "refresh": "forced", "off": "o
 
 def first_ask(step: StepProgram, item: str, call: Call, values: Mapping[str, Json]) -> Ask:
     """The first ask of a chain. Raises NotJson for text that cannot be sent."""
-    for text in (call.system or "", *(message.text for message in call.messages)):
-        for chunk in chunks_of_text(text):
+    for text in (call.system, *[message.text for message in call.messages]):
+        for chunk in chunks_of_text(text) if text else ():
             ensure_json(chunk)
-    ensure_json(call.arguments)
+    if call.arguments is not None:
+        ensure_json(call.arguments)
     return ready(step, item, call, step.ingredients(call, values))
 
 
@@ -178,6 +179,8 @@ def attempt_of(
 
 def call_order(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
     """As they were made, but for tools that ran side by side: those stand in the order of their calls."""
+    if len(attempts) == 1:
+        return tuple(attempts)
 
     def place(one: Attempt) -> tuple[Hashable, int]:
         return (one.sample, one.turn, one.answers, one.part.rpartition(f".{TOOL_DIALECT}.")[0]), one.number

@@ -6,17 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from runner.core.call import Call
 from runner.core.canonical import Json, canonical, digest, ordered
+from runner.core.frozen import dataclass
 from runner.core.long_list import LongList
 from runner.core.model import Route
 from runner.core.ports import Dialect
 from runner.core.values import Computed, Fields, ListOfValues, Plain, Value
 from runner.core.workflow import Template
 from runner.dialects.naming import identity_of
+from runner.dialects.remembering import remember
 from runner.link.parts import LinkedMessage, LinkedStep
 from runner.plan.media import digests_of
 from runner.templates.text import CompiledTemplate
 
 SMALL_VALUE_BYTES = 64
+# However it is spelled: a control character takes six bytes.
+SHORT_TEXT = (SMALL_VALUE_BYTES - 2) // 6
 MANY = 1000
 SHORT_DIGEST = 12
 
@@ -63,22 +67,22 @@ def fixed_ingredients(linked: LinkedStep, route: Route, dialect: Dialect, thinki
 
 def changing_ingredients(linked: LinkedStep, call: Call, values: Mapping[str, Json]) -> dict[str, Json]:
     """What the question of one item adds."""
+    read = _read_by(linked)
     found: dict[str, Json] = {}
     if call.system is not None:
         found["system"] = digest(call.system)
-    inputs = {name: brief(_field(values["inputs"], name)) for name in sorted(linked.inputs)}
-    inputs |= {name: brief(values[one]) for one, name in _walked("inputs", linked) if not {name, ""} & inputs.keys()}
+    inputs = {name: brief(_field(values["inputs"], name)) for name in read.inputs}
+    inputs |= {name: brief(values[one]) for one, name in read.walked_inputs}
     if inputs:
         found["inputs"] = inputs
-    if linked.item_fields:
-        found["data"] = {name: brief(_field(values["item"], name)) for name in sorted(linked.item_fields)}
+    if read.item_fields:
+        item = values["item"]
+        found["data"] = {name: brief(_field(item, name)) for name in read.item_fields}
     if linked.reads_group:
         found["data"] = {**found.get("data", {}), "group": brief(_shortened(values["group"]))}
     views = values["steps"]
-    upstream = {name: brief(_answer(views.get(name, {}), _unread(name, linked))) for name in sorted(linked.answers)}
-    told = {one: name for one, name in _walked("steps", linked) if name not in upstream}
-    others = linked.carried - {one for one, _ in _walked("inputs", linked)}
-    upstream |= {told.get(name, name): brief(values[name]) for name in sorted(others)}
+    upstream = {name: brief(_answer(views.get(name, {}), unread)) for name, unread in read.answers}
+    upstream |= {name: brief(values[one]) for one, name in read.carried}
     if upstream:
         found["upstream"] = upstream
     if linked.files:
@@ -86,6 +90,31 @@ def changing_ingredients(linked: LinkedStep, call: Call, values: Mapping[str, Js
     if call.sample:
         found["sample"] = call.sample
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the texts of a step read, in a fixed order. Of a pair, the first names the value and the second is told."""
+
+    inputs: tuple[str, ...]
+    walked_inputs: tuple[tuple[str, str], ...]
+    item_fields: tuple[str, ...]
+    answers: tuple[tuple[str, frozenset[str]], ...]
+    carried: tuple[tuple[str, str], ...]
+
+
+@remember
+def _read_by(linked: LinkedStep) -> _Read:
+    walked = _walked("inputs", linked)
+    told = {one: name for one, name in _walked("steps", linked) if name not in linked.answers}
+    others = linked.carried - {one for one, _ in walked}
+    return _Read(
+        inputs=tuple(sorted(linked.inputs)),
+        walked_inputs=tuple((one, name) for one, name in walked if not {name, ""} & linked.inputs),
+        item_fields=tuple(sorted(linked.item_fields)),
+        answers=tuple((name, _unread(name, linked)) for name in sorted(linked.answers)),
+        carried=tuple((name, told.get(name, name)) for name in sorted(others)),
+    )
 
 
 def _walked(root: str, linked: LinkedStep) -> list[tuple[str, str]]:
@@ -195,5 +224,7 @@ def _shortened(value: Json) -> Json:
 
 def brief(value: Json) -> Json:
     """A small value as it is, anything else as its digest."""
+    if value is None or (type(value) is str and len(value) <= SHORT_TEXT):
+        return value
     spelled = canonical(value)
     return value if len(spelled) <= SMALL_VALUE_BYTES else {"sha256": digest(spelled)}

@@ -216,6 +216,8 @@ class StepProgram:
 
     def rules(self, values: Mapping[str, Json]) -> Rules:
         """How to judge an answer; the ensure lines also see what the prompt saw."""
+        if not self.linked.ensure:
+            return Rules(validator=self.validator, ensure=(), undo=self.undo)
         name = "output" if self.validator else "text"
         lines = tuple(
             EnsureLine(source.text, holding(line, values, name))

@@ -24,12 +24,17 @@ MAX_LINE_BYTES: Final = 64 * 2**20
 class Journal:
     """An EventSink. A line about something new is written at once; a line that a rerun would give again from the
     store (a stored answer, and what became of it) may wait for the next one, at most 256 of them.
+
+    With `flush_soon` it is called where lines would be written at once, and sees to it that `flush` is: in a loop, what
+    comes in one turn is written together.
     """
 
     def __init__(self, folder: Path, now: Callable[[], float] = time) -> None:
         self._path = folder / JOURNAL
         self._now = now
         self._waiting: list[bytes] = []
+        self._is_due = False
+        self.flush_soon: Callable[[], object] | None = None
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             self._is_torn = _ends_torn(self._fd)
@@ -39,8 +44,15 @@ class Journal:
     def __call__(self, event: Event, /) -> None:
         """Raises StorageError when the line cannot be written."""
         self._waiting.append(to_line(to_record(event, at=self._now())))
-        if not _may_be_lost(event) or len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             self.flush()
+        elif self._is_due or _may_be_lost(event):
+            return
+        elif self.flush_soon is None:
+            self.flush()
+        else:
+            self._is_due = True
+            self.flush_soon()
 
     def flush(self) -> None:
         """Everything told so far is in the file when this returns. Raises StorageError."""
@@ -48,6 +60,7 @@ class Journal:
             return
         data = b"".join(self._waiting)
         self._waiting.clear()
+        self._is_due = False
         if self._is_torn:
             data = b"\n" + data
         self._is_torn = True

@@ -17,6 +17,10 @@ class Silent(OSError):
     """Nothing more of an answer came."""
 
 
+class Late(Exception):
+    """The deadline for the whole answer has passed."""
+
+
 class StoppedReading(OSError):
     """The other side takes no more of a request."""
 
@@ -29,7 +33,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader: ReplyReader | None = None
         self._idle_s = 0.0
-        self._heard_at = 0.0
+        self._heard_at = self._until = 0.0
+        self._is_idle_watched = False
         self._watch: asyncio.TimerHandle | None = None
         self._reply: asyncio.Future[Reply] | None = None
         self._may_write = asyncio.Event()
@@ -38,13 +43,22 @@ class Connection(asyncio.Protocol):
         """Whether another request may go out on it."""
         self.free_since = 0.0
 
-    async def exchange(self, head: bytes, body: Body, delivery: Delivery, bounds: Bounds, take: Take | None) -> Reply:
-        """Send a request and give its answer. Raises OSError, BadReply, and what reading the answer does."""
+    async def exchange(
+        self, head: bytes, body: Body, until: float, delivery: Delivery, bounds: Bounds, take: Take | None
+    ) -> Reply:
+        """Send a request and give its answer, which must be there at a time of the loop's.
+
+        Raises Late, OSError, BadReply, and what reading the answer does.
+        """
         assert self._transport is not None
         reply: asyncio.Future[Reply] = self._loop.create_future()
         self._reply = reply
         reader = self._reader = ReplyReader(bounds, take)
         self._idle_s = bounds.idle_s
+        # One timer for all that may take too long: to set one up for each wait costs more than the wait.
+        self._until = until
+        self._is_idle_watched = False
+        self._watch = self._loop.call_at(until, self._look)
         is_done = False
         try:
             delivery.is_sent = True
@@ -57,9 +71,7 @@ class Connection(asyncio.Protocol):
             return found
         finally:
             self._reply = self._reader = None
-            if self._watch is not None:
-                self._watch.cancel()
-                self._watch = None
+            self._watch.cancel()
             if not is_done:
                 self.abort()
 
@@ -102,16 +114,28 @@ class Connection(asyncio.Protocol):
             reply.set_result(found)
             return
         self._heard_at = self._loop.time()
-        if self._watch is None and reader.is_begun:
-            self._watch = self._loop.call_later(self._idle_s, self._look)
+        if reader.is_begun and not self._is_idle_watched:
+            self._is_idle_watched = True
+            self._look_again()
+
+    def _look_again(self) -> None:
+        assert self._watch is not None
+        self._watch.cancel()
+        self._watch = self._loop.call_at(min(self._until, self._heard_at + self._idle_s), self._look)
 
     def _look(self) -> None:
-        """Whether anything has come of late."""
-        silent_s = self._loop.time() - self._heard_at
-        if silent_s < self._idle_s:
-            self._watch = self._loop.call_later(self._idle_s - silent_s, self._look)
-        elif self._reply is not None and not self._reply.done():
-            self._reply.set_exception(Silent())
+        """Whether the time is over, or nothing has come of late."""
+        now = self._loop.time()
+        reply = self._reply
+        if reply is None or reply.done():
+            return
+        if now >= self._until:
+            reply.set_exception(Late())
+            self._may_write.set()
+        elif now - self._heard_at >= self._idle_s:
+            reply.set_exception(Silent())
+        else:
+            self._look_again()
 
     def pause_writing(self) -> None:
         self._may_write.clear()

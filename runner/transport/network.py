@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 MANY_FILES: Final = 10_240
 
@@ -26,6 +25,8 @@ def allow_many_connections() -> None:
 
 def proxy_of(url: str) -> str:
     """What the environment names for an address, as the usual tools read it; "" for none."""
+    from urllib.request import getproxies, proxy_bypass  # brings much, and what is asked on this machine needs none
+
     parts = urlsplit(url)
     if proxy_bypass(parts.hostname or ""):
         return ""

@@ -23,7 +23,6 @@ from runner.core.request import Request
 from runner.transport.hearing import Hearing
 from runner.transport.secrets import Secret, Secrets, check_address, host_of, is_loopback, redact
 from runner.transport.sending import Streamed, body_of
-from runner.transport.tokens import Tokens
 from runner.transport.uploads import Ask, Headers, Uploads
 from runner.transport.vertex import place, takes_tokens
 from runner.transport.wire import CONNECT_S, WRITE_S, Bounds, Delivery, Reply, Take, Wire, WireFailed
@@ -31,6 +30,7 @@ from runner.transport.wire import CONNECT_S, WRITE_S, Bounds, Delivery, Reply, T
 if TYPE_CHECKING:
     import httpx
 
+    from runner.transport.tokens import Tokens
     from runner.transport.wire_httpx import HttpxWire
 
 __all__ = [
@@ -92,8 +92,8 @@ class HttpTransport:
     """Fills `Transport` for every provider that is reached over HTTP; one connection pool for all of them.
 
     `failure_of` is the dialect's reading of a status other than 200, `streaming_of` how it streams. `inner` replaces the network (tests, and
-    users who bring their own httpx transport), `wire_of` the client, `tokens` gives access tokens to the providers that
-    take them, `uploads` remembers the files that were uploaded. The bound on requests at once is not here but in `execute`.
+    users who bring their own httpx transport), `wire_of` the client, `tokens` makes what gives access tokens to the
+    providers that take them, `uploads` remembers the files that were uploaded. The bound on requests at once is not here but in `execute`.
     """
 
     def __init__(
@@ -104,11 +104,12 @@ class HttpTransport:
         streaming_of: StreamingOf = lambda _request: None,
         inner: httpx.AsyncBaseTransport | None = None,
         wire_of: WireOf | None = None,
-        tokens: Tokens | None = None,
+        tokens: Callable[[], Tokens] | None = None,
         uploads: Uploads | None = None,
     ) -> None:
         self._secrets = secrets
-        self._tokens = tokens
+        self._make_tokens = tokens
+        self._tokens: Tokens | None = None
         self._uploads = uploads or Uploads()
         self._failure_of = failure_of
         self._streaming_of = streaming_of
@@ -205,12 +206,12 @@ class HttpTransport:
         heard = listen() if listen is not None else None
         take = heard.take if heard is not None else None
         try:
-            async with asyncio.timeout(timeout_s):
-                if takes_tokens(provider):
+            if takes_tokens(provider):
+                async with asyncio.timeout(timeout_s):
                     reply, secret = await self._post_with_token(url, request, body, access, delivery, take, method)
-                else:
-                    credentials = _credentials(request, secret)
-                    reply = await self._post(url, request, body, credentials, access, delivery, take, method)
+            else:
+                credentials = _credentials(request, secret)
+                reply = await self._post(url, request, body, credentials, access, delivery, take, method)
         except TimeoutError:
             raise CallFailed(delivery.late()) from None
         except WireFailed as error:
@@ -250,8 +251,8 @@ class HttpTransport:
         method: str,
     ) -> tuple[Reply, Secret]:
         """A token may run out before its time: once, another one is fetched. What is refused so was never answered."""
-        tokens = self._tokens
-        assert tokens is not None, "a provider that takes tokens needs a source of them"
+        assert self._make_tokens is not None, "a provider that takes tokens needs a source of them"
+        tokens = self._tokens = self._tokens or self._make_tokens()
         bearer = await tokens.bearer()
         reply = await self._post(url, request, body, bearer.headers(), access, delivery, take, method)
         if reply.status == 401:
@@ -275,12 +276,17 @@ class HttpTransport:
         headers = [*ours, *request.headers, *credentials, *access.headers]
         bounds = Bounds(MAX_BYTES, MAX_ERROR_BYTES, IDLE_S if take is None else STREAM_IDLE_S)
         if not isinstance(body, Streamed) and method == "POST":
-            return await self._wire_for(access.is_local).post(url, headers, body, delivery, bounds, take)
-        wire = self._file_wire_for(access.is_local)
-        if not isinstance(body, Streamed):
-            return await wire.ask(method, url, headers, bytes(body), delivery, bounds, take)
-        headers.append(("content-length", str(body.length)))
-        return await wire.ask(method, url, headers, body.read(), delivery, bounds, take)
+            wire = self._wire_for(access.is_local)
+            if wire.keeps_time:
+                return await wire.post(url, headers, body, delivery, bounds, take)
+            async with asyncio.timeout(delivery.timeout_s):
+                return await wire.post(url, headers, body, delivery, bounds, take)
+        for_files = self._file_wire_for(access.is_local)
+        if isinstance(body, Streamed):
+            headers.append(("content-length", str(body.length)))
+        content = body.read() if isinstance(body, Streamed) else bytes(body)
+        async with asyncio.timeout(delivery.timeout_s):
+            return await for_files.ask(method, url, headers, content, delivery, bounds, take)
 
     def _file_wire_for(self, is_local: bool) -> HttpxWire:
         """The client for bodies that are read from the disk while they are sent; it is made when the first one is."""

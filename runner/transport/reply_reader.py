@@ -93,8 +93,10 @@ class ReplyReader:
     def _frame(self, version: str) -> None:
         """How the end of the body is told, and whether the connection lives on."""
         headers = self._headers
-        tokens = {token.strip().lower() for token in headers.get("connection", "").split(",")}
-        self.may_be_reused = "close" not in tokens and (version == "1" or "keep-alive" in tokens)
+        self.may_be_reused = version == "1"
+        if "connection" in headers:
+            tokens = {token.strip().lower() for token in headers["connection"].split(",")}
+            self.may_be_reused = "close" not in tokens and (version == "1" or "keep-alive" in tokens)
         coding = headers.get("transfer-encoding")
         length = headers.get("content-length")
         if self._status in {204, 304}:

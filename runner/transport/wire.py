@@ -6,7 +6,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from runner.core.frozen import dataclass
 from runner.core.long_text import Body as RequestBody
@@ -40,7 +40,12 @@ Take = Callable[[bytes], bool]
 
 
 class Wire(Protocol):
-    """One HTTP client with its pool of connections."""
+    """One HTTP client with its pool of connections.
+
+    With `keeps_time` it gives up by itself when the time of a delivery is over.
+    """
+
+    keeps_time: ClassVar[bool]
 
     async def post(
         self,

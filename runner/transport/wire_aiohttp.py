@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from typing import Final
+from typing import ClassVar, Final
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -41,6 +41,8 @@ class AiohttpWire:
     sending. The library's own reading of the environment is not used: it would look for a proxy at every request,
     and take credentials from `.netrc`.
     """
+
+    keeps_time: ClassVar[bool] = False
 
     def __init__(self, *, is_local: bool = False) -> None:
         allow_many_connections()

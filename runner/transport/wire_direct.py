@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from runner.core.frozen import dataclass
 from runner.core.long_text import Body
 from runner.core.outcome import Failure
-from runner.transport.connection import Connection, Silent, StoppedReading
+from runner.transport.connection import Connection, Late, Silent, StoppedReading
 from runner.transport.network import allow_many_connections, certificates, proxy_of
 from runner.transport.reply_reader import BadReply
 from runner.transport.wire import (
@@ -53,6 +53,8 @@ class DirectWire:
     sending, and nothing of `.netrc`.
     """
 
+    keeps_time: ClassVar[bool] = True
+
     def __init__(self, *, is_local: bool = False) -> None:
         allow_many_connections()
         self._is_local = is_local
@@ -75,13 +77,14 @@ class DirectWire:
         try:
             place = self._places[url] if url in self._places else self._place(url)
             if place is None:
-                return await self._behind_proxy().post(url, headers, body, delivery, bounds, take)
+                return await self._ask_proxy(url, headers, body, delivery, bounds, take)
             head = _head(place, headers, len(body))
+            until = self._loop.time() + delivery.timeout_s
             connection = self._take_free(place) or await self._connect(place, delivery)
-            reply = await connection.exchange(head, body, delivery, bounds, take)
+            reply = await connection.exchange(head, body, until, delivery, bounds, take)
             self._give_back(place, connection)
             return reply
-        except (OSError, ValueError, BadReply, TooLarge, UnknownEncoding) as error:
+        except (Late, OSError, ValueError, BadReply, TooLarge, UnknownEncoding) as error:
             raise WireFailed(translate(error, delivery)) from None
 
     async def aclose(self) -> None:
@@ -95,12 +98,23 @@ class DirectWire:
             await self._proxied.aclose()
         await asyncio.sleep(0)  # in which the loop closes the sockets
 
-    def _behind_proxy(self) -> AiohttpWire:
-        if self._proxied is None:
-            from runner.transport.wire_aiohttp import AiohttpWire
+    async def _ask_proxy(
+        self,
+        url: str,
+        headers: list[tuple[str, str]],
+        body: bytes,
+        delivery: Delivery,
+        bounds: Bounds,
+        take: Take | None,
+    ) -> Reply:
+        from runner.transport.wire_aiohttp import AiohttpWire
 
-            self._proxied = AiohttpWire()
-        return self._proxied
+        self._proxied = self._proxied or AiohttpWire()
+        try:
+            async with asyncio.timeout(delivery.timeout_s):
+                return await self._proxied.post(url, headers, body, delivery, bounds, take)
+        except TimeoutError:
+            raise Late from None
 
     def _place(self, url: str) -> _Place | None:
         """None for what a proxy is named for. Raises ValueError."""
@@ -130,11 +144,15 @@ class DirectWire:
             self._all.discard(connection)
 
     async def _connect(self, place: _Place, delivery: Delivery) -> Connection:
-        """Raises WireFailed."""
+        """Raises WireFailed, and Late."""
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(min(CONNECT_S, delivery.timeout_s)) as deadline:
                 return await self._open(place)
-        except TimeoutError:
+        except TimeoutError as error:
+            if not deadline.expired():  # the system's own
+                raise WireFailed(delivery.no_connection(error)) from None
+            if delivery.timeout_s <= CONNECT_S:
+                raise Late from None
             raise WireFailed(delivery.slow_connection()) from None
         except OSError as error:  # among them those of TLS, which are told apart
             raise WireFailed(delivery.no_connection(error)) from None
@@ -253,6 +271,8 @@ def translate(error: Exception, delivery: Delivery) -> Failure:
             return delivery.too_large()
         case UnknownEncoding():
             return delivery.unreadable()
+        case Late():
+            return delivery.late()
         case Silent():
             return delivery.stopped_answering()
         case StoppedReading():

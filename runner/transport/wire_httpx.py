@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -33,6 +33,8 @@ from runner.transport.wire import (
 
 class HttpxWire:
     """Fills `Wire`. `inner` replaces the network."""
+
+    keeps_time: ClassVar[bool] = False
 
     def __init__(self, inner: httpx.AsyncBaseTransport | None = None, *, is_local: bool = False) -> None:
         self._is_double = inner is not None

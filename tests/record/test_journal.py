@@ -99,6 +99,20 @@ def test_not_more_than_256_lines_wait(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_in_a_loop_what_comes_in_one_turn_is_written_together(tmp_path: Path) -> None:
+    called: list[int] = []
+    journal = Journal(tmp_path)
+    journal.flush_soon = lambda: called.append(len(lines(tmp_path)))
+    for event in (CACHED, FRESH, FRESH, CACHED):
+        journal(event)
+    assert (called, lines(tmp_path)) == ([0], [])
+    journal.flush()
+    assert len(lines(tmp_path)) == 4
+    journal(FRESH)
+    assert called == [0, 4]
+    journal.close()
+
+
 def test_closing_writes_what_waits_and_may_be_repeated(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal(CACHED)

@@ -171,7 +171,7 @@ def in_project(route: Route) -> Route:
 
 def send(reply: Callable[[httpx.Request], httpx.Response], tokens: Tokens, route: Route, request: Request) -> bytes:
     async def once() -> bytes:
-        http = HttpTransport(Secrets({}, Trust()), failure_of, inner=httpx.MockTransport(reply), tokens=tokens)
+        http = HttpTransport(Secrets({}, Trust()), failure_of, inner=httpx.MockTransport(reply), tokens=lambda: tokens)
         try:
             return await http.send(route, request, timeout_s=5.0)
         finally:

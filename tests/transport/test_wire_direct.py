@@ -284,7 +284,9 @@ def test_an_answer_that_is_there_is_not_called_late() -> None:
         connection = Connection(loop)
         ours, theirs = socket.socketpair()
         await loop.create_connection(lambda: connection, sock=ours)
-        asking = asyncio.ensure_future(connection.exchange(b"", b"", Delivery("box", 60), BOUNDS, None))
+        asking = asyncio.ensure_future(
+            connection.exchange(b"", b"", loop.time() + 60, Delivery("box", 60), BOUNDS, None)
+        )
         await asyncio.sleep(0)
         connection._idle_s = 0.0
         connection.data_received(OK)
@@ -303,7 +305,9 @@ def test_a_connection_that_breaks_in_another_way_is_broken_too() -> None:
         connection = Connection(loop)
         ours, theirs = socket.socketpair()
         await loop.create_connection(lambda: connection, sock=ours)
-        asking = asyncio.ensure_future(connection.exchange(b"", b"", Delivery("box", 60), BOUNDS, None))
+        asking = asyncio.ensure_future(
+            connection.exchange(b"", b"", loop.time() + 60, Delivery("box", 60), BOUNDS, None)
+        )
         await asyncio.sleep(0)
         connection.connection_lost(RuntimeError("from a library"))
         theirs.close()
