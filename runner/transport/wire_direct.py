@@ -102,7 +102,7 @@ class DirectWire:
         self,
         url: str,
         headers: list[tuple[str, str]],
-        body: bytes,
+        body: Body,
         delivery: Delivery,
         bounds: Bounds,
         take: Take | None,
