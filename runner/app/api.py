@@ -17,7 +17,7 @@ from runner.core.problem import Problem
 
 if TYPE_CHECKING:
     from runner.app.cache_files import Carried, Collected
-    from runner.app.cache_proving import Doubt
+    from runner.app.cache_proving import Proof
     from runner.app.fixing import FixReport
     from runner.app.planning import OnCall, PlanReport, StepList
     from runner.app.session import Session
@@ -226,11 +226,11 @@ def cache_entries(root: Path) -> Iterator[StoredAnswer]:
     return entries(root)
 
 
-def cache_verify(root: Path, workflows: Sequence[Path] = ()) -> Sequence[Doubt]:
-    """What is wrong with stored answers. Raises RunnerError for a workflow that cannot be planned."""
+def cache_verify(root: Path, workflows: Sequence[Path] = (), found: Sequence[Path] = ()) -> Proof:
+    """What is wrong with stored answers. Raises RunnerError for a named workflow that cannot be planned."""
     from runner.app.showing import cache_verify as verify
 
-    return verify(root, workflows)
+    return verify(root, workflows, found)
 
 
 def cache_export(root: Path, target: Path, workflows: Sequence[Path] = ()) -> Carried:

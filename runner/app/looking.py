@@ -59,6 +59,17 @@ def look_around(prepared: Prepared, options: RunOptions) -> Iterator[Look]:
         store.close()
 
 
+@contextmanager
+def stored_answers(root: Path) -> Iterator[LayeredAnswers]:
+    """All that is stored, recorded or received here; nothing is made or written."""
+    folder = root / LOCAL_CACHE
+    store = LocalStore(folder) if folder.is_dir() else MemoryStore()
+    try:
+        yield LayeredAnswers(recordings_of(root), store, lambda _: None)
+    finally:
+        store.close()
+
+
 def leases_of(root: Path, options: RunOptions) -> LocalLeases | None:
     """What keeps two processes from asking the same question; None where no answer is kept."""
     if not options.use_cache:

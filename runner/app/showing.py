@@ -27,7 +27,7 @@ from runner.store.local import LocalStore
 from runner.store.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from runner.app.cache_proving import Doubt
+    from runner.app.cache_proving import Proof
 
 
 def list_runs(root: Path) -> tuple[dict[str, Json], ...]:
@@ -172,9 +172,9 @@ def cache_entries(root: Path) -> Iterator[StoredAnswer]:
         yield from (entry.answer for entry in answers.scan() if entry.answer is not None)
 
 
-def cache_verify(root: Path, workflows: Sequence[Path] = ()) -> Sequence[Doubt]:
+def cache_verify(root: Path, workflows: Sequence[Path] = (), found: Sequence[Path] = ()) -> Proof:
     """What is wrong with stored answers: damage, keys, and of the workflows' answers what does not fit any more."""
-    from runner.app.cache_proving import all_doubts
+    from runner.app.cache_proving import prove
 
     with _Answers(root) as answers:
-        return all_doubts(root, answers, os.environ, workflows)
+        return prove(root, answers, os.environ, workflows, found)

@@ -237,7 +237,7 @@ def test_gc_says_what_it_did(asked: Any, capsys: pytest.CaptureFixture[str], mon
 
 
 def kinds(root: Path, *flows: Path) -> list[tuple[str, str]]:
-    return [(doubt.kind, doubt.reason) for doubt in api.cache_verify(root, flows)]
+    return [(doubt.kind, doubt.reason) for doubt in api.cache_verify(root, flows).doubts]
 
 
 def test_a_whole_cache_gives_no_doubt(asked: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import runner.app
-from runner.app.cache_proving import Doubt
+from runner.app.cache_proving import Doubt, Proof
 from runner.app.fixing import FixReport
 from runner.app.types import CheckReport, RunOptions, RunResult
 from runner.cli.live import LiveBlock
@@ -71,6 +71,7 @@ class FakeApp:
     stats: Mapping[str, Any] = field(default_factory=dict)
     entries: Sequence[StoredAnswer] = ()
     damaged: Sequence[Doubt] = ()
+    unproved: Sequence[str] = ()
     runs: Sequence[Mapping[str, Any]] = ()
     is_unfinished: bool = False
     attempts: list[dict[str, Any]] = field(default_factory=list)
@@ -150,9 +151,9 @@ class FakeApp:
         self._fail()
         return iter(self.entries)
 
-    def cache_verify(self, root: Path, workflows: Sequence[Path]) -> list[Doubt]:
+    def cache_verify(self, root: Path, workflows: Sequence[Path], found: Sequence[Path]) -> Proof:
         self._fail()
-        return list(self.damaged)
+        return Proof(tuple(self.damaged), tuple(self.unproved))
 
     def show(self, root: Path, run: str | None, step: str | None, item: str | None) -> dict[str, Any]:
         self._fail()

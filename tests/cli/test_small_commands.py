@@ -229,9 +229,18 @@ def test_cache_verify(cli: Cli, app: Any) -> None:
     assert said.err == "1 damaged entry · a damaged entry counts as a miss\n"
     document = cli("cache", "verify", "--json").document
     assert (document["exit_code"], document["damaged"][0]["reason"]) == (1, "the checksum does not match")
-    assert (document["secret"], document["unfit"]) == ([], [])
+    assert (document["secret"], document["unfit"], document["unproved"]) == ([], [], [])
     app.damaged = [Doubt("ab" * 32, "secret", "it holds what looks like a key"), Doubt("cd" * 32, "unfit", "no")]
     assert cli("cache", "verify").err == "1 entry with a key · 1 answer that would be asked again\n"
+    app.damaged, app.unproved = [], ["flow.yaml: input 'topic' has no value"]
+    said = cli("cache", "verify", "-v")
+    assert (said.code, said.err) == (
+        0,
+        (
+            "not looked into: flow.yaml: input 'topic' has no value\n"
+            "no damaged entry · 1 workflow not looked into (-v says why)\n"
+        ),
+    )
 
 
 @pytest.mark.parametrize(

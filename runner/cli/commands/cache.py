@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner.cli import exit_codes
 from runner.cli.console import Console, columns
+from runner.cli.find import workflow_files
 from runner.cli.parser import one_of
 from runner.core.canonical import Json
 from runner.core.errors import UsageError
@@ -19,10 +21,11 @@ from runner.report.format import count, number, size
 
 if TYPE_CHECKING:
     from runner.app.cache_files import Carried
-    from runner.app.cache_proving import Doubt
+    from runner.app.cache_proving import Proof
     from runner.core.answer import StoredAnswer
 
 ACTIONS: Final = ("stats", "ls", "verify", "gc", "export", "import")
+FLOWS: Final = "workflows"
 _AGE = re.compile(r"([0-9]{1,6})([hdw])", re.ASCII)
 _SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 _TAKES: Final[Mapping[str, frozenset[str]]] = {
@@ -62,7 +65,7 @@ def execute(args: Namespace, console: Console) -> int:
         case "ls":
             return _list(api.cache_entries(root), console)
         case "verify":
-            return _verify(api.cache_verify(root, args.files), console)
+            return _verify(api.cache_verify(root, args.files, () if args.files else _found(root)), console)
         case "gc":
             return _collect(args, root, console)
         case "export":
@@ -72,6 +75,12 @@ def execute(args: Namespace, console: Console) -> int:
             carried = api.cache_import(root, args.files[0], is_dry=args.dry_run)
             would = "would be taken over" if args.dry_run else "taken over"
             return _carried(carried, f"{would} from {args.files[0]}", "here already", console)
+
+
+def _found(root: Path) -> list[Path]:
+    """The workflows and suites of the project, named as from here."""
+    folder = root / FLOWS if (root / FLOWS).is_dir() else root
+    return [Path(os.path.relpath(path)) for path in workflow_files([folder])]
 
 
 def _check(args: Namespace) -> None:
@@ -153,12 +162,13 @@ def _model(entry: StoredAnswer) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def _verify(doubts: Sequence[Doubt], console: Console) -> int:
+def _verify(proof: Proof, console: Console) -> int:
+    doubts = proof.doubts
     code = exit_codes.BAD_ANSWER if doubts else exit_codes.DONE
     kinds = {kind: [doubt for doubt in doubts if doubt.kind == kind] for kind in ("damaged", "secret", "unfit")}
     if console.look.is_json:
         found = {kind: [{"key": one.key, "reason": one.reason} for one in some] for kind, some in kinds.items()}
-        console.result({"format": 1, "exit_code": code, **found})
+        console.result({"format": 1, "exit_code": code, **found, "unproved": list(proof.unproved)})
     else:
         console.report("\n".join(f"{doubt.key}: {doubt.reason}" for doubt in doubts))
     damaged = len(kinds["damaged"])
@@ -167,7 +177,12 @@ def _verify(doubts: Sequence[Doubt], console: Console) -> int:
         parts.append(f"{count(len(kinds['secret']), 'entry', 'entries')} with a key")
     if kinds["unfit"]:
         parts.append(f"{count(len(kinds['unfit']), 'answer')} that would be asked again")
-    console.story(" · ".join(parts or ["no damaged entry"]))
+    parts = parts or ["no damaged entry"]
+    if proof.unproved:
+        parts.append(f"{count(len(proof.unproved), 'workflow')} not looked into (-v says why)")
+    for sentence in proof.unproved:
+        console.detail(f"not looked into: {sentence}")
+    console.story(" · ".join(parts))
     return code
 
 
