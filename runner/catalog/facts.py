@@ -100,6 +100,7 @@ def _facts(owner: str, model: str, entry: Mapping[str, Json], date: str) -> Mode
         tokenizer=entry.get("tokenizer", ""),
         gives=entry.get("gives", "text"),
         least_kept_tokens=entry.get("least_kept"),
+        mixes_tools=entry.get("mixes_tools"),
     )
 
 

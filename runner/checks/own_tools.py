@@ -9,7 +9,7 @@ from runner.checks.context import CheckContext
 from runner.core.model import Route
 from runner.core.problem import Problem
 from runner.core.workflow import Step
-from runner.dialects.own_tools import forces_while_thinking, runs_own, takes_own_alone
+from runner.dialects.own_tools import forces_while_thinking, runs_own, takes_own_alone, takes_own_unchosen
 
 
 def check_own_tools(context: CheckContext) -> Iterator[Problem]:
@@ -45,16 +45,17 @@ def _beside(step: Step, route: Route) -> Iterator[Problem]:
     """What does not go together with tools that the provider runs."""
     own = _own(step)
     functions = [name for name in step.tools if name in step.toolbox and name not in own]
-    is_alone = bool(own) and takes_own_alone(route.provider.dialect)
+    dialect = route.provider.dialect
+    is_alone = bool(own) and (takes_own_alone(dialect) or route.facts.mixes_tools is False)
     if is_alone and functions:
         yield Problem(
-            "not-in-this-version",
-            f"step '{step.name}' has '{functions[0]}' beside '{next(iter(own))}', and functions beside tools that the "
-            f"provider runs are not sent to {route.name}",
+            "refused-setting",
+            f"step '{step.name}' has '{functions[0]}' beside '{next(iter(own))}', and {route.name} takes no functions "
+            "beside tools that its provider runs",
             step.at(f"tools.{step.tools.index(functions[0])}"),
             fix="ask in two steps, one with each",
         )
-    elif step.tool_choice in own or (is_alone and step.tool_choice not in ("", "auto")):
+    elif step.tool_choice in own or (own and takes_own_unchosen(dialect) and step.tool_choice not in ("", "auto")):
         yield Problem(
             "refused-setting",
             f"step '{step.name}' sets tool_choice, and {route.name} decides itself when to use what its provider runs",

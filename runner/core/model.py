@@ -74,7 +74,7 @@ class ModelFacts:
     `refuses` names step keys that the model answers with an error (such as `temperature`), `refuses_thinking` those that
     it takes at the level none only. `thinking_words` is the
     model's own way to say a level, where its dialect would say it otherwise: a word, or a number of tokens.
-    `gives` is "" where nobody knows whether it answers in words or with a vector. `least_kept_tokens` are the fewest
+    `mixes_tools`: it takes functions beside tools that the provider runs (None: nobody knows). `gives` is "" where nobody knows whether it answers in words or with a vector. `least_kept_tokens` are the fewest
     that its provider keeps for later questions.
     """
 
@@ -99,6 +99,7 @@ class ModelFacts:
     gives: Literal["", "text", "vector", "both"] = "text"
     refuses_thinking: tuple[str, ...] = ()
     least_kept_tokens: int | None = None
+    mixes_tools: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

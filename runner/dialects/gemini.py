@@ -116,8 +116,11 @@ class GeminiDialect:
         """The tools that a model may call, and whether it must."""
         declared = [self._declaration(tool) for tool in call.tools if not tool.own]
         functions = [{"functionDeclarations": declared}] if declared else []
-        tools = [*functions, *own_of(self.name, call.tools)]
-        found: dict[str, Json] = {"tools": tools} if tools else {}
+        own = own_of(self.name, call.tools)
+        found: dict[str, Json] = {"tools": [*functions, *own]} if functions or own else {}
+        if functions and own:
+            # What the provider ran goes back with the turn, beside the calls of functions; the service wants it so.
+            found["toolConfig"] = {"includeServerSideToolInvocations": True}
         if call.tool_choice:
             mode = {"required": "ANY", "none": "NONE"}.get(call.tool_choice)
             one = {} if mode else {"allowedFunctionNames": [call.tool_choice]}

@@ -19,8 +19,9 @@ _ASKED_AS: Final[Mapping[str, Mapping[str, Json]]] = {
     # A script says what comes of them.
     "scripted": {"web_search": {}, "code_execution": {}},
 }
-# Protocols that have no word for a choice of such a tool, nor room for functions beside it.
-_ALONE: Final = frozenset({"gemini", "vertex"})
+# Protocols that have no word for a choice of such a tool, and those that have no room for functions beside it.
+_UNCHOSEN: Final = frozenset({"gemini", "vertex"})
+_ALONE: Final = frozenset({"vertex"})
 # Protocols that refuse a question that forces a call while the model thinks.
 _FORCES_NO_THINKER: Final = frozenset({"anthropic"})
 
@@ -31,8 +32,13 @@ def runs_own(dialect: str, own: str) -> bool:
 
 
 def takes_own_alone(dialect: str) -> bool:
-    """Whether the provider's own tools come without functions and without a choice."""
+    """Whether the provider's own tools come without functions."""
     return dialect in _ALONE
+
+
+def takes_own_unchosen(dialect: str) -> bool:
+    """Whether the provider's own tools come without a choice."""
+    return dialect in _UNCHOSEN
 
 
 def forces_while_thinking(dialect: str) -> bool:

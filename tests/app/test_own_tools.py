@@ -133,6 +133,30 @@ def test_openai_takes_functions_beside_its_own_tools(project: Any) -> None:
     assert ([tool["type"] for tool in body["tools"]], body["tool_choice"]) == (["function", "web_search"], "required")
 
 
+def test_gemini_takes_functions_beside_its_own_tools_and_is_shown_again_what_those_gave(project: Any) -> None:
+    prepare(project, "gemini", FLOW.replace("[search, sums]", "[lookup, search]"))
+    project.write("own_tools_shop.py", "def lookup():\n    return 1\n")
+    calls: Any = (("lookup", {}),)
+
+    def respond(_dialect: str, _body: Any, number: int) -> Any:
+        return project.Answer(text="ok") if number > 1 else project.Answer(calls=calls, searched="sea")
+
+    project.server.respond = respond
+    result = project.run(consent=True, record=True)
+    assert (project.server.refused, result.outputs["said"]) == ([], "ok")
+    first, second = (request.body for request in project.server.requests)
+    assert first["tools"] == [{"functionDeclarations": first["tools"][0]["functionDeclarations"]}, {"googleSearch": {}}]
+    assert first["toolConfig"] == second["toolConfig"] == {"includeServerSideToolInvocations": True}
+    said = second["contents"][1]["parts"]
+    assert [next(iter(part.keys() - {"thoughtSignature"})) for part in said] == [
+        "toolCall",
+        "toolResponse",
+        "functionCall",
+    ]
+    again = project.run(offline=True)
+    assert (again.outputs, again.summary.calls) == (result.outputs, 0)
+
+
 @pytest.mark.parametrize(
     ("dialect", "tools", "told"),
     [
@@ -152,12 +176,30 @@ def test_openai_takes_functions_beside_its_own_tools(project: Any) -> None:
                 "none is asked for in the anthropic protocol"
             ),
         ),
+        ("gemini", "[search, lookup]", None),
         (
             "gemini",
-            "[search, lookup]",
+            "[search, lookup]\n    model: gemini/gemini-2.5-flash",
             (
-                "flow.yaml:8:21: not-in-this-version: step 'ask' has 'lookup' beside 'search', and functions beside tools "
-                "that the provider runs are not sent to box/some-model"
+                "flow.yaml:8:21: refused-setting: step 'ask' has 'lookup' beside 'search', and gemini/gemini-2.5-flash takes no "
+                "functions beside tools that its provider runs"
+            ),
+        ),
+        ("gemini", "[search, lookup]\n    model: gemini/gemini-3.1-flash-lite", None),
+        (
+            "gemini",
+            "[search, lookup]\n    model: vertex/gemini-3.1-flash-lite",
+            (
+                "flow.yaml:8:21: refused-setting: step 'ask' has 'lookup' beside 'search', and vertex/gemini-3.1-flash-lite "
+                "takes no functions beside tools that its provider runs"
+            ),
+        ),
+        (
+            "gemini",
+            "[search, lookup]\n    tool_choice: lookup",
+            (
+                "flow.yaml:9:18: refused-setting: step 'ask' sets tool_choice, and box/some-model decides itself when to "
+                "use what its provider runs"
             ),
         ),
         (

@@ -33,6 +33,8 @@ SEAL = "c2VhbGVk"
 def respond(counting_server: Any) -> Callable[..., Any]:
     def say(_dialect: str, body: Any, number: int) -> Any:
         said = counting_server.Answer("Three.") if number > 1 else counting_server.Answer(calls=CALLS)
+        if "googleSearch" in json.dumps(body) and "functionDeclarations" in json.dumps(body):
+            said = replace(said, searched="sea")
         return replace(said, thoughts="Let me look.") if "includeThoughts" in json.dumps(body) else said
 
     return say
@@ -129,6 +131,43 @@ def test_googles_client_asks_for_its_own_tools_as_we_do(
         model="gemini-3.1-flash-lite", contents="hi", config=types.GenerateContentConfig(tools=list(tools))
     )
     assert theirs(server) == [body("gemini", ask("hi", tools=OWN), route_to("gemini"))]
+
+
+def test_googles_client_asks_for_its_own_tools_beside_functions_as_we_do(
+    server: Any, google_client: genai.Client, route_to: RouteTo, ask: Ask
+) -> None:
+    """What the provider ran goes back with the turn, too. In which order tools are told of says nothing."""
+    declared = types.FunctionDeclaration(
+        name="lookup", description=LOOKUP.description, parameters_json_schema=PARAMETERS
+    )
+    config = types.GenerateContentConfig(
+        tools=[types.Tool(function_declarations=[declared]), types.Tool(google_search=types.GoogleSearch())],
+        tool_config=types.ToolConfig(include_server_side_tool_invocations=True),
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+    )
+    question = types.Content(role="user", parts=[types.Part(text="hi")])
+    asked: dict[str, Any] = {"model": "gemini-3.1-flash-lite", "config": config}
+    said = google_client.models.generate_content(contents=[question], **asked)
+    assert said.candidates
+    turn = said.candidates[0].content
+    assert turn
+    results = types.Content(
+        role="user",
+        parts=[
+            types.Part(function_response=types.FunctionResponse(name="lookup", response={"output": json.loads(text)}))
+            for text in RESULTS
+        ],
+    )
+    google_client.models.generate_content(contents=[question, turn, results], **asked)
+    first = ask("hi", tools=(LOOKUP, OWN[0]))
+    response = DIALECTS["gemini"].decode(payload_of(said))
+    mine = body("gemini", answered(first, response), route_to("gemini"))
+    assert [name for part in mine["contents"][1]["parts"] for name in part if name.startswith("tool")] == [
+        "toolCall",
+        "toolResponse",
+    ]
+    first_body = body("gemini", first, route_to("gemini"))
+    assert [{**one, "tools": one["tools"][::-1]} for one in theirs(server)] == [first_body, mine]
 
 
 def chat_asked(choice: str) -> dict[str, Any]:

@@ -28,6 +28,8 @@ _GEMINI_ONLY: Final[Mapping[str, Mapping[str, Any]]] = {
         "serviceTier": {"type": "string", "enum": ["standard", "flex", "priority"]},
     },
     "GenerationConfig": {"enableEnhancedCivicAnswers": {"type": "boolean"}},
+    "ToolConfig": {"includeServerSideToolInvocations": {"type": "boolean"}},
+    "Part": {"toolCall": {"$ref": "ToolCall"}, "toolResponse": {"$ref": "ToolResponse"}},
     "FunctionCall": {"id": {"type": "string"}},
     "FunctionResponse": {"id": {"type": "string"}},
 }

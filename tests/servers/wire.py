@@ -16,7 +16,7 @@ class Answer:
     """What one request gets.
 
     `finish` is stop, length or refused. With `calls` tools are called: a name and arguments for each. `thoughts` is
-    the summary that Gemini gives before it speaks or calls. With `raw` the body is these bytes, with `wire` everything that is written
+    the summary that Gemini gives before it speaks or calls, `searched` what it looked for in the web before it calls. With `raw` the body is these bytes, with `wire` everything that is written
     is, and the connection is closed. A stream of these `events` replaces the usual one. Other than 200, `text` is the error's message and `code` its code.
     """
 
@@ -33,6 +33,7 @@ class Answer:
     output_tokens: int = 5
     cached_tokens: int = 0
     thoughts: str = ""
+    searched: str = ""
     calls: tuple[tuple[str, Json], ...] = ()
     events: tuple[bytes, ...] | None = None
 

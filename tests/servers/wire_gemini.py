@@ -21,7 +21,7 @@ CONFIG_FIELDS = words(f"{_SHARED_CONFIG} enableEnhancedCivicAnswers")
 VERTEX_CONFIG_FIELDS = words(f"{_SHARED_CONFIG} audioTimestamp routingConfig")
 THINKING_FIELDS = frozenset({"thinkingLevel", "thinkingBudget", "includeThoughts"})
 PART_FIELDS = words(
-    "text thought inlineData fileData videoMetadata mediaResolution functionCall functionResponse thoughtSignature"
+    "text thought toolCall toolResponse inlineData fileData videoMetadata mediaResolution functionCall functionResponse thoughtSignature"
 )
 LEVELS = frozenset({"MINIMAL", "LOW", "MEDIUM", "HIGH"})
 # What the author chose: not a field of the protocol, so its spelling stays.
@@ -50,6 +50,8 @@ def _check(body: Json, _headers: Mapping[str, str]) -> None:
 
 def _check_vertex(body: Json, _headers: Mapping[str, str]) -> None:
     _check_body(body, VERTEX_FIELDS, VERTEX_CONFIG_FIELDS)
+    if "includeServerSideToolInvocations" in body.get("toolConfig", {}):
+        raise Refused(400, "Unknown name includeServerSideToolInvocations at 'tool_config'", "INVALID_ARGUMENT")
     if any("role" not in turn for turn in body["contents"]):
         raise Refused(400, "please use a valid role: user, model", "INVALID_ARGUMENT")
 
@@ -80,7 +82,7 @@ def check_turns(turns: list[Json]) -> None:
             raise Refused(400, "please use a valid role: user, model", "INVALID_ARGUMENT")
         for part in turn.get("parts", ()):
             only(part, PART_FIELDS, "contents.parts.")
-            if not {"functionCall", "functionResponse"} & set(part):
+            if not {"functionCall", "functionResponse", "toolCall", "toolResponse"} & set(part):
                 check_gemini_part(part)
 
 

@@ -154,12 +154,17 @@ def anthropic_calls(answer: Answer) -> list[Json]:
 def check_gemini_tools(body: Json) -> None:
     own = [tool for tool in body.get("tools", ()) if tool in ({"googleSearch": {}}, {"codeExecution": {}})]
     functions = [tool for tool in body.get("tools", ()) if tool not in own]
-    _need(not (own and functions), "Built-in tools and Function Calling cannot be combined in the same request.")
+    is_mixed = body.get("toolConfig", {}).get("includeServerSideToolInvocations") is True
+    _need(
+        not (own and functions) or is_mixed,
+        "Please enable tool_config.include_server_side_tool_invocations to use Built-in tools with Function calling.",
+    )
     _need(functions or "toolConfig" not in body, "Function calling config is set without function_declarations.")
     for tool in functions:
         only(tool, words("functionDeclarations"), "tools.")
         for function in tool["functionDeclarations"]:
             _check_function(function, "parametersJsonSchema")
+    only(body.get("toolConfig", {}), words("functionCallingConfig includeServerSideToolInvocations"), "tool_config.")
     config = body.get("toolConfig", {}).get("functionCallingConfig", {})
     only(config, words("mode allowedFunctionNames"), "tool_config.function_calling_config.")
     _need(config.get("mode", "AUTO") in {"AUTO", "ANY", "NONE"}, "invalid mode")
@@ -169,12 +174,23 @@ def check_gemini_tools(body: Json) -> None:
         given = [part["functionResponse"]["name"] for part in parts if "functionResponse" in part]
         _need(given == waiting, "the number of function response parts must equal that of function call parts")
         called = [part for part in parts if "functionCall" in part]
+        run = [part["toolCall"]["id"] for part in parts if "toolCall" in part]
+        answered = [part["toolResponse"]["id"] for part in parts if "toolResponse" in part]
+        _need(run == answered, "each toolCall goes back with its toolResponse")
         waiting = [part["functionCall"]["name"] for part in called]
         _need(not called or called[0].get("thoughtSignature") == SEAL, "Function call is missing a thought_signature")
     _need(not waiting, "the number of function response parts must equal that of function call parts")
 
 
 def gemini_calls(answer: Answer) -> list[Json]:
-    """In parallel calls only the first is signed."""
+    """In parallel calls only the first is signed. What the provider ran itself stands before them."""
     parts = [{"functionCall": {"name": name, "args": arguments}} for name, arguments in answer.calls]
-    return [{**part, "thoughtSignature": SEAL} if number == 0 else part for number, part in enumerate(parts)]
+    signed = [{**part, "thoughtSignature": SEAL} if number == 0 else part for number, part in enumerate(parts)]
+    if not answer.searched:
+        return signed
+    kind = {"toolType": "GOOGLE_SEARCH_WEB", "id": "search_1"}
+    return [
+        {"toolCall": {**kind, "args": {"queries": [answer.searched]}}, "thoughtSignature": SEAL},
+        {"toolResponse": {**kind, "response": {"search_suggestions": "sea"}}},
+        *signed,
+    ]
