@@ -19,7 +19,7 @@ from runner.checks.enforcement import Enforcement, enforcements
 from runner.checks.models import model_notes
 from runner.checks.unread import unread_fields
 from runner.config.including import is_suite_name
-from runner.config.load import ProjectFiles
+from runner.config.load import SETTINGS_FILE, ProjectFiles, find_root
 from runner.core.model import Route
 from runner.core.problem import Problem, in_order
 from runner.core.span import Span
@@ -68,19 +68,7 @@ class Checking:
         )
 
     def take(self, path: Path) -> None:
-        project: Project | None
-        if is_suite_name(path.name):
-            from runner.app.suites import open_suite
-
-            opened = open_suite(
-                path, self.models, _complete, changed=self.changed, is_strict=self.is_strict, around=self.around
-            )
-            files, project, found, read = opened.files, opened.project, opened.problems, opened.sources
-        else:
-            project = open_project(
-                path, self.models, _complete, changed=self.changed, is_strict=self.is_strict, around=self.around
-            )
-            files, found, read = project.files, project.problems, project.sources
+        files, project, found, read = self._opened(path)
         below = self.below.get(files.root, "")
         self.problems += located_below(below, found)
         self.sources |= {f"{below}{name}": text for name, text in read.items()}
@@ -96,6 +84,26 @@ class Checking:
             if context is not None:
                 self.notes += located_below(below, (*unread_fields(context), *model_notes(context)))
                 self.schemas += enforcements(context, f"{below}{files.display(path)}")
+
+    def _opened(self, path: Path) -> tuple[ProjectFiles, Project | None, Sequence[Problem], Mapping[str, str]]:
+        """A file as what it is: settings, a suite, or a workflow."""
+        if path.name == SETTINGS_FILE:
+            from runner.app.settings_check import open_settings
+
+            root = find_root(path)
+            loaded = open_settings(root, self.changed, is_strict=self.is_strict)
+            return ProjectFiles(root, self.changed), None, loaded.problems, loaded.sources
+        if is_suite_name(path.name):
+            from runner.app.suites import open_suite
+
+            suite = open_suite(
+                path, self.models, _complete, changed=self.changed, is_strict=self.is_strict, around=self.around
+            )
+            return suite.files, suite.project, suite.problems, suite.sources
+        project = open_project(
+            path, self.models, _complete, changed=self.changed, is_strict=self.is_strict, around=self.around
+        )
+        return project.files, project, project.problems, project.sources
 
     def _rows(self, project: Project) -> Iterator[Problem]:
         """What is wrong with the rows that a workflow reads; what an included file declares is walked once."""

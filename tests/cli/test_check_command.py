@@ -307,3 +307,61 @@ def test_explain_of_an_unknown_code_names_the_nearest(cli: Cli) -> None:
         2,
         "unknown-code: no finding has the code 'bad-nmae'\n  nearest:  bad-name\n  fix:      runner check --explain\n",
     )
+
+
+# What a folder stands for
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Callable[[str, str], None]:
+    """A project with settings, one workflow, a project of its own below, and tests."""
+
+    def put(name: str, text: str = "steps: {}\n") -> None:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    put("runner.yaml", "")
+    put("more/flow.yaml")
+    put("examples/shop/runner.yaml", "")
+    put("examples/shop/workflows/order.yaml")
+    put("tests/data/wrong.yaml")
+    put("tests/data/wrong.suite.yaml", "workflow: wrong.yaml\ncases: {}\n")
+    put("tests/right.suite.yaml", "format: 1\n'workflow': \"../workflows/a.yaml\"\ncases: {}\n")
+    put("tests/none.suite.yaml", "cases: {}\n")
+    return put
+
+
+def test_a_folder_stands_for_its_own_project(cli: Cli, app: Any, repository: Callable[[str, str], None]) -> None:
+    said = cli("check", ".")
+    assert [path.as_posix() for path in app.checked] == ["more/flow.yaml", "tests/right.suite.yaml", "workflows/a.yaml"]
+    assert said.err == (
+        "left alone: 1 other project, such as examples/shop (name it to check it)\n"
+        "left alone: 3 files of tests, such as tests/data/wrong.suite.yaml (name it to check it)\n"
+        "no mistakes in 3 files · nothing was called\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "files"),
+    [
+        ("examples/shop", ["examples/shop/workflows/order.yaml"]),
+        ("tests/data", ["tests/data/wrong.suite.yaml", "tests/data/wrong.yaml"]),
+        ("tests/data/wrong.yaml", ["tests/data/wrong.yaml"]),
+    ],
+)
+def test_what_is_left_alone_is_checked_where_it_is_named(
+    cli: Cli, app: Any, repository: Callable[[str, str], None], named: str, files: list[str]
+) -> None:
+    said = cli("check", named)
+    assert [path.as_posix() for path in app.checked] == files
+    assert "left alone" not in said.err
+
+
+def test_a_folder_without_settings_stands_for_all_that_is_in_it(
+    cli: Cli, app: Any, repository: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    (tmp_path / "runner.yaml").unlink()
+    said = cli("check", ".")
+    assert len(app.checked) == 7
+    assert "left alone" not in said.err

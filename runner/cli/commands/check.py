@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.cli import check_output, exit_codes, files
 from runner.cli.console import Console, columns
-from runner.cli.find import workflow_files
+from runner.cli.find import LeftAlone, workflow_files
 from runner.cli.parser import one_of, pair
 from runner.core.errors import NothingSelected, UsageError
 from runner.core.problem import Problem, nearest
@@ -65,7 +65,7 @@ def _check(args: Namespace, console: Console) -> int:
             raise UsageError(check_output.unknown_ending(path))
         files.ensure_writable(path)
     paths = args.paths or [Path(DEFAULT_FOLDER) if Path(DEFAULT_FOLDER).is_dir() else Path()]
-    found = _found(paths)
+    found = _found(paths, console)
     options: dict[str, Any] = {
         "models": dict(args.model),
         "folders": [path for path in paths if path.is_dir()],
@@ -90,8 +90,15 @@ def _check(args: Namespace, console: Console) -> int:
     return check_output.exit_code(report, is_strict=args.strict)
 
 
-def _found(paths: Sequence[Path]) -> list[Path]:
-    found = workflow_files(paths)
+def _found(paths: Sequence[Path], console: Console) -> list[Path]:
+    left = LeftAlone()
+    found = workflow_files(paths, left)
+    if left.projects:
+        what = count(len(left.projects), "other project")
+        console.story(f"left alone: {what}, such as {left.projects[0]} (name it to check it)")
+    if left.test_data:
+        what = count(len(left.test_data), "file")
+        console.story(f"left alone: {what} of tests, such as {left.test_data[0]} (name it to check it)")
     if not found:
         places = ", ".join(f"'{path}'" for path in paths)
         raise NothingSelected(
