@@ -157,8 +157,8 @@ def test_every_field_of_the_call_that_goes_on_the_wire_changes_the_key(
         "tool_choice": "required",
     }
     # The model's name in the call is the author's; the id that is sent is the route's.
-    # Arguments are for tools that are run here.
-    assert {"model", "arguments", "asked_in", *changes} == {field.name for field in fields(Call)}
+    # Arguments are for tools that are run here. What is shared says nothing about the answer.
+    assert {"model", "arguments", "asked_in", "shared", *changes} == {field.name for field in fields(Call)}
     unsent = {
         "gemini": {"schema_name"},
         "vertex": {"schema_name"},

@@ -6,7 +6,9 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -223,6 +225,44 @@ def test_a_stream_that_stops_is_not_waited_for(
     failure = asyncio.run(run())
     assert (failure.kind, told) == (FailureKind.UNKNOWN_DELIVERY, ["ab"])
     assert failure.message == "'box' stopped in the middle of its answer; it may have been paid"
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_an_answer_that_never_ends_is_given_up_at_its_deadline(
+    make: MakeTransport, make_route: MakeRoute, make_request: MakeRequest, *, is_streamed: bool
+) -> None:
+    """Something comes all the time, so that no silence ends it."""
+    told: list[str] = []
+
+    async def run() -> Failure:
+        given_up, ended = asyncio.Event(), asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            head = HEAD if is_streamed else HEAD.replace(b"text/event-stream", b"application/json")
+            writer.write(head + b"transfer-encoding: chunked\r\n\r\n")
+            with suppress(ConnectionError):
+                while not given_up.is_set():
+                    writer.write(b"1\r\na\r\n")
+                    await writer.drain()
+                    await asyncio.sleep(0.005)
+            writer.close()
+            ended.set()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            route = make_route(base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+            http = make()
+            send = partial(http.stream, hear=told.append) if is_streamed else http.send
+            with pytest.raises(CallFailed) as caught:
+                await send(route, make_request(), timeout_s=0.3)
+            await http.aclose()
+            given_up.set()
+            await ended.wait()
+        return caught.value.failure
+
+    failure = asyncio.run(run())
+    assert (failure.kind, set(told)) == (FailureKind.UNKNOWN_DELIVERY, {"a"} if is_streamed else set())
+    assert failure.message == "'box' did not answer in full within 0.3 s; it may have been paid"
 
 
 def test_text_is_told_before_the_rest_is_sent(
