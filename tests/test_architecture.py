@@ -45,6 +45,7 @@ HOMES = {
     "xllamacpp": {"transport"},
     "uvloop": {"app"},
     "diskcache": {"store"},
+    "opentelemetry": {"record"},
     "pyarrow": {"rows"},
     "rich": {"cli"},
     "asyncio": {"transport", "execute", "engines", "app", "cli"},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli import files
+from runner.cli.collectors import is_file, otel_target
 from runner.cli.console import Console
 from runner.cli.flow_options import add_flow_arguments, flag, flow_options
 from runner.cli.flow_options import prepare as prepare_words
@@ -46,6 +47,7 @@ def add_arguments(parser: CommandParser) -> None:
     add("--jsonl", action="store_true", help="print one event per line as it happens")
     rare("--only", type=one_of("failed"), metavar="failed")
     rare("--metrics", type=Path, metavar="FILE")
+    rare("--otel", metavar="WHERE")
 
 
 def prepare(words: Sequence[str]) -> list[str]:
@@ -64,6 +66,7 @@ def _execute(args: Namespace, console: Console) -> int:
         files.ensure_writable(args.output)
     if args.metrics:
         files.ensure_writable(args.metrics, "--metrics")
+    spans_to = otel_target(args.otel, console, is_offline=options.is_offline)
     from runner.app import api
     from runner.cli.story import Story
 
@@ -83,6 +86,10 @@ def _execute(args: Namespace, console: Console) -> int:
             metrics = stack.enter_context(MetricsFile(args.metrics, console))
             sinks.append(metrics)
             watchers.append(metrics.watch)
+        if spans_to:
+            from runner.cli.otel import SentSpans
+
+            sinks.append(stack.enter_context(SentSpans(spans_to, console)))
         options = replace(options, watch=_each(watchers))
         result = api.run(Path(args.flow), options, sinks)
     _tell_problems(result, console)
@@ -147,7 +154,8 @@ def _ensure_lone(args: Namespace, is_offline: bool) -> None:
 
 def _written(args: Namespace) -> dict[str, Path]:
     """The files that options name, by option."""
-    given: dict[str, Path | None] = {"-o": args.output, "--metrics": args.metrics}
+    spans = Path(args.otel) if args.otel and is_file(args.otel) else None
+    given: dict[str, Path | None] = {"-o": args.output, "--metrics": args.metrics, "--otel": spans}
     named = {option: path for option, path in given.items() if path is not None}
     if len({path.resolve() for path in named.values()}) < len(named):
         raise UsageError(Problem("usage", f"{' and '.join(named)} name the same file", fix="give them two names"))
