@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runner.app.types import RunResult as RunResult
     from runner.core.errors import RunnerError as RunnerError
     from runner.core.problem import Problem as Problem
+    from runner.record.spans import Spans as Spans
     from runner.record.summary import RunSummary as RunSummary
 
 _PLACES = {
@@ -24,13 +25,14 @@ _PLACES = {
     "RunResult": "runner.app.types",
     "RunSummary": "runner.record.summary",
     "RunnerError": "runner.core.errors",
+    "Spans": "runner.record.spans",
     "arun": "runner.app.public",
     "check": "runner.app.public",
     "load": "runner.app.public",
     "run": "runner.app.public",
 }
 
-__all__ = ["CheckReport", "Problem", "RunResult", "RunSummary", "RunnerError", "arun", "check", "load", "run"]
+__all__ = ["CheckReport", "Problem", "RunResult", "RunSummary", "RunnerError", "Spans", "arun", "check", "load", "run"]
 
 
 def __getattr__(name: str) -> object:

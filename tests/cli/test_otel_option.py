@@ -84,13 +84,17 @@ def test_nothing_is_sent_unless_it_is_asked_for(cli: Cli, app: Any, monkeypatch:
     [
         (
             ["--otel", "env"],
-            "usage: --otel env: neither OTEL_EXPORTER_OTLP_TRACES_ENDPOINT nor OTEL_EXPORTER_OTLP_ENDPOINT is set\n"
-            "  fix:      --otel http://localhost:4318\n",
+            (
+                "usage: --otel env: neither OTEL_EXPORTER_OTLP_TRACES_ENDPOINT nor OTEL_EXPORTER_OTLP_ENDPOINT is set\n"
+                "  fix:      --otel http://localhost:4318\n"
+            ),
         ),
         (
             ["--otel", "grpc://localhost:4317"],
-            "usage: --otel: 'grpc://localhost:4317' is no address of a collector\n"
-            "  expected: a file, http://HOST:4318, or env for what OTEL_EXPORTER_OTLP_ENDPOINT says\n",
+            (
+                "usage: --otel: 'grpc://localhost:4317' is no address of a collector\n"
+                "  expected: a file, http://HOST:4318, or env for what OTEL_EXPORTER_OTLP_ENDPOINT says\n"
+            ),
         ),
         (
             ["--otel", "http://localhost:4318", "--offline"],

@@ -27,7 +27,17 @@ HEAVY = {
     "orjson",
     "runner.app",
 }
-HEAVY_WHEN_CACHED = {"asyncio", "aiohttp", "httpx", "uvloop", "jsonschema", "rich", "xllamacpp"}
+HEAVY_WHEN_CACHED = {
+    "asyncio",
+    "aiohttp",
+    "httpx",
+    "uvloop",
+    "jsonschema",
+    "rich",
+    "xllamacpp",
+    "pyarrow",
+    "opentelemetry",
+}
 # Nor is anything that belongs to a run, to its record, or to suites.
 HEAVY_WHEN_CHECKED = HEAVY_WHEN_CACHED | {
     "diskcache",

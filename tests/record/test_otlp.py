@@ -21,7 +21,8 @@ class Collector:
 
     def __init__(self) -> None:
         self.got: list[tuple[str, dict[str, str], Any]] = []
-        self.status, self.headers = 200, {}
+        self.status = 200
+        self.headers: dict[str, str] = {}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):

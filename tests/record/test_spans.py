@@ -55,7 +55,8 @@ def recorded() -> Iterator[Recorded]:
 
 
 def fresh(**values: Any) -> Attempt:
-    return Attempt(**({"key": "k", "source": Source.FRESH, "seconds": 0.5, "requests": 1} | values))
+    given: dict[str, Any] = {"key": "k", "source": Source.FRESH, "seconds": 0.5, "requests": 1}
+    return Attempt(**(given | values))
 
 
 def test_a_run_has_steps_and_they_have_calls(recorded: Recorded) -> None:
@@ -126,7 +127,9 @@ def test_what_failed_is_an_error_of_its_kind(recorded: Recorded) -> None:
     failure = Failure(FailureKind.CUT, "cut")
     call, step, run = recorded.tell(
         STARTED,
-        AttemptMade("tag", "a", fresh(failure=FailureKind.CUT, first_token_s=0.2, repair=1, part="tag.escalate.1"), ASKED),
+        AttemptMade(
+            "tag", "a", fresh(failure=FailureKind.CUT, first_token_s=0.2, repair=1, part="tag.escalate.1"), ASKED
+        ),
         Settled(Outcome("tag", "a", Status.FAILED, failure=failure)),
         RunFinished("r7", "failed", 1, 3.0),
     ).values()
