@@ -41,7 +41,7 @@ from runner.store.memory import MemoryStore
 from runner.suites.cases import Unit
 from runner.suites.judge import Ran, judge
 from runner.suites.totals import Totals, totals_of
-from runner.suites.verdict import Finding, Kind, StepAttempt, Verdict
+from runner.suites.verdict import Finding, Kind, StepAttempt, Taken, Verdict, sum_of
 
 if TYPE_CHECKING:
     from runner.app.suite_asking import Asking
@@ -242,6 +242,11 @@ class SuiteSession:
     def hear(self, verdict: Verdict) -> None:
         """Another process asked, and says what came of a case."""
         self._verdicts[verdict.unit] = verdict
+
+    @property
+    def taken(self) -> Taken:
+        """What all cases took whose verdict is known."""
+        return sum_of(verdict.taken for verdict in self._verdicts.values())
 
     def _judge(self, walk: Walk) -> Verdict:
         unit = walk.unit

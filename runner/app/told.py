@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
 from runner.core.canonical import Json
@@ -25,11 +25,18 @@ class Told:
 
 
 def read_told(journal: Path, step: str | None, item: str | None) -> Told:
-    """What is told of a run, of one of its steps, of one item."""
+    """What is told of a run, of one of its steps, of one item; of a case of a suite also what its items came to."""
+    told = _told(journal, step, lambda name: item in (None, name))
+    if item is None or told.attempts or told.outcomes:
+        return told
+    return _told(journal, step, lambda name: str(name).startswith(f"{item}/"))
+
+
+def _told(journal: Path, step: str | None, is_meant: Callable[[Json], bool]) -> Told:
     attempts: list[Mapping[str, Json]] = []
     outcomes: list[Mapping[str, Json]] = []
     for line in read_journal(journal):
-        if step not in (None, line.get("step")) or item not in (None, line.get("item")):
+        if step not in (None, line.get("step")) or not is_meant(line.get("item")):
             continue
         if line.get("event") == "attempt":
             attempts.append(line)

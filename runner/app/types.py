@@ -46,7 +46,7 @@ class RunOptions:
     With `hear`, answers are streamed, and their text is told as it comes. `watch` is told where to look at the requests
     under way, as soon as there may be any.
     `words` are those of the command line, for a run that is taken up again by its id. `samples` is how often each case
-    of a suite is asked, 0 for what the suite says.
+    of a suite is asked, 0 for what the suite says. `processes` is how many replay the cases of a suite.
     """
 
     inputs: Mapping[str, Json] = field(default_factory=dict)
@@ -80,6 +80,7 @@ class RunOptions:
     words: tuple[str, ...] = ()
     hear: Callable[[Heard], None] | None = None
     samples: int = 0
+    processes: int = 1
     watch: Callable[[SeeTraffic], None] | None = None
 
 

@@ -344,13 +344,14 @@ class SuiteStory:
         calls = cached = 0
         usd: float | None = 0.0
         for suite in suites:
-            summary = suite.suite.summary
-            calls += summary.calls
-            cached += summary.cached + summary.recorded
-            usd = None if usd is None or summary.cost_usd is None else usd + summary.cost_usd
+            calls_of, cached_of, usd_of = _taken(suite)
+            calls += calls_of
+            cached += cached_of
+            usd = None if usd is None or usd_of is None else usd + usd_of
         money = "$?" if usd is None else f"${usd:.4f}" if usd else "$0.00"
         parts.append(f"{count(calls, 'call')}, {cached} cached, {money}")
-        runs = sorted({suite.suite.run for suite in suites if suite.suite.run}, key=lambda run: (len(run), run))
+        found = {run for suite in suites for run in (suite.suite.run, *suite.runs) if run}
+        runs = sorted(found, key=lambda run: (len(run), run))
         parts += [f"run {', '.join(runs)}"] if runs else []
         return " · ".join([*parts, f"exit {code}"])
 
@@ -400,6 +401,15 @@ class SuiteStory:
             ],
             "problems": problem_documents(self._problems),
         }
+
+
+def _taken(suite: SuiteFile) -> tuple[int, int, float | None]:
+    """Calls, stored answers and US dollars of a suite: as recorded here or, where others replayed it, as they say."""
+    if suite.runs:
+        taken = suite.suite.taken
+        return taken.calls, taken.cached, taken.spent_usd
+    summary = suite.suite.summary
+    return summary.calls, summary.cached + summary.recorded, summary.cost_usd
 
 
 def cost_table(cells: Sequence[CellTotal]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from runner.core.errors import RunnerError
 from runner.core.harmless import safe
 from runner.core.problem import Problem, nearest, render_all
 from runner.pytest_plugin import FOLDER
+from runner.pytest_plugin.replaying import FEWEST, Replayers, may_share
 from runner.pytest_plugin.sharing import counted, hear
 from runner.suites.cases import THRESHOLDS, Unit
 from runner.suites.telling import brief, told, told_of_thresholds
@@ -87,6 +89,8 @@ class SuiteFile(pytest.File):
             thresholds: ThresholdsItem = ThresholdsItem.from_parent(self, name=THRESHOLDS)
             yield thresholds
 
+        self.runs: dict[str, None] = {}
+
     error: RunnerError | None = None
     """Why the file could not be collected."""
 
@@ -124,6 +128,8 @@ class SuiteFile(pytest.File):
     def verdict(self, name: str) -> tuple[Verdict, str]:
         """What came of a case, and the run that holds it. A worker that does not ask hears it."""
         folder = getattr(self.config, "workerinput", {}).get(FOLDER)
+        if folder is None and self._replayers is not None:
+            return self._replayed(name, self._replayers)
         if folder is None:
             self._begin()
             return self.suite.verdict(name), self.suite.run
@@ -132,6 +138,22 @@ class SuiteFile(pytest.File):
             raise NoVerdict(heard.refusal)
         self.suite.hear(heard.verdict)
         return heard.verdict, heard.run
+
+    def _replayed(self, name: str, replayers: Replayers) -> tuple[Verdict, str]:
+        replayed = replayers.hear(name)
+        if replayed.verdict is None:
+            raise NoVerdict(replayed.refusal)
+        self.suite.hear(replayed.verdict)
+        self.runs[replayed.run] = None
+        return replayed.verdict, replayed.run
+
+    @cached_property
+    def _replayers(self) -> Replayers | None:
+        """Other processes, where the cases are many enough and nothing is to be asked."""
+        options, names = self.suite.options, self.counted
+        if options.processes < 2 or len(names) < 2 * FEWEST or not may_share(options):
+            return None
+        return Replayers(self.path, options, names)
 
     def _begin(self) -> None:
         """Start asking, once. What keeps calls from being made is told of every case."""
@@ -146,6 +168,9 @@ class SuiteFile(pytest.File):
                 raise
 
     def teardown(self) -> None:
+        replayers = self.__dict__.get("_replayers")
+        if replayers is not None:
+            replayers.close()
         cases = [item for item in self.selected if isinstance(item, CaseItem)]
         is_whole = len(cases) == len(self.suite.units) and all(
             item.verdict is not None and item.verdict.kind in (Kind.PASSED, Kind.FAILED) for item in cases

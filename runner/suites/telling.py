@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 from runner.core.span import Span
@@ -19,7 +20,7 @@ def told(verdict: Verdict, unit: Unit, file: str, steps: Mapping[str, Span], run
         if finding.step in steps:
             lines.append(f"  step    {steps[finding.step]}")
             if verdict.kind is not Kind.MISSING and run:
-                lines.append(f"  prompt  runner show {run} {finding.step} '{unit.id}'")
+                lines.append(f"  prompt  runner show {run} {quoted(f'{finding.step}[{unit.id}]')}")
     lines += [f"  {verdict.since}"] if verdict.since else []
     lines += _way_on(verdict, unit, file)
     return "\n".join(lines)
@@ -40,11 +41,16 @@ def head(finding: Finding) -> str:
 def _way_on(verdict: Verdict, unit: Unit, file: str) -> Iterator[str]:
     match verdict.kind:
         case Kind.MISSING:
-            yield f"  ask     runner test '{file}::{unit.id}'"
+            yield f"  ask     runner test {quoted(f'{file}::{unit.id}')}"
         case Kind.BUDGET:
             yield "  budget  raise it, or run again later: what was received is stored"
         case _:
             return
+
+
+def quoted(word: str) -> str:
+    """A word of a command as a shell takes it."""
+    return shlex.quote(word) if "'" in word else f"'{word}'"
 
 
 def brief(verdict: Verdict) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from enum import StrEnum
 
@@ -111,6 +111,22 @@ def taken_by(attempts: tuple[StepAttempt, ...], step: str = "") -> Taken:
             models=models,
         )
     return taken
+
+
+def sum_of(several: Iterable[Taken]) -> Taken:
+    whole = Taken()
+    for one in several:
+        whole = Taken(
+            calls=whole.calls + one.calls,
+            cached=whole.cached + one.cached,
+            input_tokens=whole.input_tokens + one.input_tokens,
+            output_tokens=whole.output_tokens + one.output_tokens,
+            cost_usd=_plus(whole.cost_usd, one.cost_usd),
+            spent_usd=_plus(whole.spent_usd, one.spent_usd),
+            seconds=whole.seconds + one.seconds,
+            models=tuple(dict.fromkeys((*whole.models, *one.models))),
+        )
+    return whole
 
 
 def _plus(one: float | None, other: float | None) -> float | None:

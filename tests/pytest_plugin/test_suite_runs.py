@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import threading
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from runner.app import api
 from runner.app.suite_asking import Asking
+from runner.cli.main import main
 
 
 def closing(said: Any) -> str:
@@ -40,17 +43,36 @@ def test_a_difference_is_told_with_its_places(project: Any) -> None:
         '    queue:  expected "how-to"   got "bug"\n'
         "    (1 other field equal or not asked for)\n"
         "  step    flow.yaml:8:3\n"
-        "  prompt  runner show r1 classify 'crash'\n"
+        "  prompt  runner show r1 'classify[crash]'\n"
         "\n"
         'FAILED flow.suite.yaml::crash  classify.queue "how-to" ≠ "bug"\n'
     )
     assert closing(said) == "2 passed, 1 failed · 5 calls, 0 cached, $0.00 · run rN · exit 1"
 
 
-def test_the_command_that_is_shown_shows_the_exchange(project: Any) -> None:
-    project.test()
-    shown = api.show(project.root, "r1", "classify", "crash")
-    assert "the app crashes" in str(shown)
+@pytest.mark.parametrize("name", ["crash", "it's \"odd\" $HOME", "größer 🐟"])
+def test_the_commands_that_are_shown_are_taken(
+    project: Any, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.edit("flow.suite.yaml", "crash:", json.dumps(name, ensure_ascii=False) + ":")
+    project.edit("flow.suite.yaml", "{queue: bug}", "{queue: how-to}")
+    project.edit("flow.suite.yaml", "cases:", "matrix: {classify.temperature: [0, 1]}\ncases:")
+    missed = project.test("--offline", f"flow.suite.yaml::{name}[1]").out
+    ask = next(line.split("ask     ")[1] for line in missed.splitlines() if line.startswith("  ask"))
+    said = project.test(*shlex.split(ask)[2:])
+    assert (said.code, project.asked) == (1, ["Which queue? the app crashes", "Answer friendly from bug"])
+    show = next(line.split("prompt  ")[1] for line in said.out.splitlines() if line.startswith("  prompt"))
+    monkeypatch.chdir(project.root)
+    assert main(shlex.split(show)[1:]) == 0
+    assert "Which queue? the app crashes" in capsys.readouterr().out
+
+
+def test_the_items_of_a_case_are_shown_by_its_name(project: Any) -> None:
+    lane = "  tag:\n    for_each: inputs.ticket | chunks(4)\n    prompt: 'Tag {{ item }}'\n"
+    project.edit("flow.yaml", "outputs:\n", f"{lane}outputs:\n")
+    assert project.test("-k", "crash").code == 0
+    shown = api.show(project.root, "r1", "tag", "crash")
+    assert [attempt["item"].partition("/")[0] for attempt in shown["attempts"]] == ["crash"] * 4
 
 
 def test_offline_a_missing_answer_is_exit_6_and_nothing_is_asked(project: Any) -> None:

@@ -96,7 +96,7 @@ def test_a_failure_at_a_worker_is_told_as_without(run_pytest: Callable[..., Any]
         '    queue:  expected "how-to"   got "bug"\n'
         "    (1 other field equal or not asked for)\n"
         "  step    flow.yaml:8:3\n"
-        "  prompt  runner show r1 classify 'crash'\n"
+        "  prompt  runner show r1 'classify[crash]'\n"
     ) in said.out
 
 

@@ -45,6 +45,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--model", action="append", default=[], type=pair("ALIAS=PROVIDER/MODEL"), metavar="ALIAS=PROVIDER/MODEL",
         help="what a model alias stands for")  # fmt: skip
     add("-j", "--parallel", type=at_least_one, default=8, metavar="N", help="calls at once (default 8)")
+    add("-n", "--processes", type=at_least_one, default=1, metavar="N",
+        help="with --offline: this many processes replay the cases of large suites (default 1)")  # fmt: skip
     add("--max-cost", type=dollars, metavar="USD", help="stop where a suite has spent this much (RUNNER_MAX_COST)")
     add("--yes", action="store_true", help="start whatever it may cost; ask no question (RUNNER_YES)")
     add("--trust", action="append", default=[], metavar="NAME", help="let this provider's key go to its host")
@@ -75,6 +77,7 @@ def _options(args: Namespace, console: Console) -> RunOptions:
         is_locked=args.locked,
         updates_lock=args.update_lock,
         samples=args.samples,
+        processes=args.processes,
         models=dict(args.model),
         is_offline=is_offline or args.is_list,
         refresh=frozenset({"*"} if args.refresh else ()),
