@@ -75,7 +75,11 @@ def test_the_first_failure_ends_all_processes(many: Any) -> None:
 
 @pytest.mark.slow
 def test_a_missing_answer_is_exit_6_whoever_misses_it(many: Any) -> None:
-    many.edit("rows.jsonl", '"text": "it crashes 1", "label": "bug"}\n{"id": "r2"', '"text": "new", "label": "bug"}\n{"id": "r2"')
+    many.edit(
+        "rows.jsonl",
+        '"text": "it crashes 1", "label": "bug"}\n{"id": "r2"',
+        '"text": "new", "label": "bug"}\n{"id": "r2"',
+    )
     said = many.test("--offline", "-n", "2")
     assert said.code == 6
     assert said.out.count("its answer is not stored") == 2
@@ -86,7 +90,9 @@ def test_few_cases_and_those_that_may_be_asked_stay_here(many: Any) -> None:
     assert "run r3 ·" in many.test("-n", "2").err
 
 
-@pytest.mark.parametrize("more", [{"is_offline": False}, {"is_recording": True}, {"is_locked": True}, {"updates_lock": True}])
+@pytest.mark.parametrize(
+    "more", [{"is_offline": False}, {"is_recording": True}, {"is_locked": True}, {"updates_lock": True}]
+)
 def test_what_is_asked_or_written_is_of_one_process(more: dict[str, Any]) -> None:
     assert may_share(RunOptions(is_offline=True))
     assert not may_share(RunOptions(**{"is_offline": True, **more}))

@@ -50,7 +50,7 @@ def test_a_difference_is_told_with_its_places(project: Any) -> None:
     assert closing(said) == "2 passed, 1 failed · 5 calls, 0 cached, $0.00 · run rN · exit 1"
 
 
-@pytest.mark.parametrize("name", ["crash", "it's \"odd\" $HOME", "größer 🐟"])
+@pytest.mark.parametrize("name", ["crash", 'it\'s "odd" $HOME', "größer 🐟"])
 def test_the_commands_that_are_shown_are_taken(
     project: Any, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
