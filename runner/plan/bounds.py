@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from runner.core.canonical import ordered
+from runner.link.parts import LinkedSource
 from runner.output.extent import most_bytes
 from runner.plan.estimate import History, TokensOut, chain_usd, plus, times, tokens_of, tokens_out
-from runner.plan.items import Items
+from runner.plan.items import AtMost, Items
 from runner.plan.program import Program, StepProgram
 from runner.plan.shared import keeping_usd, making_usd
 
@@ -48,6 +49,25 @@ def longest_chain_usd(step: StepProgram, given: int | None, most: int | None) ->
     """What one question costs at one model at most, with all repairs and all turns with tools."""
     settings = step.linked.step
     return chain_usd(given, most, step.route.facts.price, repairs=settings.repair, turns=turns_left(step))
+
+
+class _All(Collection[str]):
+    """Every keyword: an answer and a row are good only if the whole schema holds."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def with_longest(items: Items, source: LinkedSource) -> Items | None:
+    """Items of which further ones may be made, as long as the longest can be; None where nothing bounds that."""
+    most = None if source.made.keeps_groups else most_bytes(source.schema, _All())
+    return None if most is None else AtMost(max(most, items.longest))
 
 
 def longest_out(step: StepProgram) -> int | None:

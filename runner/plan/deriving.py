@@ -13,7 +13,7 @@ from runner.plan.grouping import Grouping, Numbering, PartnersAside, Sorting
 from runner.plan.items import ItemList
 from runner.plan.items_made import ItemsMade, MadeRow
 from runner.plan.made import Ground, Made, Rest
-from runner.plan.making import Maker, Part
+from runner.plan.making import Maker, Part, computes
 from runner.plan.spill import ListAside
 from runner.templates.problems import RenderFailed
 
@@ -110,7 +110,8 @@ class Deriving:
     # Row by row
 
     def _parts(self) -> Iterator[tuple[int, Part]]:
-        maker = Maker(self.ground.program, self.source, self.scope, self.own, self.partners)
+        is_looked_at = computes(self.source)
+        maker = Maker(self.ground.program, self.source, self.scope, self.own, self.partners, is_looked_at)
         plain = ((item, _NOTHING) for item in self.parent.items)
         walked = self.ground.walked(self.source.lane) if self.own else plain
         for index, (item, outcomes) in enumerate(walked):

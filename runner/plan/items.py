@@ -60,6 +60,19 @@ class ItemList(tuple[Item, ...]):
         return max((len(ordered(item.value)) for item in self), default=0)
 
 
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """Items of which nothing is known but how long one can be."""
+
+    longest: int
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(())
+
+
 ROOT_ITEM = Item("", None)
 
 

@@ -38,13 +38,17 @@ class Partners(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Makes rows of a source. `own` are the steps of the row's lane that are read, each with whether it can be missed."""
+    """Makes rows of a source. `own` are the steps of the row's lane that are read, each with whether it is needed.
+
+    Rows are looked at, unless they are only picked from what is JSON already.
+    """
 
     program: Program
     source: LinkedSource
     scope: Scope
     own: Mapping[str, bool] = field(default_factory=dict)
     partners: Partners | None = None
+    is_looked_at: bool = True
 
     def part(self, item: Item, outcomes: Mapping[str, Outcome]) -> Part:
         """What an item becomes, given what the steps of its lane came to."""
@@ -117,10 +121,12 @@ class Maker:
         made = self.source.made
         columns = {} if made.group else self.source.columns
         row = {column: text.evaluate(values) for column, text in columns.items()} if columns else plain
-        try:
-            ensure_json(row)
-        except NotJson as error:
-            return MadeRow(name, None, f"it cannot be written as JSON: {error}")
+        if self.is_looked_at:
+            try:
+                ensure_json(row)
+                ensure_json(plain)
+            except NotJson as error:
+                return MadeRow(name, None, f"it cannot be written as JSON: {error}")
         if made.group:
             return MadeRow(name, row)
         key, problem = name_of(Row(row, 0), self.source.source.key) if self.source.source.key else ("", "")
@@ -129,6 +135,13 @@ class Maker:
         return MadeRow(
             f"{name}{BETWEEN}{_part(key) if key and not problem else digest_of(plain)[:ID_DIGITS]}", row, problem
         )
+
+
+def computes(source: LinkedSource) -> bool:
+    """Whether an expression makes values of its own, which need not be JSON; what is only picked is."""
+    columns = {} if source.made.group else source.columns
+    made = [*columns.values(), *([source.each] if source.each is not None else [])]
+    return any(one.path is None for one in made)
 
 
 def _part(name: str) -> str:

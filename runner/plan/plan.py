@@ -13,7 +13,7 @@ from runner.core.frozen import replace
 from runner.core.tool import TOOL_DIALECT
 from runner.link.stages import Stage
 from runner.plan.advance import ItemState, Scope, advance, begin
-from runner.plan.bounds import bound_in, most_calls, out_of, turns_left
+from runner.plan.bounds import bound_in, most_calls, out_of, turns_left, with_longest
 from runner.plan.chain import Answered, Ask
 from runner.plan.context_plan import KeptFor, kept_part
 from runner.plan.estimate import (
@@ -27,6 +27,7 @@ from runner.plan.estimate import (
     tokens_in,
 )
 from runner.plan.estimate import Counter as TokenCounter
+from runner.plan.items import Items
 from runner.plan.loop_bounds import most_turns, turn_usd
 from runner.plan.made import Rest
 from runner.plan.planned import Plan, PlannedCall, StepPlan
@@ -95,7 +96,7 @@ class _Planner:
 
     def _most(self, step: StepProgram, counts: Mapping[str, int | None]) -> Most:
         """What one item may come to of which nothing is known yet."""
-        program, lanes = self.state.program, self.state.lanes
+        program, lanes = self.state.program, self._lanes()
         calls = sum(map(most_calls, step.all_parts))
         if step.turn:
             turns = most_turns(program, step)
@@ -103,6 +104,16 @@ class _Planner:
             return Most(turns * calls, times(usd, turns), None)
         given = bound_in(program, step.name, counts, lanes)
         return Most(calls, plus(*(most_usd(part, given, self.outs) for part in step.all_parts)), given)
+
+    def _lanes(self) -> dict[str, Items]:
+        """The items of each lane, as far as it is known how long one can be."""
+        sources = self.state.program.linked.sources
+        found: dict[str, Items | None] = dict(self.state.lanes)
+        for lane, items in self.state.lanes.items():
+            source = sources.get(self.state.program.linked.lanes[lane].data)
+            if source is not None and self.state.rest(lane) is not None:
+                found[lane] = with_longest(items, source)
+        return {lane: items for lane, items in found.items() if items is not None}
 
     def walk(self, number: int) -> None:
         stage = self.state.stages[number]
@@ -297,7 +308,7 @@ class _Planner:
         """What these steps of a turn cost at most. What the loop waits for is known by then: it is the same for all items."""
         if (step.name, names) not in self._turns:
             counts = {name: count.items for name, count in self.counts.items()}
-            found = turn_usd(self.state.program, step, counts, self.state.lanes, self.outs, names)
+            found = turn_usd(self.state.program, step, counts, self._lanes(), self.outs, names)
             self._turns[step.name, names] = found
         return self._turns[step.name, names]
 

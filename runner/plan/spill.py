@@ -31,6 +31,7 @@ class Sorter:
         self, new_pieces: Callable[[], Pieces], run_bytes: int = RUN_BYTES, most_runs: int = MOST_RUNS
     ) -> None:
         self._new_pieces = new_pieces
+        self._pieces = new_pieces()
         self._run_bytes = run_bytes
         self._most_runs = most_runs
         self._run: list[Entry] = []
@@ -40,7 +41,8 @@ class Sorter:
 
     def add(self, key: bytes, data: bytes) -> None:
         """Raises StorageError."""
-        self._run.append((key + _NUMBER.pack(self._count), data))
+        compact = memoryview(data).tobytes()  # what was just packed holds on to far more memory than it fills
+        self._run.append((key + _NUMBER.pack(self._count), compact))
         self._count += 1
         self._size += len(key) + len(data) + _BESIDE
         if self._size > self._run_bytes:
@@ -48,10 +50,11 @@ class Sorter:
 
     def _put_aside(self) -> None:
         self._run.sort()
-        self._runs.append(_Run(self._run, self._new_pieces()))
+        self._runs.append(_Run(self._run, self._pieces))
         self._run, self._size = [], 0
         if len(self._runs) >= self._most_runs:
-            self._runs = [_Run(heapq.merge(*self._runs), self._new_pieces())]
+            self._pieces = self._new_pieces()
+            self._runs = [_Run(heapq.merge(*self._runs), self._pieces)]
 
     def __iter__(self) -> Iterator[Entry]:
         self._run.sort()
