@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import runner
+from runner.app import api
 from runner.app.planning import plan_workflow
 from runner.app.types import RunOptions
 from runner.plan.planned import StepPlan
@@ -339,3 +340,333 @@ def test_made_rows_cannot_be_given(reviews: Any) -> None:
     reviews.flow()
     with pytest.raises(runner.RunnerError, match="--data names 'mentions', whose rows are made from those of another"):
         reviews.run(data={"mentions": reviews.root / "reviews.jsonl"})
+
+
+# --- rows that cannot be made
+
+
+def problems(result: runner.RunResult) -> list[str]:
+    return [problem.message for problem in result.problems]
+
+
+SAY = "\n  say: {for_each: data.some, prompt: 'say {{ item.id }}'}\n"
+
+
+def test_a_condition_that_cannot_be_evaluated_fails_the_row_and_no_other(reviews: Any) -> None:
+    reviews.flow(SAY, "  some: {rows: data.reviews, where: (6 / (item.stars - 2)) < 5}\n")
+    result = reviews.run()
+    assert (result.exit_code, [one for one in reviews.asked if one.startswith("say")]) == (
+        1,
+        ["say r2", "say r3", "say r4"],
+    )
+    (message,) = problems(result)
+    assert message == "say[r1]: row 1 is bad: flow.yaml:7:37: '/' divides by zero"
+
+
+def test_a_row_that_is_no_json_fails(reviews: Any) -> None:
+    reviews.flow(SAY, "  some: {rows: data.reviews, columns: {id: item.id, n: 1e308 * 10 * item.stars}}\n")
+    result = reviews.run()
+    assert result.exit_code == 1
+    assert "it cannot be written as JSON" in problems(result)[0]
+
+
+def test_a_list_that_is_none_fails_the_row(reviews: Any) -> None:
+    reviews.flow(
+        SAY.replace(".id", ""), "  some: {rows: data.reviews, each: 'item.id if item.stars == 1 else [item.id]'}\n"
+    )
+    result = reviews.run()
+    assert [one for one in reviews.asked if one.startswith("say")] == ["say r1", "say r3", "say r4"]
+    assert "gives text, and a list is needed" in problems(result)[0]
+
+
+def test_a_bad_row_of_a_file_stays_bad_and_stops_a_group(reviews: Any) -> None:
+    reviews.write("reviews.jsonl", '{"id": "r1", "stars": "many"}\n{"id": "r2", "stars": 1}\n')
+    group = "  groups: {rows: data.reviews, group: stars}\n  some: {rows: data.reviews, limit: 5}\n"
+    reviews.flow(SAY + "\n  sum: {for_each: data.groups, prompt: 'sum {{ item.stars }}'}\n", group)
+    result = reviews.run()
+    assert result.exit_code == 1
+    assert [one for one in reviews.asked if not one.startswith("tag")] == ["say r2"]
+    assert (
+        "data source 'groups' is made from all rows, and row 'r1' is bad: /stars is \"many\", expected an integer"
+        in problems(result)
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("{rows: data.plain, group: kind, columns: {id: item.kind}}", "row 'b' has no field 'kind'"),
+        ("{rows: data.plain, join: {with: data.reviews, on: kind}}", "row 'r1' of 'reviews' has no field 'kind'"),
+        ("{rows: data.reviews, join: {with: data.plain, on: kind}}", "row 'b' of 'plain' has no field 'kind'"),
+        ("{rows: data.plain, join: {with: data.reviews, on: stars}}", "it has no field 'stars' to join by"),
+        ("{rows: data.plain, group: id, columns: {id: group | sum(attribute='kind')}}", "'sum' adds numbers"),
+        ("{rows: data.plain, group: id, columns: {id: 1e308 * 10}}", "cannot be written as JSON"),
+    ],
+)
+def test_what_cannot_be_joined_or_grouped_is_told(reviews: Any, data: str, message: str) -> None:
+    reviews.write("plain.jsonl", '{"id": "a", "kind": "x"}\n{"id": "b"}\n')
+    reviews.flow(SAY, f"  plain: {{file: plain.jsonl, key: id}}\n  some: {data}\n")
+    reviews.edit("required: [id, stars]", "required: [id]")
+    result = reviews.run()
+    assert result.exit_code == 1
+    assert any(message in one for one in problems(result)), problems(result)
+
+
+# --- what is read besides
+
+
+def test_rows_wait_for_steps_that_run_once(reviews: Any) -> None:
+    steps = "\n  ask: {prompt: ask for a word}\n" + SAY
+    reviews.flow(
+        steps, "  some: {rows: data.reviews, where: item.stars < 3, columns: {id: steps.ask.text ~ item.id}}\n"
+    )
+    plan = plan_of(reviews)
+    assert (plan["say"].may_calls, plan["say"].after) == (4, ("ask",))
+    assert reviews.run().exit_code == 0
+    said = [one.prompt for one in reviews.server.requests if one.prompt.startswith("say")]
+    assert sorted(said) == ["say said ask for a wordr1", "say said ask for a wordr2"]
+
+
+@pytest.mark.parametrize(("condition", "asked"), [("", []), (" | default('none')", ["say none"] * 4)])
+def test_rows_of_a_skipped_step_are_not_made(reviews: Any, condition: str, asked: list[str]) -> None:
+    steps = "\n  ask: {when: 1 > 2, prompt: ask}\n" + SAY
+    data = f"  some: {{rows: data.reviews, columns: {{id: steps.ask.text{condition}, n: item.id}}}}\n"
+    reviews.flow(steps.replace("item.id", "item.id }} {{ item.n"), data)
+    assert reviews.run().exit_code == 0
+    assert [one for one in reviews.asked if one.startswith("say")] == asked
+
+
+def test_rows_of_a_failed_step_are_not_made(reviews: Any) -> None:
+    steps = "\n  ask: {prompt: ask}\n" + SAY
+    reviews.flow(steps, "  some: {rows: data.reviews, columns: {id: steps.ask.text}}\n")
+    reviews.special["ask"] = reviews.Answer(text="no", finish="refused")
+    assert reviews.run().exit_code == 1
+    assert [one for one in reviews.asked if one.startswith("say")] == []
+
+
+def test_columns_of_groups_may_read_all_answers(reviews: Any) -> None:
+    data = "  some: {rows: data.mentions, group: theme, columns: {id: steps.tag.outputs | length, theme: item.theme}}\n"
+    reviews.flow(SAY, data)
+    assert plan_of(reviews)["say"].may_calls == 2
+    reviews.run()
+    assert [one for one in reviews.asked if one.startswith("say")] == ["say 4"]  # two groups, one question
+
+
+def test_rows_made_from_rows_that_failed_go_on_where_they_can(reviews: Any) -> None:
+    data = "  high: {rows: data.mentions, where: item.stars > 1}\n  some: {rows: data.high, sort: theme}\n"
+    steps = "\n  high: {for_each: data.high, prompt: 'high {{ item.theme }}'}\n" + SAY.replace("item.id", "item.theme")
+    reviews.flow(steps, data)
+    reviews.special["r1"] = reviews.Answer(text="no", finish="refused")
+    assert reviews.run().exit_code == 1
+    assert [one for one in reviews.asked if not one.startswith("tag")] == ["high taste"]
+
+
+def test_own_rows_may_be_read_where_rows_are_made(reviews: Any) -> None:
+    data = "  some: {rows: data.reviews, where: steps.check.texts | length > 1, columns: {id: item.id, all: steps.check.texts}}\n"
+    reviews.flow(CHECK + SAY, data)
+    assert reviews.run().exit_code == 0
+    assert [one for one in reviews.asked if one.startswith("say")] == ["say r1", "say r4"]
+    reviews.special["r4"] = reviews.Answer(text="no", finish="refused")
+    assert reviews.run(refresh=("tag",)).exit_code == 1
+    assert [one for one in reviews.asked if one.startswith("say")] == []
+
+
+def test_own_rows_reach_over_several_sources(reviews: Any) -> None:
+    data = "  letters: {rows: data.mentions, each: '[item.theme, item.stars]', columns: {one: each}}\n"
+    steps = "\n  spell: {for_each: data.letters, prompt: 'spell {{ item.one }}'}\n"
+    steps += (
+        "\n  close: {for_each: data.reviews, prompt: \"close {{ item.id }} {{ steps.spell.texts | join('+') }}\"}\n"
+    )
+    reviews.flow(steps, data)
+    assert reviews.run().exit_code == 0
+    closed = sorted(one.prompt for one in reviews.server.requests if one.prompt.startswith("close"))
+    assert closed[0] == "close r1 said spell price+said spell 2+said spell taste+said spell 2"
+    assert closed[2] == "close r3 "
+
+
+def test_a_failed_row_of_its_own_holds_up_its_row_alone(reviews: Any) -> None:
+    close = "\n  close: {for_each: data.reviews, prompt: 'close {{ item.id }} {{ steps.check.texts | length }}'}\n"
+    reviews.flow(CHECK + close)
+    plain = reviews.server.respond
+
+    def respond(dialect: str, body: Any, number: int) -> Any:
+        if body["messages"][-1]["content"] == "check price 1":
+            return reviews.Answer(text="no", finish="refused")
+        return plain(dialect, body, number)
+
+    reviews.server.respond = respond
+    assert reviews.run().exit_code == 1
+    closed = sorted(one.prompt for one in reviews.server.requests if one.prompt.startswith("close"))
+    assert closed == ["close r1 2", "close r3 0", "close r4 2"]
+
+
+def test_own_rows_of_a_source_that_is_skipped_are_skipped(reviews: Any) -> None:
+    steps = "\n  ask: {when: 1 > 2, prompt: ask}\n" + CHECK
+    steps += "\n  close: {for_each: data.reviews, prompt: 'close {{ steps.check.texts | length }}'}\n"
+    reviews.flow(steps, mentions=MENTIONS.replace("each.name", "each.name ~ steps.ask.text"))
+    assert reviews.run().exit_code == 0
+    assert [one for one in reviews.asked if not one.startswith("tag")] == []
+
+
+# --- names
+
+
+def test_groups_are_named_by_their_values(reviews: Any) -> None:
+    rows = ["a/b", "null", None, 1, "1", True, {"x": 1}, "y" * 100, ""]
+    reviews.write("plain.jsonl", "".join(json.dumps({"kind": one, "id": 1}) + "\n" for one in rows))
+    data = "  plain: {file: plain.jsonl}\n  some: {rows: data.plain, group: [kind, id]}\n"
+    reviews.flow(SAY.replace("item.id", "item.kind | json"), data)
+    reviews.run()
+    names = set(items_of(reviews, "say"))
+    (digest,) = names - {"a%2Fb/1", '"null"/1', "null/1", "1/1", '"1"/1', "true/1", '{"x":1}/1', '""/1'}
+    assert (len(names), len(digest)) == (len(rows), 16)
+
+
+def test_equal_keys_are_numbered(reviews: Any) -> None:
+    data = "  some: {rows: data.mentions, key: theme, columns: {theme: item.theme, id: item.theme}}\n"
+    reviews.flow(SAY, data)
+    reviews.run()
+    assert sorted(items_of(reviews, "say")) == ["price", "price#2", "taste", "taste#2", "taste#3"]
+
+
+def test_a_row_without_its_key_is_bad(reviews: Any) -> None:
+    data = "  some: {rows: data.mentions, key: theme, columns: {theme: 'item.theme if item.stars > 1 else true', id: item.stars}}\n"
+    data += "  parts: {rows: data.mentions, each: '[item.theme]', key: word, columns: {word: 'none if item.stars == 1 else each'}}\n"
+    data += "  groups: {rows: data.mentions, group: theme, key: n, columns: {n: \"item.theme if item.theme == 'price' else []\"}}\n"
+    steps = SAY + "\n  part: {for_each: data.parts, prompt: 'part {{ item.word }}'}\n"
+    steps += "\n  sum: {for_each: data.groups, prompt: 'sum {{ item.n }}'}\n"
+    reviews.flow(steps, data)
+    result = reviews.run()
+    assert result.exit_code == 1
+    told = [message.partition(": ")[2] for message in problems(result)]
+    assert sorted(told) == [
+        "row 2 is bad: field 'n' holds no key",
+        "row 3 is bad: field 'theme' holds no key",
+        "row 3 is bad: field 'word' holds no key",
+    ]
+
+
+def test_a_row_with_several_partners_is_named_for_both(reviews: Any) -> None:
+    reviews.write("more.jsonl", '{"id": "x", "stars": 2}\n{"id": "y/z", "stars": 2}\n{"id": "w", "stars": 1}\n')
+    data = "  more: {file: more.jsonl, key: id}\n  some: {rows: data.reviews, join: {with: data.more, on: stars}}\n"
+    reviews.flow(SAY.replace("item.id", "item.id }} {{ item.more.id"), data)
+    reviews.run()
+    assert sorted(items_of(reviews, "say")) == ["r1/x", "r1/y%2Fz", "r2"]
+
+
+# --- many
+
+
+def test_many_rows_are_made_in_parts(reviews: Any) -> None:
+    lines = [json.dumps({"id": f"r{number}", "stars": number % 3}) for number in range(1200)]
+    reviews.write("reviews.jsonl", "\n".join(lines))
+    data = "  twice: {rows: data.reviews, each: '[1, 2]', columns: {stars: item.stars, id: item.id, time: each}}\n"
+    data += "  counts: {rows: data.twice, group: [stars, time], columns: {stars: item.stars, time: item.time, n: group | length, first: (group | first).id}, sort: -time}\n"
+    data += "  groups: {rows: data.twice, group: time}\n  sorted: {rows: data.twice, sort: -id, limit: 900}\n"
+    outputs = '\n  sum: {for_each: data.groups, prompt: "sum {{ item.time }} {{ group | length }} {{ (group | last).id }} {{ group[3].id }}"}\n'
+    outputs += "outputs:\n  counts: {rows: data.counts, file: out/counts.jsonl, columns: {row: item}}\n"
+    outputs += "  last: {rows: data.sorted, file: out/last.jsonl, columns: {id: item.id}}\n  sums: steps.sum.texts\n"
+    reviews.flow(outputs, data)
+    reviews.edit("  tag:\n", "  tag:\n    when: 1 > 2\n")
+    result = reviews.run()
+    assert result.exit_code == 0
+    assert [row["row"] for row in table(reviews, "counts")][:2] == [
+        {"stars": 0, "time": 2, "n": 400, "first": "r0"},
+        {"stars": 1, "time": 2, "n": 400, "first": "r1"},
+    ]
+    assert [row["id"] for row in table(reviews, "last")][:3] == ["r999", "r999", "r998"]
+    assert len(table(reviews, "last")) == 900
+    assert result.outputs["sums"] == ["said sum 1 1200 r1199 r3", "said sum 2 1200 r1199 r3"]
+
+
+# --- plans of which a part is known
+
+
+def stored(project: Any, more: int = 1) -> None:
+    """The themes of all reviews are stored but those of the first ones, which are new."""
+    project.run(select=("tag",))
+    new = "".join(json.dumps({"id": f"n{number}", "stars": 3}) + "\n" for number in range(more))
+    project.write("reviews.jsonl", new + (project.root / "reviews.jsonl").read_text())
+
+
+def test_a_limit_leaves_open_which_rows_are_the_first(reviews: Any) -> None:
+    reviews.flow(mentions=MENTIONS[:-1] + ", limit: 5}")
+    stored(reviews)
+    check = plan_of(reviews)["check"]
+    assert (check.calls, check.may_calls) == (2, 3)
+
+
+def test_rows_of_rows_that_are_not_known_are_not_known_either(reviews: Any) -> None:
+    data = "  high: {rows: data.mentions, where: item.stars > 1, limit: 9}\n  more: {rows: data.high, each: '[1, 2]', columns: {n: each, theme: item.theme}}\n"
+    data += "  two: {rows: data.high, limit: 4}\n  sorted: {rows: data.high, sort: theme}\n"
+    data += "  pairs: {rows: data.high, join: {with: data.mentions, on: theme}}\n"
+    steps = "".join(
+        f"\n  {name}: {{for_each: data.{source}, prompt: '{name} {{{{ item.theme }}}}'}}\n"
+        for name, source in (("h", "high"), ("m", "more"), ("t", "two"), ("s", "sorted"), ("p", "pairs"))
+    )
+    reviews.flow(steps, data)
+    stored(reviews)
+    plan = plan_of(reviews)
+    assert {name: (plan[name].calls + plan[name].shared, plan[name].may_calls) for name in "hmtsp"} == {
+        "h": (4, 3),
+        "m": (8, None),
+        "t": (1, 3),
+        "s": (0, 7),
+        "p": (0, 56),
+    }
+    assert all(plan[name].after == ("tag",) for name in "hmtsp")
+
+
+def test_a_plan_bounds_the_tokens_of_rows_that_are_not_there(reviews: Any) -> None:
+    reviews.flow()
+    assert plan_of(reviews)["check"].input_tokens == 23  # the longest word and the longest number
+    reviews.edit("enum: [price, taste]", "type: string")
+    assert plan_of(reviews)["check"].input_tokens is None
+
+
+# --- which steps, and which items
+
+
+def test_what_is_made_of_steps_that_are_not_selected_and_not_stored_cannot_run(reviews: Any) -> None:
+    reviews.flow()
+    with pytest.raises(runner.RunnerError, match="'check' cannot run: 'tag' is not selected and has no stored answer"):
+        reviews.run(select=("check",))
+    assert reviews.asked == []
+
+
+def test_offline_the_rows_of_stored_answers_are_made(reviews: Any) -> None:
+    reviews.flow()
+    reviews.run()
+    assert reviews.run(offline=True).exit_code == 0
+    stored(reviews)
+    result = reviews.run(offline=True)
+    assert (result.exit_code, reviews.asked) == (6, [])
+
+
+def test_only_failed_rows_are_asked_again(reviews: Any) -> None:
+    reviews.flow(mentions=MENTIONS[:-1] + ", key: theme}")
+    plain = reviews.server.respond
+
+    def respond(dialect: str, body: Any, number: int) -> Any:
+        if body["messages"][-1]["content"] == "check price 1":
+            return reviews.Answer(text="no", finish="refused")
+        return plain(dialect, body, number)
+
+    reviews.server.respond = respond
+    assert reviews.run().exit_code == 1
+    reviews.server.respond = plain
+    reviews.server.forget()
+    assert api.run(reviews.root / "flow.yaml", RunOptions(is_only_failed=True)).exit_code == 0
+    assert [one.prompt for one in reviews.server.requests] == ["check price 1"]
+
+
+def test_a_saved_plan_does_not_hold_when_the_rows_change_that_rows_are_made_from(reviews: Any, tmp_path: Any) -> None:
+    reviews.flow(
+        "\n  say: {for_each: data.some, prompt: 'say {{ item.id }}'}\n", "  some: {rows: data.reviews, limit: 9}\n"
+    )
+    report = plan_workflow(reviews.root / "flow.yaml", RunOptions(), on_call=lambda *_: None)
+    before = report.depends_on["steps"]["say"]["data"]
+    stored(reviews)
+    report = plan_workflow(reviews.root / "flow.yaml", RunOptions(), on_call=lambda *_: None)
+    assert before.keys() == {"reviews"}
+    assert report.depends_on["steps"]["say"]["data"] != before
