@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from runner.app.columns import check_columns
-from runner.app.located_below import folders_below, located_below
+from runner.app.located_below import base_of, folders_below, located_below
 from runner.app.project import Project, open_project
 from runner.app.routes import complete_route
 from runner.app.row_findings import check_rows
@@ -42,6 +42,7 @@ class Checking:
         is_strict: bool,
         is_walking: bool,
     ) -> None:
+        self.base = base_of(paths)
         self.below = folders_below(paths)
         self.around = cache(Surroundings)
         self.models = models
@@ -65,6 +66,7 @@ class Checking:
             tuple(self.names),
             tuple(in_order(self.notes)),
             tuple(self.schemas),
+            self.base,
         )
 
     def take(self, path: Path) -> None:

@@ -115,23 +115,32 @@ def _too_much(kind: str, limit: Limit, needed: float, plan: Plan) -> Problem:
 
 
 def _need_consent(plan: Plan, threshold: float, options: RunOptions) -> None:
-    why = _why(plan, threshold)
+    unpriced = sorted({step.model for step in plan.steps if step.may_be_asked and step.is_unpriced})
+    why = _why(plan, threshold, unpriced)
     if not why:
         return
+    fix = ways_for(unpriced)
     worst = plan.worst_calls
     certain = f"{count(plan.calls, 'call')}, {dollars(plan.cost_usd)}"
     most = "not known" if worst is None else f"{count(worst, 'call')}, {dollars(plan.worst_usd)}"
     if options.ask is not None:
         if options.ask(f"{why} (certain: {certain}; at most: {most})"):
             return
-        raise UsageError(Problem("not-agreed", "the run was not started, and nothing was called", fix=WAYS))
+        raise UsageError(Problem("not-agreed", "the run was not started, and nothing was called", fix=fix))
     notes = (("certain", certain), ("at most", most))
-    raise UsageError(Problem("needs-consent", f"{why}; nothing was called", notes=notes, fix=WAYS))
+    raise UsageError(Problem("needs-consent", f"{why}; nothing was called", notes=notes, fix=fix))
 
 
-def _why(plan: Plan, threshold: float) -> str:
+def ways_for(unpriced: Sequence[str]) -> str:
+    """How to consent; a bound of money does not hold for models that have no price."""
+    if not unpriced:
+        return WAYS
+    priced = f"what it costs under 'prices' in runner.yaml, such as {{{unpriced[0]}: free}}"
+    return f"--yes, or {priced}; --max-cost counts only what has a price"
+
+
+def _why(plan: Plan, threshold: float, unpriced: Sequence[str]) -> str:
     """Why somebody must agree, or ""."""
-    unpriced = sorted({step.model for step in plan.steps if step.may_be_asked and step.is_unpriced})
     if unpriced:
         return f"what this run costs is not known, since {', '.join(unpriced)} {'has' if len(unpriced) == 1 else 'have'} no price"
     if plan.worst_usd is None:

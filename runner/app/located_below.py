@@ -13,14 +13,20 @@ from runner.core.problem import Problem
 USED_BY = "used by"
 
 
+def base_of(paths: Sequence[Path]) -> Path:
+    """The folder from which places are told: the root of the project, or what holds all of several."""
+    return Path(os.path.commonpath(_roots(paths) or [Path.cwd()]))
+
+
 def folders_below(paths: Sequence[Path]) -> Mapping[Path, str]:
     """For each project its folder and a slash, or nothing where all files are of one project."""
-    folders = {Path(os.path.abspath(path)).parent: path for path in paths}  # noqa: PTH100 - links stay as typed
-    roots = {find_root(path) for path in folders.values()}
-    if len(roots) < 2:
-        return {}
-    common = Path(os.path.commonpath(roots))
+    common, roots = base_of(paths), _roots(paths)
     return {root: f"{root.relative_to(common).as_posix()}/" for root in roots if root != common}
+
+
+def _roots(paths: Sequence[Path]) -> set[Path]:
+    folders = {Path(os.path.abspath(path)).parent: path for path in paths}  # noqa: PTH100 - links stay as typed
+    return {find_root(path) for path in folders.values()}
 
 
 def located_below(folder: str, problems: Iterable[Problem]) -> Iterator[Problem]:

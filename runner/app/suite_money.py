@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from runner.app.consent import CONSENT_USD, WAYS
+from runner.app.consent import CONSENT_USD, ways_for
 from runner.app.looking import history
 from runner.core.budget import Allowance, Limit, dollars, in_words
 from runner.core.errors import OverBudget, UsageError
@@ -98,5 +98,9 @@ def _need_consent(session: SuiteSession, plans: Sequence[Plan], threshold: float
     if session.options.ask is not None:
         if session.options.ask(f"{why} (certain: {certain})"):
             return
-        raise UsageError(Problem("not-agreed", "the suite was not started, and nothing was called", fix=WAYS))
-    raise UsageError(Problem("needs-consent", f"{why}; nothing was called", notes=(("certain", certain),), fix=WAYS))
+        raise UsageError(
+            Problem("not-agreed", "the suite was not started, and nothing was called", fix=ways_for(unpriced))
+        )
+    raise UsageError(
+        Problem("needs-consent", f"{why}; nothing was called", notes=(("certain", certain),), fix=ways_for(unpriced))
+    )

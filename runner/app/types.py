@@ -89,7 +89,7 @@ class CheckReport:
     """All findings of some workflow files, and the texts their places point into. `files` were checked.
 
     `notes` are worth a look and nothing more: most are as their author wants them. `schemas` say for each step with a
-    schema who holds the answer to it.
+    schema who holds the answer to it. Paths are told from the folder `base`.
     """
 
     problems: tuple[Problem, ...]
@@ -97,6 +97,7 @@ class CheckReport:
     files: tuple[str, ...]
     notes: tuple[Problem, ...] = ()
     schemas: tuple[Enforcement, ...] = ()
+    base: Path = Path()
 
     @property
     def errors(self) -> int:

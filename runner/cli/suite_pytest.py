@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from runner.app.api import find_project_root
 from runner.app.types import RunOptions
 from runner.cli import exit_codes, files
 from runner.cli.console import Console
+from runner.cli.repository import in_repository
 from runner.core.canonical import Json
 from runner.core.errors import CallNeeded, RunnerError, UsageError
 from runner.core.problem import Problem
@@ -326,11 +328,14 @@ class SuiteStory:
             yield ""
 
     def _annotated(self) -> list[Problem]:
-        found = list(self._problems)
+        bases = {find_project_root(item.path) for item in self._items.values()}
+        base = bases.pop() if len(bases) == 1 else find_project_root(Path.cwd())
+        found = in_repository(self._problems, base, self._console.environ)
         for item in self._items.values():
             if isinstance(item, CaseItem) and item.verdict is not None and not item.verdict.is_good:
                 findings = item.verdict.findings if not item.unit.case.xfail else ()
-                found += [Problem(item.name, finding.brief, finding.span) for finding in findings]
+                told = [Problem(item.name, finding.brief, finding.span) for finding in findings]
+                found += in_repository(told, find_project_root(item.path), self._console.environ)
         return found
 
     def _closing(self, suites: list[SuiteFile], code: int) -> str:

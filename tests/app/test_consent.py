@@ -84,7 +84,7 @@ def test_a_price_that_nobody_knows_needs_consent(flow: Any) -> None:
         "needs-consent: what this run costs is not known, since own/m has no price; nothing was called",
         "  certain:  1 call, ? USD",
         "  at most:  1 call, ? USD",
-        WAYS,
+        "  fix:      --yes, or what it costs under 'prices' in runner.yaml, such as {own/m: free}; --max-cost counts only what has a price",
     ]
     assert flow(FLOW, price=None, has_consent=True).exit_code == 0
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runner.app.types import CheckReport
 
 DEFAULT_FOLDER = "workflows"
+SERVICES = ("github", "gitlab", "sarif")
 # What is read of a file is kept until all is told: looking for garbage took a tenth of the time and found none.
 YOUNG_OBJECTS = 200_000
 
@@ -84,7 +85,8 @@ def _check(args: Namespace, console: Console) -> int:
         report = api.check(found, **options)
     _show(report, args, console)
     for path in args.output:
-        files.write_whole(path, check_output.file_text(path, report, console.safe, is_strict=args.strict))
+        told = _in_repository(report, console) if path.suffix == ".sarif" else report
+        files.write_whole(path, check_output.file_text(path, told, console.safe, is_strict=args.strict))
         console.detail(f"written: {path}")
     console.story(check_output.closing_line(report))
     return check_output.exit_code(report, is_strict=args.strict)
@@ -110,12 +112,8 @@ def _found(paths: Sequence[Path], console: Console) -> list[Path]:
 def _show(report: CheckReport, args: Namespace, console: Console) -> None:
     if console.look.is_json:
         console.result(check_output.as_json(report, is_strict=args.strict))
-    elif args.format == "sarif":
-        console.result(check_output.as_sarif(report))
-    elif args.format == "gitlab":
-        console.result(check_output.as_code_quality(report))
-    elif args.format == "github":
-        console.commands(check_output.as_annotations(report), is_result=True)
+    elif args.format in SERVICES:
+        _show_to_service(_in_repository(report, console), args, console)
     else:
         console.report(check_output.as_text(report, has_notes=bool(console.look.verbosity)))
         if console.look.verbosity and report.schemas:
@@ -123,7 +121,22 @@ def _show(report: CheckReport, args: Namespace, console: Console) -> None:
 
             console.report("\n".join(enforcement_lines(report.schemas)))
         if console.is_ci:
-            console.commands(annotation_lines(report.problems))
+            console.commands(annotation_lines(_in_repository(report, console).problems))
+
+
+def _in_repository(report: CheckReport, console: Console) -> CheckReport:
+    from runner.cli.repository import report_in_repository
+
+    return report_in_repository(report, console.environ)
+
+
+def _show_to_service(report: CheckReport, args: Namespace, console: Console) -> None:
+    if args.format == "sarif":
+        console.result(check_output.as_sarif(report))
+    elif args.format == "gitlab":
+        console.result(check_output.as_code_quality(report))
+    else:
+        console.commands(check_output.as_annotations(report), is_result=True)
 
 
 def _show_changes(found: Sequence[Path], options: dict[str, Any], args: Namespace, console: Console) -> int:

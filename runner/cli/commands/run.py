@@ -92,7 +92,7 @@ def _execute(args: Namespace, console: Console) -> int:
             sinks.append(stack.enter_context(SentSpans(spans_to, console)))
         options = replace(options, watch=_each(watchers))
         result = api.run(Path(args.flow), options, sinks)
-    _tell_problems(result, console)
+    _tell_problems(result, Path(args.flow), console)
     _give(result, args, console)
     story.close(result.summary)
     if result.failed_files:
@@ -180,12 +180,15 @@ def _event_printer(console: Console) -> EventSink:
     return lambda event: console.result_json(to_line(to_record(event)).decode().rstrip("\n"))
 
 
-def _tell_problems(result: RunResult, console: Console) -> None:
+def _tell_problems(result: RunResult, flow: Path, console: Console) -> None:
     console.problems(result.problems, result.sources)
     if console.is_ci and result.problems:
+        from runner.app import api
+        from runner.cli.repository import in_repository
         from runner.report.annotations import annotation_lines
 
-        console.commands(annotation_lines(result.problems))
+        base = api.find_project_root(flow)
+        console.commands(annotation_lines(in_repository(result.problems, base, console.environ)))
 
 
 def _give(result: RunResult, args: Namespace, console: Console) -> None:
