@@ -19,7 +19,7 @@ from runner.core.problem import Problem
 from runner.plan.bounds import ceiling_usd
 from runner.plan.items import Items
 from runner.plan.plan import make_plan
-from runner.plan.planned import Plan
+from runner.plan.planned import Plan, StepPlan
 from runner.plan.program import Program
 from runner.plan.stages import RunState
 from runner.report.format import count
@@ -143,11 +143,21 @@ def _why(plan: Plan, threshold: float, unpriced: Sequence[str]) -> str:
     """Why somebody must agree, or ""."""
     if unpriced:
         return f"what this run costs is not known, since {', '.join(unpriced)} {'has' if len(unpriced) == 1 else 'have'} no price"
+    unkept = next((step for step in plan.steps if _is_kept_unpriced(step)), None)
+    if unkept is not None:
+        return f"what this run costs is not known, since nothing says what {unkept.model} takes for keeping tokens ('storage' of its price does)"
     if plan.worst_usd is None:
         return f"this run may cost more than {dollars(threshold)}: {_why_unbounded(plan)}"
     if plan.worst_usd > threshold:
         return f"this run may cost up to {dollars(plan.worst_usd)}, more than {dollars(threshold)}"
     return ""
+
+
+def _is_kept_unpriced(step: StepPlan) -> bool:
+    """Whether the step keeps something at a price that is not known; its length may be what is not."""
+    context = step.context
+    has_tokens = context is not None and context.tokens is not None
+    return context is not None and context.is_kept and has_tokens and context.worst_store_usd is None
 
 
 def _why_unbounded(plan: Plan) -> str:

@@ -14,6 +14,8 @@ from runner.cli.live import LiveBlock
 from runner.cli.streaming import StreamedText
 from runner.core.events import (
     AttemptMade,
+    ContextEnded,
+    ContextKept,
     Event,
     Heard,
     Noted,
@@ -32,6 +34,7 @@ from runner.report.text import (
     GAP,
     NARROWEST,
     closing_line,
+    context_line,
     left_out_line,
     misfit_lines,
     name_width,
@@ -120,6 +123,10 @@ class Story:
                 self._console.story(again, "dim")
             case Retrying():
                 pass
+            case ContextKept():
+                self._console.story(context_line(event, self._width), "dim")
+            case ContextEnded(step, _, seconds):
+                self._console.detail(f"{step}: what it kept was deleted after {duration(seconds)}")
             case Noted("left-out", message):
                 self._console.story(left_out_line(message, self._width))
             case Noted(code, message):

@@ -28,6 +28,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def lasting(seconds: float) -> str:
+    """A time that somebody has chosen: `30 min`, `6 h`, `1 h 30 min`."""
+    return duration(seconds).removesuffix(" 00 s").removesuffix(" 00 min")
+
+
 def age(seconds: float) -> str:
     """`3 days old`, in the largest unit that fits."""
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from runner.core.events import ContextKept
 from runner.core.outcome import Attempt, Source
 from runner.record.summary import RunSummary, StepSummary
-from runner.report.format import count, duration, money, number
+from runner.report.format import count, duration, lasting, money, number
 
 GAP = "   "
 NARROWEST = 10
@@ -31,9 +32,11 @@ def step_line(step: StepSummary, width: int = NARROWEST, took_s: float | None = 
         if step.items != 1 or step.calls != 1:
             parts.append(_calls(step.calls, step.repairs, step.requests))
         parts += [step.model] if step.model else []
-        parts.append(f"{number(step.input_tokens)} in, {number(step.output_tokens)} out")
+        cached = f" ({number(step.cached_tokens)} cached)" if step.cached_tokens else ""
+        parts.append(f"{number(step.input_tokens)} in{cached}, {number(step.output_tokens)} out")
         seconds = step.seconds if step.items <= 1 or took_s is None else took_s
-        parts += [duration(seconds), money(step.cost_usd)]
+        keeping = f" ({money(step.keeping_usd)} of it for keeping)" if step.kept_tokens else ""
+        parts += [duration(seconds), money(step.cost_usd) + keeping]
     parts += _why(step)
     return f"{step.step:<{width}}{GAP}{GAP.join(parts)}".rstrip()
 
@@ -136,6 +139,14 @@ def left_out_line(text: str, width: int = NARROWEST) -> str:
     line = one_line(text)
     cut = line if len(line) <= LONGEST_LEFT_OUT else f"{line[: LONGEST_LEFT_OUT - 1]}…"
     return f"{' ' * width}{GAP}left out: {cut}"
+
+
+def context_line(event: ContextKept, width: int = NARROWEST) -> str:
+    """What is kept of the questions of a step, under its name."""
+    costs = (event.made_usd, event.kept_usd)
+    total = None if None in costs else sum(usd or 0.0 for usd in costs)
+    rest = f"for {lasting(event.seconds)}, {money(total)}" if event.is_new else f"{lasting(event.seconds)} more"
+    return f"{event.step:<{width}}{GAP}{count(event.tokens, 'token')} kept at {event.model} {rest}"
 
 
 def progress_line(step: str, done: int, expected: int, failed: int, width: int = NARROWEST) -> str:

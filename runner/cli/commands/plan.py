@@ -18,7 +18,16 @@ from runner.core.canonical import Json
 from runner.core.errors import UsageError
 from runner.core.problem import Problem
 from runner.record.plan_file import writing_plan
-from runner.report.plan_text import PLAN_FORMAT, basis_line, budget_line, list_rows, plan_rows, total_line, why_lines
+from runner.report.plan_text import (
+    PLAN_FORMAT,
+    basis_line,
+    budget_line,
+    context_lines,
+    list_rows,
+    plan_rows,
+    total_line,
+    why_lines,
+)
 
 if TYPE_CHECKING:
     from runner.app.explaining import Difference
@@ -156,6 +165,6 @@ def _show(document: dict[str, Json], console: Console, *, is_explained: bool) ->
     steps = document["steps"]
     console.report(columns(plan_rows(steps)))
     budget = budget_line(document["budget"])
-    console.report("\n".join(("", total_line(document["totals"]), *budget, basis_line(steps, document["price_dates"]))))
+    console.report("\n".join(("", total_line(document["totals"]), *context_lines(steps), *budget, basis_line(steps, document["price_dates"]))))
     if is_explained:
         console.report("".join("\n" + "\n".join(why_lines(difference)) for difference in document["why"]))

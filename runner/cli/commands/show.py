@@ -135,6 +135,7 @@ def _exchanges(shown: Mapping[str, Json]) -> Iterator[str]:
         yield f"{_place(attempt)}   {_kind(attempt)}"
         yield f"  key       {attempt.get('key', '')}"
         yield from _timing(attempt.get("meta"))
+        yield from _cached(attempt)
         yield from _block("request", attempt.get("request"))
         if attempt.get("thoughts"):
             yield from _block("thoughts", attempt["thoughts"])
@@ -146,6 +147,13 @@ def _timing(meta: Json) -> Iterator[str]:
     match meta:
         case {"first_token_s": float() | int() as first, "seconds": float() | int() as whole}:
             yield f"  streamed  first text after {duration(first)}, whole after {duration(whole)}"
+
+
+def _cached(attempt: Mapping[str, Json]) -> Iterator[str]:
+    """How much of the question the provider had already, and what the answer cost for it."""
+    match attempt.get("usage"):
+        case {"cached_tokens": int() as cached, "input_tokens": int() as given} if cached:
+            yield f"  cached    {cached:,} of {given:,} tokens, {money(attempt.get('cost_usd'))}"
 
 
 def _block(label: str, value: Json) -> Iterator[str]:
