@@ -152,7 +152,7 @@ class ContextUse:
         self._told.add(kept.name)
         tokens, price = _tokens(kept, ask), step.route.facts.price
         made_usd, kept_usd = making_usd(tokens, price), keeping_usd(tokens, step.context.ttl_s, price)
-        left_s = max(0.0, kept.expires_at - self._clock.now())
+        left_s = step.context.ttl_s if is_new else max(0.0, kept.expires_at - self._clock.now())
         costs = (made_usd, kept_usd) if is_new else (0.0, 0.0)
         self._emit(ContextKept(step.owner, step.route.name, kept.name, tokens, left_s, *costs, is_new))
 

@@ -59,14 +59,11 @@ def _reads_item(text: ReadText, place: Place, lane_of: Mapping[str, str], below:
 def _sources(
     entry: MessageTemplate | RepeatedMessages | FileTemplate | RepeatedFiles,
 ) -> Iterator[Template | Expression]:
-    match entry:
-        case MessageTemplate():
-            yield entry.text
-        case FileTemplate():
-            yield entry.path
-        case RepeatedMessages():
-            yield entry.items
-            yield from (one.text for one in entry.messages)
-        case RepeatedFiles():
-            yield entry.items
-            yield from (one.path for one in entry.files)
+    if isinstance(entry, MessageTemplate):
+        yield entry.text
+    elif isinstance(entry, FileTemplate):
+        yield entry.path
+    else:
+        yield entry.items
+        inner = entry.messages if isinstance(entry, RepeatedMessages) else entry.files
+        yield from (one.text if isinstance(one, MessageTemplate) else one.path for one in inner)

@@ -55,7 +55,9 @@ def context_plan(
     is_enough = worth_from is None or (worth_from > 0 and (calls is None or calls >= worth_from))
     is_kept = not is_too_small and (left_s is not None or is_enough)
     most = tokens if tokens is not None else bound
-    store = plus(making_usd(most, price), keeping_usd(most, context.ttl_s, price)) if is_kept else 0.0
+    making = making_usd(most, price)
+    store = plus(making, keeping_usd(most, context.ttl_s, price)) if is_kept else 0.0
+    least_store = (making if context.is_deleted else store) if is_kept and left_s is None else 0.0
     return ContextPlan(
         tokens=tokens,
         ttl_s=context.ttl_s,
@@ -65,5 +67,6 @@ def context_plan(
         worth_from=worth_from,
         is_kept=is_kept,
         left_s=left_s,
+        least_store_usd=least_store or 0.0,
         least_tokens=least if is_too_small or (least and tokens is not None and tokens < least) else None,
     )

@@ -37,7 +37,7 @@ class ContextPlan:
 
     `tokens` are its own, None where no question is known yet. `store_usd` is what handing it over and keeping it
     costs, 0 where the provider has it for `left_s` more; `worst_store_usd` where it turns out that it has not (None:
-    no price). `saved_usd` is what the certain calls cost less for it. Keeping pays from `worth_from` calls on (None:
+    no price), `least_store_usd` where it is deleted at once. `saved_usd` is what the certain calls cost less for it. Keeping pays from `worth_from` calls on (None:
     not known, 0: never); `least_tokens` is what the provider wants, where the part has fewer.
     """
 
@@ -50,6 +50,7 @@ class ContextPlan:
     is_kept: bool
     left_s: float | None = None
     least_tokens: int | None = None
+    least_store_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

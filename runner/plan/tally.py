@@ -87,9 +87,7 @@ def summed(
     likely_in = -(-history.input_tokens // history.calls) if history.calls else most.tokens_in
     mean_in = -(-count.input_tokens // count.calls) if count.calls else likely_in
     context = _context(step, count, samples, most) if has_contexts and step.may_ask else None
-    store, worst_store, saved = (
-        (context.store_usd, context.worst_store_usd, context.saved_usd) if context else (0, 0, 0)
-    )
+    store, worst_store, saved, least_store = _storing(context)
     worst = (0.0 if is_free(step) else None) if count.items is None else times(most.usd, count.unknown * samples)
     return StepPlan(
         step=step.name,
@@ -111,11 +109,18 @@ def summed(
         cost_usd=plus(count.likely_usd, store if count.calls else 0.0, -saved),
         worst_usd=plus(count.worst_usd, worst, worst_store) if step.may_ask else 0.0,
         is_selected=step.may_ask,
-        least_usd=max(0.0, count.least_usd + (store or 0.0) * bool(count.calls) - saved),
+        least_usd=max(0.0, count.least_usd + least_store * bool(count.calls) - saved),
         least_tokens=count.least_tokens,
         is_unpriced=any(part.route.facts.price is None for part in step.all_parts),
         context=context,
     )
+
+
+def _storing(context: ContextPlan | None) -> tuple[float | None, float | None, float, float]:
+    """What keeping costs, what it may cost, what it saves, and what it costs at least."""
+    if context is None:
+        return 0.0, 0.0, 0.0, 0.0
+    return context.store_usd, context.worst_store_usd, context.saved_usd, context.least_store_usd
 
 
 def _context(step: StepProgram, count: Tally, samples: int, most: Most) -> ContextPlan | None:

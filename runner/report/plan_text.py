@@ -115,7 +115,11 @@ def _context(step: Mapping[str, Json], context: Mapping[str, Json]) -> str:
     if not context["is_kept"]:
         if least is not None:
             return f"sent with each question, since {step['model']} keeps no fewer than {number(least)} tokens"
-        pays = f"keeping pays from {count(context['worth_from'], 'call')} on" if context["worth_from"] else "keeping costs more"
+        pays = (
+            f"keeping pays from {count(context['worth_from'], 'call')} on"
+            if context["worth_from"]
+            else "keeping costs more"
+        )
         return f"sent with each question, since {pays}"
     said = "what the questions share is" if tokens is None else f"~{number(tokens)} tokens"
     if context["left_s"] is not None:

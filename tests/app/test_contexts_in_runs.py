@@ -341,3 +341,27 @@ def test_a_death_at_any_point_keeps_nothing_twice_and_asks_each_question_once(
             break
         deaths += 1
     assert deaths >= 8
+
+
+def test_a_conversation_with_tools_names_them_with_the_rest(
+    shop: Shop, counting_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each turn has what was said so far, and neither the system text nor the tools again."""
+
+    def respond(_dialect: str, body: Any, _number: int) -> Any:
+        is_first = len(body["contents"]) == 1
+        return counting_server.Answer(calls=(("count", {"n": 2}),)) if is_first else counting_server.Answer("two")
+
+    shop.server.respond = respond
+    shop.write(4, flow=FLOW + "    tools: [count]\n")
+    (shop.root / "shop_counting.py").write_text("def count(n):\n    return n\n", encoding="utf-8")
+    with (shop.root / "runner.yaml").open("a", encoding="utf-8") as file:
+        parameters = "{type: object, properties: {n: {type: integer}}, required: [n]}"
+        file.write(f"tools: {{count: {{python: 'shop_counting:count', parameters: {parameters}}}}}\n")
+    monkeypatch.syspath_prepend(str(shop.root))
+    result = shop.run()
+    assert (result.exit_code, shop.server.refused, shop.server.count) == (0, [], 8)
+    assert [set(made) for made in shop.server.contexts.made] == [
+        {"systemInstruction", "tools", "model", "displayName", "ttl"}
+    ]
+    assert all(set(body) == {"contents", "generationConfig", "cachedContent"} for body in shop.server.bodies)

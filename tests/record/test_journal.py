@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.errors import StorageError
-from runner.core.events import AttemptMade, Event, Noted, Retrying, RunFinished, RunStarted, Settled, StepExpected
+from runner.core.events import (
+    AttemptMade,
+    ContextEnded,
+    ContextKept,
+    Event,
+    Noted,
+    Retrying,
+    RunFinished,
+    RunStarted,
+    Settled,
+    StepExpected,
+)
 from runner.core.outcome import Attempt, Failure, FailureKind, Outcome, Source, Status, Violation
 from runner.core.response import Usage
 from runner.record.journal import Journal, read_journal
@@ -35,6 +46,8 @@ def test_every_event_is_one_line_with_its_clock_and_durations_under_meta(tmp_pat
     journal(RunStarted("r1", "triage", "workflows/triage.yaml", {"ask": "scripted/parrot"}, "0.1.0"))
     journal(StepExpected("ask", 1, "scripted/parrot", "low"))
     journal(AttemptMade("ask", "a", attempt, {"thinking": "low"}))
+    journal(ContextKept("ask", "scripted/parrot", "c/1", 2000, 60.0, 0.5, None, is_new=True))
+    journal(ContextEnded("ask", "c/1", 30.0, 0.25))
     journal(Retrying("ask", "a", 1, 2.5, "overloaded"))
     journal(Settled(Outcome("ask", "a", Status.FAILED, None, failure, (attempt,), "", 4.0)))
     journal(Settled(Outcome("ask", "b", Status.GOOD, {"x": 1})))
@@ -53,17 +66,21 @@ def test_every_event_is_one_line_with_its_clock_and_durations_under_meta(tmp_pat
          "violations": [{"pointer": "/a", "keyword": "type", "expected": "a number", "found": '"x"'}],
          "failure": "invalid", "maybe_paid_twice": 1, "ingredients": {"thinking": "low"},
          "meta": {"at": 102, "seconds": 1.5}},
+        {"format": 1, "event": "context", "step": "ask", "model": "scripted/parrot", "name": "c/1", "tokens": 2000,
+         "made_usd": 0.5, "kept_usd": None, "is_new": True, "meta": {"at": 103, "seconds": 60.0}},
+        {"format": 1, "event": "context-ended", "step": "ask", "name": "c/1", "kept_usd": 0.25,
+         "meta": {"at": 104, "seconds": 30.0}},
         {"format": 1, "event": "retry", "step": "ask", "item": "a", "tries": 1, "message": "overloaded",
-         "meta": {"at": 103, "wait_s": 2.5}},
+         "meta": {"at": 105, "wait_s": 2.5}},
         {"format": 1, "event": "outcome", "step": "ask", "item": "a", "status": "failed", "output": None,
          "failure": {"kind": "invalid", "message": "does not fit", "status": 200,
                      "violations": [{"pointer": "/a", "keyword": "type", "expected": "a number", "found": ""}]},
-         "keys": ["k1"], "because": "", "meta": {"at": 104, "seconds": 4.0}},
+         "keys": ["k1"], "because": "", "meta": {"at": 106, "seconds": 4.0}},
         {"format": 1, "event": "outcome", "step": "ask", "item": "b", "status": "good", "output": {"x": 1},
-         "failure": None, "keys": [], "because": "", "meta": {"at": 105, "seconds": 0.0}},
-        {"format": 1, "event": "note", "code": "saved", "message": "out/page.html", "meta": {"at": 106}},
+         "failure": None, "keys": [], "because": "", "meta": {"at": 107, "seconds": 0.0}},
+        {"format": 1, "event": "note", "code": "saved", "message": "out/page.html", "meta": {"at": 108}},
         {"format": 1, "event": "finished", "run": "r1", "status": "failed", "exit_code": 1, "outputs": {"x": 1},
-         "meta": {"at": 107, "seconds": 9.0}},
+         "meta": {"at": 109, "seconds": 9.0}},
     ]  # fmt: skip
     assert list(read_journal(tmp_path / "journal.jsonl")) == lines(tmp_path)
 

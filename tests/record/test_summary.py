@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.events import AttemptMade, Event, Noted, Retrying, RunFinished, RunStarted, Settled, StepExpected
+from runner.core.events import (
+    AttemptMade,
+    ContextEnded,
+    ContextKept,
+    Event,
+    Noted,
+    Retrying,
+    RunFinished,
+    RunStarted,
+    Settled,
+    StepExpected,
+)
 from runner.core.outcome import Attempt, FailureKind, Outcome, Source, Status, Violation
 from runner.core.response import Usage
 from runner.record.summary import (
@@ -140,6 +151,35 @@ def test_items_are_those_expected_or_those_settled_if_more() -> None:
     assert step_of(StepExpected("ask", 3, "")).items == 3
     assert step_of(StepExpected("ask", 3, "")).model == "scripted/parrot"
     assert step_of(StepExpected("ask", 1, ""), *good("ask", "a"), *good("ask", "b")).items == 2
+
+
+def kept(
+    name: str = "c/1", made_usd: float | None = 0.5, kept_usd: float | None = 1.0, *, is_new: bool = True
+) -> Event:
+    return ContextKept("ask", "scripted/parrot", name, 2000, 60.0, made_usd, kept_usd, is_new)
+
+
+def test_what_was_kept_is_part_of_the_cost() -> None:
+    (step, *_) = summarise([STARTED, kept(), kept("c/2", 0.25, 0.25), *good("ask", "a", PAID)]).steps
+    assert (step.kept_tokens, step.keeping_usd, step.cost_usd) == (4000, 2.0, 2.5)
+    (step, *_) = summarise([STARTED, kept(kept_usd=None), *good("ask", "a", PAID)]).steps
+    assert (step.keeping_usd, step.cost_usd) == (None, None)
+
+
+def test_what_an_earlier_run_has_paid_costs_nothing() -> None:
+    run = summarise([STARTED, kept(is_new=False), ContextEnded("ask", "c/1", 30.0, 0.25)])
+    assert (run.keeping_usd, run.cost_usd, run.steps[0].kept_tokens) == (0.0, 0.0, 0)
+
+
+def test_what_was_deleted_costs_for_as_long_as_it_was_kept() -> None:
+    run = summarise([STARTED, kept(), ContextEnded("ask", "c/1", 30.0, 0.25)])
+    assert (run.keeping_usd, run.cost_usd) == (0.75, 0.75)
+
+
+def test_tokens_that_a_provider_had_cached_are_counted() -> None:
+    cached = replace(PAID, usage=Usage(10, 5, 4, 2))
+    run = summarise([STARTED, *good("ask", "a", cached), *good("ask", "b", replace(cached, key="l"))])
+    assert (run.cached_tokens, run.steps[0].cached_tokens) == (8, 8)
 
 
 def test_a_step_that_was_not_announced_is_counted_too() -> None:

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.events import ContextKept
 from runner.core.outcome import Attempt, Source, Violation
 from runner.record.summary import RunSummary, StepSummary
 from runner.report.text import (
     closing_line,
+    context_line,
     left_out_line,
     misfit_lines,
     name_width,
@@ -40,6 +42,8 @@ def stored(**values: Any) -> StepSummary:
          "1 cached   2 calls   acme/small   188 in, 66 out   0.9 s   $0.0003   why thinking (2)"),
         (fresh(items=2, good=2, calls=4, repairs=2, requests=5),
          "2 items   4 calls (2 repairs, 1 retry)   acme/small   188 in, 66 out   0.9 s   $0.0003"),
+        (fresh(cached_tokens=100), "acme/small   188 in (100 cached), 66 out   0.9 s   $0.0003"),
+        (fresh(kept_tokens=9, keeping_usd=0.0002), "acme/small   188 in, 66 out   0.9 s   $0.0003 ($0.0002 of it for keeping)"),
         (stored(cached=1), "cached"),
         (stored(recorded=1), "recorded"),
         (stored(items=11, cached=10, recorded=1), "10 cached, 1 recorded"),
@@ -55,6 +59,15 @@ def stored(**values: Any) -> StepSummary:
 )  # fmt: skip
 def test_a_step_in_one_line(step: StepSummary, line: str) -> None:
     assert step_line(step, 10) == f"tag          {line}".rstrip()
+
+
+def test_what_is_kept_is_one_line_under_its_step() -> None:
+    new = ContextKept("tag", "acme/small", "c/1", 2000, 1800.0, 0.002, 0.001, is_new=True)
+    assert context_line(new) == "tag          2,000 tokens kept at acme/small for 30 min, $0.003"
+    unpriced = ContextKept("tag", "acme/small", "c/1", 2000, 1800.0, 0.002, None, is_new=True)
+    assert context_line(unpriced) == "tag          2,000 tokens kept at acme/small for 30 min, ?"
+    known = ContextKept("tag", "acme/small", "c/1", 1, 61.0, 0.0, 0.0, is_new=False)
+    assert context_line(known) == "tag          1 token kept at acme/small 1 min 01 s more"
 
 
 def test_what_is_left_out_is_one_line_of_bounded_length() -> None:

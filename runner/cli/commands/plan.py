@@ -165,6 +165,16 @@ def _show(document: dict[str, Json], console: Console, *, is_explained: bool) ->
     steps = document["steps"]
     console.report(columns(plan_rows(steps)))
     budget = budget_line(document["budget"])
-    console.report("\n".join(("", total_line(document["totals"]), *context_lines(steps), *budget, basis_line(steps, document["price_dates"]))))
+    console.report(
+        "\n".join(
+            (
+                "",
+                total_line(document["totals"]),
+                *context_lines(steps),
+                *budget,
+                basis_line(steps, document["price_dates"]),
+            )
+        )
+    )
     if is_explained:
         console.report("".join("\n" + "\n".join(why_lines(difference)) for difference in document["why"]))
