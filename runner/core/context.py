@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import orjson
 
 from runner.core.frozen import dataclass, replace
+from runner.core.long_text import SpelledBody
 from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.request import Request
@@ -37,8 +38,16 @@ class Divided:
 
     def naming(self, name: str) -> Request:
         """The rest, as it is sent where the provider has the other part under this name."""
-        field = b"," + orjson.dumps(self.field) + b":" + orjson.dumps(name) + b"}"
-        return replace(self.rest, body=bytes(self.rest.body)[:-1] + field)
+        return with_fields(self.rest, {self.field: name})
+
+
+def with_fields(request: Request, fields: Mapping[str, str]) -> Request:
+    """The request with further fields before those of its body, of which there are some."""
+    begin = orjson.dumps(fields)[:-1] + b","
+    body = request.body
+    if isinstance(body, SpelledBody):
+        return replace(request, body=body.opened_with(begin))
+    return replace(request, body=begin + bytes(body)[1:])
 
 
 @dataclass(frozen=True, slots=True)

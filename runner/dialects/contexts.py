@@ -6,19 +6,19 @@ turns of both follow one another; files that are kept stand in a turn of their o
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
-import orjson
-
-from runner.core.call import SharedPart
-from runner.core.canonical import Json, digest, ordered
+from runner.core.call import Call
+from runner.core.canonical import Json, ordered
 from runner.core.context import Divided
 from runner.core.frozen import replace
-from runner.core.media import Attachment
-from runner.core.model import Provider
+from runner.core.long_text import chunks_of, spell
+from runner.core.model import Provider, Route
 from runner.core.request import Request
+from runner.dialects.gemini import GeminiDialect, VertexDialect
 
-DIALECTS_WITH_CONTEXTS: Final = frozenset({"gemini", "vertex"})
+_DIALECTS: Final = {one.name: one for one in (GeminiDialect(), VertexDialect())}
 _FIELD: Final = "cachedContent"
 _BEFORE: Final = ("systemInstruction",)
 _BEHIND: Final = ("tools", "toolConfig")
@@ -27,12 +27,14 @@ IDENT_DIGITS: Final = 40
 
 def keeps_contexts(provider: Provider) -> bool:
     """Whether a provider may keep parts of questions: it speaks Gemini's protocol, and is no gateway to others."""
-    return provider.dialect in DIALECTS_WITH_CONTEXTS and provider.settings.get("server") != "gateway"
+    return provider.dialect in _DIALECTS and provider.settings.get("server") != "gateway"
 
 
-def divide(request: Request, shared: SharedPart) -> Divided:
+def divide(call: Call, route: Route, request: Request) -> Divided:
     """The question in two. What is kept is named by all that it says and the model that reads it."""
-    body: dict[str, Json] = orjson.loads(bytes(request.body))
+    shared = call.shared
+    assert shared is not None, "a question that shares nothing is asked as a whole"
+    body = _DIALECTS[request.dialect].fields(call, route)
     contents = body["contents"]
     first, rest = contents[: shared.messages], contents[shared.messages :]
     if shared.files:
@@ -41,26 +43,20 @@ def divide(request: Request, shared: SharedPart) -> Divided:
         rest = [{**turn, "parts": turn["parts"][shared.files :]}, *rest[1:]]
     before = {name: body[name] for name in _BEFORE if name in body}
     behind = {name: body[name] for name in _BEHIND if name in body}
-    turns = {"contents": first} if first else {}
-    kept = ordered({**before, **turns, **behind})
+    turns: dict[str, Json] = {"contents": first} if first else {}
     others = {name: value for name, value in body.items() if name not in (*_BEFORE, *_BEHIND)}
-    left = ordered({**others, "contents": rest})
-    count = _marks_in(kept, request.attachments)
+    kept = replace(request, body=spell({**before, **turns, **behind}))
+    count = sum(len(message.files) for message in call.messages[: shared.messages]) + shared.files
     return Divided(
-        ident=digest(ordered([request.dialect, request.provider, request.endpoint]) + b"\n" + kept)[:IDENT_DIGITS],
-        kept=replace(request, body=kept, attachments=request.attachments[:count]),
-        rest=replace(request, body=left, attachments=request.attachments[count:]),
+        ident=_ident(kept),
+        kept=replace(kept, attachments=request.attachments[:count]),
+        rest=replace(request, body=spell({**others, "contents": rest}), attachments=request.attachments[count:]),
         field=_FIELD,
     )
 
 
-def _marks_in(body: bytes, attachments: tuple[Attachment, ...]) -> int:
-    """How many files of a question, from the first on, stand in a part of it."""
-    at = count = 0
-    for one in attachments:
-        at = body.find(one.mark, at)
-        if at < 0:
-            break
-        at += len(one.mark)
-        count += 1
-    return count
+def _ident(kept: Request) -> str:
+    sha = hashlib.sha256(ordered([kept.dialect, kept.provider, kept.endpoint]) + b"\n")
+    for chunk in chunks_of(kept.body):
+        sha.update(chunk)
+    return sha.hexdigest()[:IDENT_DIGITS]

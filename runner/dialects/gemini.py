@@ -91,16 +91,7 @@ class GeminiDialect:
     )
 
     def encode(self, call: Call, route: Route) -> Request:
-        body: dict[str, Json] = {}
-        if call.system is not None:
-            body["systemInstruction"] = {"parts": [{"text": call.system}]}
-        body["contents"] = [_content(message) for message in call.messages]
-        body |= self._tools(call)
-        config = self._config(call, route)
-        if config:
-            body["generationConfig"] = config
-        place_options(body, call.options, self.places)
-        sent = spell(body)
+        sent = spell(self.fields(call, route))
         return Request(
             dialect=self.name,
             key_version=self.key_version,
@@ -111,6 +102,19 @@ class GeminiDialect:
             salt=call.salt,
             attachments=attachments(call, _part, self.media, route.provider, sent),
         )
+
+    def fields(self, call: Call, route: Route) -> dict[str, Json]:
+        """The body before it is spelt: long texts stand in it as they are."""
+        body: dict[str, Json] = {}
+        if call.system is not None:
+            body["systemInstruction"] = {"parts": [{"text": call.system}]}
+        body["contents"] = [_content(message) for message in call.messages]
+        body |= self._tools(call)
+        config = self._config(call, route)
+        if config:
+            body["generationConfig"] = config
+        place_options(body, call.options, self.places)
+        return body
 
     def _tools(self, call: Call) -> dict[str, Json]:
         """The tools that a model may call, and whether it must."""

@@ -203,8 +203,7 @@ class StepProgram:
 
     def divide(self, call: Call, request: Request) -> Divided:
         """A question in what is kept at the provider, and the rest."""
-        assert call.shared is not None, "a step that keeps nothing asks whole questions"
-        return divide(request, call.shared)
+        return divide(call, self.route, request)
 
     def too_long(self, call: Call) -> str:
         """Why the model cannot read so long a question whatever its vocabulary is, or ""."""

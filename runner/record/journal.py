@@ -10,7 +10,7 @@ from time import time
 from typing import Final
 
 from runner.core.canonical import Json
-from runner.core.events import AttemptMade, Event, Settled
+from runner.core.events import AttemptMade, ContextKept, Event, Settled
 from runner.core.outcome import Source
 from runner.record.folders import JOURNAL, unwritable_record
 from runner.record.lines import read_line, to_line, to_record
@@ -44,7 +44,8 @@ class Journal:
     def __call__(self, event: Event, /) -> None:
         """Raises StorageError when the line cannot be written."""
         self._waiting.append(to_line(to_record(event, at=self._now())))
-        if len(self._waiting) >= MAX_WAITING:
+        # What was kept is remembered next, and would be taken for told.
+        if len(self._waiting) >= MAX_WAITING or isinstance(event, ContextKept):
             self.flush()
         elif self._is_due or _may_be_lost(event):
             return

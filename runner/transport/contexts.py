@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from runner.core.context import Allow, Divided, Kept, TellMade
+from runner.core.context import Allow, Divided, Kept, TellMade, with_fields
 from runner.core.frozen import dataclass, replace
 from runner.core.model import Route
 from runner.core.outcome import Failure, FailureKind
@@ -135,8 +135,7 @@ class Contexts:
         self._remember(key, begun)
         where = _place(route, divided)
         said = {"model": where.model, "displayName": PREFIX + divided.ident, "ttl": _duration(ttl_s)}
-        body = bytes(divided.kept.body)[:-1] + b"," + orjson.dumps(said)[1:]
-        request = replace(divided.kept, endpoint=where.collection, body=body)
+        request = replace(with_fields(divided.kept, said), endpoint=where.collection)
         try:
             payload = await self._ask(route, "POST", request)
         except CallFailed as error:

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.call import Call, Message, SharedPart, ToolSpec
-from runner.core.context import Divided
+from runner.core.context import Divided, with_fields
+from runner.core.long_text import LongText, SpelledBody, Stretch
 from runner.core.media import Medium
-from runner.core.model import Provider, Route
-from runner.core.request import Request
+from runner.core.model import ModelFacts, Provider, Route
 from runner.dialects import DIALECTS
 from runner.dialects.contexts import divide, keeps_contexts
 
@@ -30,8 +30,7 @@ def medium(name: str) -> Medium:
 
 
 def divided(call: Call, route: Route, dialect: str = "gemini") -> Divided:
-    assert call.shared is not None
-    return divide(DIALECTS[dialect].encode(call, route), call.shared)
+    return divide(call, route, DIALECTS[dialect].encode(call, route))
 
 
 def bodies(found: Divided) -> tuple[Any, Any]:
@@ -126,14 +125,29 @@ def test_who_keeps_contexts() -> None:
 )
 def test_both_parts_together_are_the_question(texts: list[str], system: str | None, cut: int) -> None:
     """Turn by turn, and nothing is said twice."""
-    turns = [
-        {"role": "user" if number % 2 else "model", "parts": [{"text": text}]} for number, text in enumerate(texts)
-    ]
-    said: dict[str, Any] = {"systemInstruction": {"parts": [{"text": system}]}} if system is not None else {}
-    body = {**said, "contents": turns, "generationConfig": {"seed": 1}}
-    shared = SharedPart(min(cut, len(texts) - 1))
-    found = divide(Request("gemini", 1, "gemini", "/m", json.dumps(body).encode()), shared)
+    messages = tuple(Message("assistant" if number % 2 else "user", text) for number, text in enumerate(texts))
+    call = Call("m", messages, system=system, seed=1, shared=SharedPart(min(cut, len(texts) - 1)))
+    route = Route("gemini/m", Provider("gemini", "gemini", is_builtin=True), "m", ModelFacts("gemini", "m"))
+    found = divided(call, route)
     kept, rest = json.loads(bytes(found.kept.body)), json.loads(bytes(found.rest.body))
-    assert kept.pop("contents", []) + rest.pop("contents") == turns
-    assert {**kept, **rest} == {**said, "generationConfig": {"seed": 1}}
+    whole = json.loads(bytes(DIALECTS["gemini"].encode(call, route).body))
+    assert kept.pop("contents", []) + rest.pop("contents") == whole.pop("contents")
+    assert {**kept, **rest} == whole
     assert not set(kept) & set(rest)
+
+
+def test_a_long_text_is_not_put_together(route_to: RouteTo) -> None:
+    """It stays in the pieces that it was read in, in what is kept too."""
+    book = LongText((Stretch("word " * 300_000, 0, 1_500_000),))
+    call = Call("m", (Message("user", book), *TALK[1:]), shared=SharedPart(1))
+    found = divided(call, route_to("gemini"))
+    assert isinstance(found.kept.body, SpelledBody)
+    sent = with_fields(found.kept, {"ttl": "60s"})
+    assert isinstance(sent.body, SpelledBody)
+    assert json.loads(bytes(sent.body)) == {
+        "ttl": "60s",
+        "contents": [{"role": "user", "parts": [{"text": "word " * 300_000}]}],
+    }
+    assert isinstance(found.naming("cachedContents/1").body, bytes)
+    short = replace(call, messages=(Message("user", "word " * 300_000), *TALK[1:]))
+    assert divided(short, route_to("gemini")).ident == found.ident

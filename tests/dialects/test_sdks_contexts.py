@@ -80,14 +80,14 @@ async def kept_by_us(route: Route, memory: Path, then: Callable[[Contexts, Kept,
     transport = HttpTransport(
         Secrets({"BOX_KEY": KEY}, Trust()),
         lambda request, *answer: ASKED[request.dialect].failure(*answer),
-        tokens=Tokens({"GOOGLE_OAUTH_ACCESS_TOKEN": KEY}),
+        tokens=lambda: Tokens({"GOOGLE_OAUTH_ACCESS_TOKEN": KEY}),
     )
 
     async def ask(route: Route, method: str, request: Any) -> bytes:
         return await transport.ask(route, method, request, timeout_s=10)
 
     contexts = Contexts(memory, ask, alone)
-    divided = divide(DIALECTS[route.provider.dialect].encode(CALL, route), SharedPart(2))
+    divided = divide(CALL, route, DIALECTS[route.provider.dialect].encode(CALL, route))
     try:
         kept = await contexts.keep(route, divided, 1800.0, lambda: None, lambda _: None)
         await transport.send(route, divided.naming(kept.name), timeout_s=10)
@@ -116,7 +116,7 @@ def test_a_context_is_made_used_looked_at_and_deleted_as_by_googles_client(
     server.forget()
 
     route = replace(route_to(dialect, provider=provider_of(dialect, server.base_url)), model=MODEL)
-    divided = divide(DIALECTS[dialect].encode(CALL, route), SharedPart(2))
+    divided = divide(CALL, route, DIALECTS[dialect].encode(CALL, route))
 
     async def then(contexts: Contexts, kept: Kept, _transport: HttpTransport) -> None:
         assert not await contexts.is_gone(route, divided, kept)

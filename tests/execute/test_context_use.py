@@ -37,8 +37,8 @@ class Part:
     route: Route = ROUTE
 
     def divide(self, call: Call, request: Request) -> Divided:
-        kept = replace(request, body=call.system.encode() if call.system else b"")
-        return Divided(call.system or "", kept, request, "cachedContent")
+        kept = replace(request, body=str(call.system).encode())
+        return Divided(str(call.system), kept, request, "cachedContent")
 
 
 class Clock:
@@ -92,7 +92,7 @@ class Bench:
         self.use = ContextUse(self.keeper, Clock(), self.events.append)
 
     async def _send(self, request: Request) -> bytes:
-        self.sent.append(request.body)
+        self.sent.append(bytes(request.body))
         if self.fails:
             raise CallFailed(self.fails.pop(0))
         return b"answer"
@@ -122,7 +122,7 @@ def failed(found: object) -> Failure:
 
 
 KEPT = Kept("c/1", 1000.0 + TTL, 1_000_000)
-NAMED = b'{"contents":[],"cachedContent":"c/1"}'
+NAMED = b'{"cachedContent":"c/1","contents":[]}'
 GONE = Failure(FailureKind.AUTH, "not found", status=403)
 
 

@@ -208,3 +208,10 @@ def test_lines_without_the_words_that_are_looked_for_are_passed_over_unread(tmp_
     path.write_bytes(b'{"event":"started"}\n{"event":"outcome"}\n{"event":"attempt"}\n')
     assert [record["event"] for record in read_journal(path, (b'"attempt"',))] == ["attempt"]
     assert len(list(read_journal(path))) == 3
+
+
+def test_what_is_kept_at_a_provider_is_in_the_file_before_anything_else_is_done(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.flush_soon = lambda: None
+    journal(ContextKept("ask", "scripted/parrot", "c/1", 2000, 60.0, 0.5, 1.0, is_new=True))
+    assert [line["event"] for line in lines(tmp_path)] == ["context"]
