@@ -87,14 +87,14 @@ class Subjects:
         lists: Mapping[str, tuple[str, Path]],
         answers: Mapping[str, CompiledSchema | None],
         read: ReadFile,
-        states: Mapping[str, CompiledSchema | None] | None = None,
-        rows: MadeRows | None = None,
+        states: Mapping[str, CompiledSchema | None],
+        rows: MadeRows,
     ) -> None:
         self._workflow = workflow
         self._lists = lists
         self._answers = answers
         self._read = read
-        self._states = states or {}
+        self._states = states
         self._rows = rows
         self._compiled: dict[int, CompiledSchema | None] = {}
         self._typed: dict[tuple[int, Path], tuple[Json, Typed]] = {}
@@ -170,8 +170,6 @@ class Subjects:
 
     def _coming_in(self, name: str, *, is_grouped: bool) -> Subject | None:
         """A row while others are made from it: as it comes from its source, or a group."""
-        if self._rows is None:
-            return None
         item, _, grouped = self._rows.stages_of(name, self)
         if is_grouped:
             return Subject(f"a group of '{name}'", 1, grouped, grouped)
@@ -179,8 +177,6 @@ class Subjects:
 
     def _group(self, name: str) -> Subject | None:
         """The rows of a group."""
-        if self._rows is None:
-            return None
         before = self._rows.stages_of(name, self)[1]
         return Subject(f"the rows of a group of '{name}'", 1, _many(before), before)
 
@@ -189,7 +185,7 @@ class Subjects:
         subject = self._row(name)
         if subject is None:
             return True
-        if subject.has_all_columns and isinstance(subject.schema, dict):
+        if subject.has_all_columns:
             return {**subject.schema, "required": list(subject.schema.get("properties", ()))}
         return subject.schema
 
@@ -250,7 +246,7 @@ class Subjects:
     def _row(self, name: str) -> Subject | None:
         source = self._workflow.data.get(name)
         if source is not None and source.made is not None:
-            schema = self._rows.row_of(name, self) if self._rows else True
+            schema = self._rows.row_of(name, self)
             return None if schema is True else Subject(f"a row of '{name}'", 1, schema, schema, owner=f"data.{name}")
         if source is None:
             return None
