@@ -6,7 +6,7 @@ anything is done with them, and before a job is started the provider's list is a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import field, replace
 from functools import partial
@@ -16,16 +16,21 @@ from runner.core.answer import StoredAnswer
 from runner.core.batch import BatchFormat, BatchRow, BatchWire, JobState, JobStatus
 from runner.core.events import Noted
 from runner.core.frozen import dataclass
+from runner.core.long_text import Body
+from runner.core.media import Medium
 from runner.core.model import Route
 from runner.core.outcome import RETRIED_KINDS, Failure, FailureKind
 from runner.core.ports import Answers, CallFailed, Clock, EventSink
-from runner.dialects import DIALECTS
+from runner.core.request import Request
+from runner.dialects import ASKED
 from runner.dialects.batch import BATCH_FORMATS, job_failure
 from runner.execute.perform import FINAL_BY_FINISH
 from runner.execute.retry import Wait, decide
 from runner.record.batches import BatchFolder, BatchRecord, SpooledRow
 
 T = TypeVar("T")
+Upload = Callable[[Route, Request, Sequence[int]], Awaitable[tuple[dict[int, str], list[Medium]]]]
+"""Uploads those files of a request, by the numbers of its attachments. Raises CallFailed."""
 KEPT_AT_ONCE = 256
 STALE_FILE = frozenset({FailureKind.BAD_REQUEST, FailureKind.NOT_FOUND, FailureKind.AUTH})
 
@@ -33,7 +38,8 @@ STALE_FILE = frozenset({FailureKind.BAD_REQUEST, FailureKind.NOT_FOUND, FailureK
 @dataclass(frozen=True, slots=True)
 class BatchPorts:
     """What jobs need from outside. `pause` waits, and says whether the run was stopped meanwhile; within `alone` no other
-    process hands jobs over.
+    process hands jobs over. `upload` gives the provider's names of files of a request, and those of them that it was
+    sent before; `forget` says that it no longer knows one.
     """
 
     folder: BatchFolder
@@ -44,6 +50,8 @@ class BatchPorts:
     random: Callable[[], float]
     pause: Callable[[float], Awaitable[bool]]
     alone: Callable[[], AbstractAsyncContextManager[None]]
+    upload: Upload
+    forget: Callable[[Route, Medium], None]
 
 
 @dataclass(slots=True)
@@ -171,9 +179,9 @@ class BatchJob:
             found.answered[answer.key] = answer
             found.failed.pop(answer.key, None)
 
-    def _answer(self, row: SpooledRow, body: bytes, payload: bytes) -> StoredAnswer | Failure:
+    def _answer(self, row: SpooledRow, body: Body, payload: bytes) -> StoredAnswer | Failure:
         try:
-            response = DIALECTS[self.record.dialect].decode(payload)
+            response = ASKED[self.record.dialect].decode(payload)
         except CallFailed as error:
             return error.failure
         now = self.ports.clock.now()
@@ -216,16 +224,24 @@ class BatchJob:
     # Trying again
 
     async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
-        """A call that may be made twice without harm. Raises CallFailed."""
-        tries = 0
-        while True:
-            try:
-                return await call()
-            except CallFailed as error:
-                tries += 1
-                await self._wait_or_raise(error, tries)
+        return await retried(call, self.ports)
 
     async def _wait_or_raise(self, error: CallFailed, tries: int) -> None:
-        decision = decide(error.failure, tries=tries, random=self.ports.random())
-        if not isinstance(decision, Wait) or await self.ports.pause(decision.seconds):
-            raise error
+        await wait_or_raise(error, tries, self.ports)
+
+
+async def retried(call: Callable[[], Awaitable[T]], ports: BatchPorts) -> T:
+    """A call that may be made twice without harm. Raises CallFailed."""
+    tries = 0
+    while True:
+        try:
+            return await call()
+        except CallFailed as error:
+            tries += 1
+            await wait_or_raise(error, tries, ports)
+
+
+async def wait_or_raise(error: CallFailed, tries: int, ports: BatchPorts) -> None:
+    decision = decide(error.failure, tries=tries, random=ports.random())
+    if not isinstance(decision, Wait) or await ports.pause(decision.seconds):
+        raise error

@@ -14,9 +14,9 @@ from runner.dialects.batch import offers_batch
 
 
 def is_asked_in_batches(step: Step, route: Route, *, is_default: bool) -> bool:
-    """What the step says goes before what the command says. Files, and what may call tools, are sent one question at a time."""
+    """What the step says goes before what the command says. What may call tools is sent one question at a time."""
     is_wanted = step.transport == "batch" or (is_default and not step.transport)
-    return is_wanted and not step.files and not step.tools and step.cache.use != "off" and offers_batch(route.provider)
+    return is_wanted and not step.tools and step.cache.use != "off" and offers_batch(route.provider)
 
 
 def in_batch(route: Route) -> Route:

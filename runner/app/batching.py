@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 from runner.app.batch_jobs import BatchJob, BatchPorts, Harvest
+from runner.app.batch_lines import BatchLine, LineFailed, lines_of, parts_of
 from runner.core.batch import JobStatus
 from runner.core.frozen import dataclass
+from runner.core.media import Medium
 from runner.core.model import Route
 from runner.core.outcome import RETRIED_KINDS, Failure, FailureKind
 from runner.core.ports import Answers, CallFailed
-from runner.dialects.batch import BATCH_FORMATS
 from runner.execute.ahead import Ahead
 from runner.execute.retry import DEFAULT_RETRIES, backoff
 from runner.execute.spending import Amount, Held, Purse, amount_of
@@ -21,7 +22,8 @@ from runner.plan.plan import make_plan
 from runner.plan.planned import Plan, PlannedCall
 from runner.plan.program import Program, StepProgram
 from runner.plan.stages import RunState
-from runner.record.batches import BatchRecord, SpooledRow
+from runner.record.batches import BatchRecord
+from runner.transport.port import FORGOTTEN
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 60.0
@@ -62,6 +64,7 @@ class Filler:
         self._tries: dict[str, int] = {}
         self._held: dict[str, Held] = {}
         self._idle_waves = 0
+        self._reused: dict[str, tuple[Medium, ...]] = {}
 
     async def fill(self) -> None:
         """Until no question of a batch step is open that could be asked. Raises StorageError."""
@@ -147,7 +150,7 @@ class Filler:
             jobs = await self._known_jobs(wanted)
             taken = {key for job in jobs for key in job.rows}
             rest = [call for key, call in wanted.items() if key not in taken]
-            for record, route in self._spool(self._affordable(rest)):
+            for record, route in self._spool(await self._shown(self._affordable(rest), wanted)):
                 job = BatchJob(record, self._ports.folder.rows(record), route, self._ports)
                 if await self._is_started(job, wanted):
                     jobs.append(job)
@@ -188,9 +191,9 @@ class Filler:
             return  # another time
 
     async def _is_taken_up(self, job: BatchJob, asked: Sequence[str], wanted: Wanted) -> bool:
-        """Whether a job goes on; one that was never started and holds more than is asked for is made anew."""
+        """Whether a job goes on; one that was never started, and holds more than is asked for or names files, is made anew."""
         try:
-            if not await job.find() and len(asked) < len(job.rows):
+            if not await job.find() and (job.record.names_files or len(asked) < len(job.rows)):
                 self._ports.folder.drop(job.record)
                 return False
         except CallFailed as error:
@@ -220,31 +223,49 @@ class Filler:
                 self._tries[call.ask.key] = self._tries.get(call.ask.key, 0) + 1
                 yield call
 
-    def _spool(self, calls: Iterable[PlannedCall]) -> list[tuple[BatchRecord, Route]]:
-        """The questions on disk, as jobs of one model each that are not larger than the provider takes."""
-        groups: dict[tuple[str, str], list[PlannedCall]] = {}
-        for call in calls:
-            groups.setdefault((self._step(call).route.name, call.ask.request.endpoint), []).append(call)
-        return [
-            (self._spooled(part, self._step(group[0]).route), self._step(group[0]).route)
-            for group in groups.values()
-            for part in _parts(group)
-        ]
+    async def _shown(self, calls: Iterable[PlannedCall], wanted: Wanted) -> list[BatchLine]:
+        """The questions as lines; files that their job names are uploaded before it is written."""
+        lines, failed = await lines_of([(call, self._step(call)) for call in calls], self._ports)
+        for key, failure in failed.items():
+            self._fail([key], wanted, failure)
+        self._reused.update((line.key, line.reused) for line in lines if line.reused)
+        return lines
 
-    def _spooled(self, part: Sequence[tuple[bytes, PlannedCall]], route: Route) -> BatchRecord:
-        request = part[0][1].ask.request
+    def _spool(self, lines: Iterable[BatchLine]) -> Iterator[tuple[BatchRecord, Route]]:
+        """The questions on disk, as jobs of one model each that are not larger than the provider takes."""
+        groups: dict[tuple[str, str], list[BatchLine]] = {}
+        for line in lines:
+            groups.setdefault((line.step.route.name, line.request.endpoint), []).append(line)
+        for group in groups.values():
+            for part in parts_of(group):
+                record = self._spooled(part, group[0].step.route)
+                if record is not None:
+                    yield record, group[0].step.route
+
+    def _spooled(self, part: list[BatchLine], route: Route) -> BatchRecord | None:
+        """A job on disk; a question whose file has changed meanwhile is left out of it."""
         folder = self._ports.folder
-        record = BatchRecord(
-            name=folder.name_for(call.ask.key for _, call in part),
-            route=route.name,
-            dialect=request.dialect,
-            provider=request.provider,
-            endpoint=request.endpoint,
-            run=self._filling.run,
-            made_at=self._ports.clock.now(),
-        )
-        folder.spool(record, ((line, _row(call, len(line))) for line, call in part))
-        return record
+        while part:
+            request = part[0].request
+            record = BatchRecord(
+                name=folder.name_for(line.key for line in part),
+                route=route.name,
+                dialect=request.dialect,
+                provider=request.provider,
+                endpoint=request.endpoint,
+                run=self._filling.run,
+                made_at=self._ports.clock.now(),
+                names_files=any(line.names for line in part),
+            )
+            try:
+                folder.spool(record, (line.spelt() for line in part))
+            except LineFailed as error:
+                self._settle(error.line.key, None)
+                self.ahead.note(error.line.call.ask, Answered(failure=error.failure, reason=error.line.call.reason))
+                part = [line for line in part if line is not error.line]
+            else:
+                return record
+        return None
 
     # What came
 
@@ -276,6 +297,11 @@ class Filler:
             return
         self._settle(ask.key, None)
         failure = harvest.failed.get(ask.key) or harvest.failure or NO_ANSWER
+        reused = self._reused.pop(ask.key, ())
+        if reused and failure.status in FORGOTTEN:  # perhaps the provider no longer knows a file: it is sent anew, once
+            for medium in reused:
+                self._ports.forget(step.route, medium)
+            return
         retries = DEFAULT_RETRIES if step.linked.step.retries is None else step.linked.step.retries
         if (failure.kind in RETRIED_KINDS and failure is not harvest.failure) and tries <= retries:
             return
@@ -293,36 +319,3 @@ class Filler:
         held = self._held.pop(key, None)
         if held is not None:
             self._purse.settle(held, paid)
-
-
-def _parts(calls: Sequence[PlannedCall]) -> Iterator[list[tuple[bytes, PlannedCall]]]:
-    """Lines for one file each."""
-    written = BATCH_FORMATS[calls[0].ask.request.dialect]
-    part: list[tuple[bytes, PlannedCall]] = []
-    size = 0
-    for call in calls:
-        line = written.line(call.ask.key, call.ask.request)
-        if part and (len(part) >= written.most_lines or size + len(line) + 1 > written.most_bytes):
-            yield part
-            part, size = [], 0
-        part.append((line, call))
-        size += len(line) + 1
-    yield part
-
-
-def _row(call: PlannedCall, length: int) -> SpooledRow:
-    """The body stands last in its line, before the brace."""
-    ask = call.ask
-    size = len(ask.request.body)
-    return SpooledRow(
-        key=ask.key,
-        step=ask.step,
-        item=ask.item,
-        reason=call.reason,
-        ingredients=ask.ingredients,
-        sample=ask.request.sample,
-        salt=ask.request.salt,
-        repair=ask.repair,
-        offset=length - 1 - size,
-        length=size,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from runner.app.batch_jobs import BatchPorts
 from runner.app.batching import Filler, Filling
 from runner.app.drive import Drive, DriveSettings
+from runner.app.transports import UPLOADS, failure_of
 from runner.core.batch import BatchWire
 from runner.core.events import Event, Noted, Retrying
 from runner.core.frozen import replace
+from runner.core.media import Medium
 from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.ports import Clock, Hear, Transport
@@ -32,9 +34,12 @@ from runner.transport.secrets import Secrets
 
 if TYPE_CHECKING:
     from runner.app.session import Session
+    from runner.transport.port import HttpTransport
 
 BATCHES = Path(".runner") / "batches"
 LOCK_WAIT_S = 600.0
+FILES_LAST_S = 30 * 3600.0
+"""For how long an uploaded file has to be known when a job names it: jobs take a day."""
 
 
 class Stop:
@@ -63,9 +68,8 @@ def wires(secrets: Secrets) -> tuple[Callable[[Route], BatchWire], BatchHttp]:
     """The batch interface of a route's provider, and what closes them all."""
     http = BatchHttp(secrets, lambda dialect, *answer: ASKED[dialect].failure(*answer))
     by_dialect: dict[str, BatchWire] = {
-        "gemini": GeminiBatchWire(http),
-        "openai-chat": OpenAIBatchWire(http),
-        "openai-responses": OpenAIBatchWire(http),
+        **dict.fromkeys(("gemini", "gemini-embed"), GeminiBatchWire(http)),
+        **dict.fromkeys(("openai-chat", "openai-responses", "openai-embed"), OpenAIBatchWire(http)),
     }
     return lambda route: by_dialect[route.provider.dialect], http
 
@@ -116,6 +120,7 @@ class BatchRun:
         self._contexts = contexts
         self._stop = Stop(clock)
         self._online: Drive | None = None
+        self._uploading: HttpTransport | None = None
         self.purse = Purse(session.drive.settings.allowance)
         wire_of, self._http = wires(session.secrets)
         folder = BatchFolder(session.project.files.root / BATCHES)
@@ -128,8 +133,27 @@ class BatchRun:
             random=random,
             pause=self._stop.pause,
             alone=lambda: alone(folder.lock),
+            upload=self._upload,
+            forget=lambda route, medium: self._files().forget(route, medium),
         )
         self.filler = Filler(self._filling(session), ports, self.purse)
+
+    def _files(self) -> HttpTransport:
+        """What uploads the files of questions, and remembers them as for questions that are asked online."""
+        if self._uploading is None:
+            from runner.transport.port import HttpTransport
+            from runner.transport.uploads import Uploads
+
+            session = self._session
+            assert session.secrets is not None
+            uploads = Uploads(session.project.files.root / UPLOADS, now=self._clock.now, sleep=self._clock.sleep)
+            self._uploading = HttpTransport(session.secrets, failure_of, uploads=uploads)
+        return self._uploading
+
+    async def _upload(
+        self, route: Route, request: Request, numbers: Sequence[int]
+    ) -> tuple[dict[int, str], list[Medium]]:
+        return await self._files().upload(route, request, numbers, lasts_s=FILES_LAST_S)
 
     def _filling(self, session: Session) -> Filling:
         state = session.drive.state
@@ -151,6 +175,8 @@ class BatchRun:
             await self.filler.fill()
         finally:
             await self._http.aclose()
+            if self._uploading is not None:
+                await self._uploading.aclose()
         return self.filler.ahead
 
     async def _ask_online(self, ahead: Ahead) -> None:

@@ -117,13 +117,6 @@ def _transport(step: Step, route: Route) -> Iterator[Problem]:
             expected="a model of gemini, openai, openai-chat, or of a provider of your own that speaks like one of them",
             fix="leave transport out",
         )
-    elif step.files:
-        yield Problem(
-            "no-batch",
-            f"step '{step.name}' is asked in batches, and questions that show files are sent one by one in this version",
-            step.at("transport"),
-            fix="leave transport out",
-        )
     elif step.tools:
         yield Problem(
             "no-batch",

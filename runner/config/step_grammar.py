@@ -241,7 +241,7 @@ DEFAULTS_EITHER = (("prompt", "messages"), ("schema", "fields"))
 # A vector is made of a text, and of nothing that concerns an answer in words.
 NOT_TO_EMBED = (
     *("prompt", "messages", "system", "files", "thinking", "schema", "fields", "enforce", "repair", "escalate"),
-    *("temperature", "top_p", "max_output_tokens", "seed", "stop", "samples", "transport"),
+    *("temperature", "top_p", "max_output_tokens", "seed", "stop", "samples"),
     *("tools", "tool_choice", "max_turns", "context_cache"),
 )
 STEP_EITHER = (*DEFAULTS_EITHER, *(("embed", name) for name in NOT_TO_EMBED))

@@ -61,8 +61,8 @@ class BatchFormat(Protocol):
     most_lines: int
     most_bytes: int
 
-    def line(self, key: str, request: Request) -> bytes:
-        """One request, named by its key; without the line's end."""
+    def head(self, key: str, request: Request) -> bytes:
+        """What goes before the body in the line of a request, which is named by its key; a brace goes behind it."""
         ...
 
     def row(self, line: bytes) -> BatchRow | None:

@@ -13,7 +13,7 @@ from runner.core.model import Provider
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import Dialect
 from runner.core.request import Request
-from runner.dialects import DIALECTS
+from runner.dialects import ASKED, DIALECTS
 from runner.dialects.payload import show
 
 # The codes of google.rpc.Status, as the HTTP statuses that they stand for.
@@ -25,7 +25,7 @@ _AGAIN: Final = frozenset({"batch_expired", "server_error", "rate_limit_exceeded
 
 
 class OpenAIBatch:
-    """Lines of OpenAI's batch files; the answers to Chat Completions and Responses stand in them alike."""
+    """Lines of OpenAI's batch files; the answers of Chat Completions, Responses and Embeddings stand in them alike."""
 
     most_lines = 50_000
     most_bytes = 200 * 1024 * 1024
@@ -33,9 +33,8 @@ class OpenAIBatch:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    def line(self, key: str, request: Request) -> bytes:
-        head = ordered({"custom_id": key, "method": "POST", "url": url_of(request.endpoint)})
-        return head[:-1] + b',"body":' + bytes(request.body) + b"}"
+    def head(self, key: str, request: Request) -> bytes:
+        return ordered({"custom_id": key, "method": "POST", "url": url_of(request.endpoint)})[:-1] + b',"body":'
 
     def row(self, line: bytes) -> BatchRow | None:
         match _value(line):
@@ -58,8 +57,8 @@ class GeminiBatch:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    def line(self, key: str, request: Request) -> bytes:
-        return ordered({"key": key})[:-1] + b',"request":' + bytes(request.body) + b"}"
+    def head(self, key: str, request: Request) -> bytes:  # noqa: ARG002 - the file holds one model's questions
+        return ordered({"key": key})[:-1] + b',"request":'
 
     def row(self, line: bytes) -> BatchRow | None:
         match _value(line):
@@ -77,6 +76,8 @@ BATCH_FORMATS: Mapping[str, BatchFormat] = {
     "gemini": GeminiBatch(DIALECTS["gemini"]),
     "openai-chat": OpenAIBatch(DIALECTS["openai-chat"]),
     "openai-responses": OpenAIBatch(DIALECTS["openai-responses"]),
+    "openai-embed": OpenAIBatch(ASKED["openai-embed"]),
+    "gemini-embed": GeminiBatch(ASKED["gemini-embed"]),
 }
 """Dialect name → the format of its batch files."""
 

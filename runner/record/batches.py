@@ -19,6 +19,7 @@ import orjson
 from runner.core.canonical import Json, digest
 from runner.core.errors import StorageError
 from runner.core.frozen import dataclass, replace
+from runner.core.long_text import CHUNK, LONG, Body, LongBody, chunks_of
 from runner.core.problem import Problem
 from runner.record.folders import write_record_file
 
@@ -31,7 +32,9 @@ DIGITS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class SpooledRow:
-    """One request of a job: what is needed to keep its answer. Its body stands in the input from `offset` on."""
+    """One request of a job: what is needed to keep its answer. Its body stands in the input from `offset` on, or, where the
+    input shows files in it, here as `body`.
+    """
 
     key: str
     step: str
@@ -43,11 +46,14 @@ class SpooledRow:
     repair: int
     offset: int
     length: int
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """A job: its name with the provider, where it goes, and the ids that the provider gave so far."""
+    """A job: its name with the provider, where it goes, and the ids that the provider gave so far. With `names_files` its
+    input holds names of uploaded files, which the provider forgets.
+    """
 
     name: str
     route: str
@@ -58,6 +64,7 @@ class BatchRecord:
     made_at: float
     file: str = ""
     job: str = ""
+    names_files: bool = False
 
 
 class BatchFolder:
@@ -96,11 +103,15 @@ class BatchFolder:
         except (OSError, ValueError, TypeError) as error:
             raise _unwritable(self.path / record.name, error) from error
 
-    def bodies(self, record: BatchRecord, rows: Iterable[SpooledRow]) -> Iterator[tuple[SpooledRow, bytes]]:
-        """The requests as they were sent."""
+    def bodies(self, record: BatchRecord, rows: Iterable[SpooledRow]) -> Iterator[tuple[SpooledRow, Body]]:
+        """The requests as they are keyed; long ones are read when they are needed."""
+        path = self.input(record)
         try:
-            with self.input(record).open("rb") as file:
+            with path.open("rb") as file:
                 for row in rows:
+                    if row.body or row.length >= LONG:
+                        yield row, row.body.encode() or _BodyInFile(path, row.offset, row.length)
+                        continue
                     file.seek(row.offset)
                     yield row, file.read(row.length)
         except OSError as error:
@@ -114,15 +125,20 @@ class BatchFolder:
         stem = digest("\n".join(sorted(keys)))[:DIGITS]
         return f"runner-{stem}-{sum(name.startswith(f'runner-{stem}-') for name in self._closed())}"
 
-    def spool(self, record: BatchRecord, lines: Iterable[tuple[bytes, SpooledRow]]) -> None:
-        """Write a job to disk before anything is sent. `offset` of a row is that in its own line."""
+    def spool(self, record: BatchRecord, lines: Iterable[tuple[Body, SpooledRow]]) -> None:
+        """Write a job to disk before anything is sent. `offset` of a row is that in its own line.
+
+        What a line raises while it is read is raised here, and then there is no job.
+        """
         aside = self.path / f".{record.name}.{secrets.token_hex(8)}.tmp"
         try:
             aside.mkdir(mode=0o700, parents=True)
             place = 0
             with _private(aside / INPUT) as requests, _private(aside / ROWS) as rows:
                 for line, row in lines:
-                    requests.write(line + b"\n")
+                    for chunk in chunks_of(line):
+                        requests.write(chunk)
+                    requests.write(b"\n")
                     rows.write(orjson.dumps(replace(row, offset=place + row.offset)) + b"\n")
                     place += len(line) + 1
             write_record_file(aside / JOB, orjson.dumps(record))
@@ -131,8 +147,9 @@ class BatchFolder:
                 shutil.rmtree(target)
             aside.rename(target)
         except (OSError, StorageError) as error:
-            shutil.rmtree(aside, ignore_errors=True)
             raise _unwritable(self.path, error) from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
     def save(self, record: BatchRecord) -> None:
         """Note an id, before anything is done with it."""
@@ -167,6 +184,24 @@ class BatchFolder:
             with suppress(ValueError, KeyError, TypeError):
                 names.add(str(orjson.loads(line)["name"]))
         return names
+
+
+class _BodyInFile(LongBody):
+    """A part of a file, read each time that it is needed."""
+
+    __slots__ = ("_at", "_path")
+
+    def __init__(self, path: Path, at: int, size: int) -> None:
+        super().__init__(size)
+        self._path, self._at = path, at
+
+    def chunks(self) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            left = len(self)
+            while chunk := file.read(min(left, CHUNK)):
+                left -= len(chunk)
+                yield chunk
 
 
 def _private(path: Path) -> IO[bytes]:

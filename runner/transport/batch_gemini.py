@@ -17,6 +17,8 @@ from runner.transport.batch_openai import MOST_PAGES, list_in, mapping_in, mappi
 
 VERSION: Final = "/v1beta"
 PIECE_BYTES: Final = 8 * 1024 * 1024
+# What is asked for one question, and for many.
+_CREATES: Final = {"generateContent": "batchGenerateContent", "embedContent": "asyncBatchEmbedContent"}
 _ENDS: Final = {
     "SUCCEEDED": JobStatus.ENDED,
     "EXPIRED": JobStatus.EXPIRED,
@@ -67,7 +69,8 @@ class GeminiBatchWire:
             offset += len(piece)
 
     async def create(self, route: Route, endpoint: str, name: str, file: str) -> str:
-        path = endpoint.removesuffix(":generateContent") + ":batchGenerateContent"
+        model, _, action = endpoint.rpartition(":")
+        path = f"{model}:{_CREATES[action]}"
         body = {"batch": {"displayName": name, "inputConfig": {"fileName": file}}}
         return text_at(value_of(await self._http.call(route.provider, "POST", path, body=body)), "name")
 

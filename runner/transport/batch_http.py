@@ -26,7 +26,7 @@ CALL_S: Final = 120.0
 UPLOAD_S: Final = 3600.0
 BOUNDS: Final = Bounds(max_bytes=64 * 1024 * 1024, max_error_bytes=1024 * 1024, idle_s=60.0)
 MOST_LINE_BYTES: Final = 64 * 1024 * 1024
-_KEY_HEADERS: Final = {"gemini": "x-goog-api-key"}
+_KEY_HEADERS: Final = dict.fromkeys(("gemini", "gemini-embed"), "x-goog-api-key")
 
 FailureOf = Callable[[str, int, Mapping[str, str], bytes], Failure]
 """Dialect, status, headers and body of an answer that is no success → what it means."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
@@ -23,7 +23,7 @@ from runner.core.request import Request
 from runner.transport.hearing import Hearing
 from runner.transport.secrets import Secret, Secrets, check_address, host_of, is_loopback, redact
 from runner.transport.sending import Streamed, body_of
-from runner.transport.uploads import Ask, Headers, Uploads
+from runner.transport.uploads import MARGIN_S, Ask, Headers, Uploads
 from runner.transport.vertex import place, takes_tokens
 from runner.transport.wire import CONNECT_S, WRITE_S, Bounds, Delivery, Reply, Take, Wire, WireFailed
 
@@ -147,20 +147,29 @@ class HttpTransport:
             if not reused or error.failure.status not in FORGOTTEN:
                 raise
         for medium in reused:
-            self._uploads.forget(route, medium)
+            self.forget(route, medium)
         names, _ = await self._names(route, request)
         return await self._send(route, request, await body_of(request, names), timeout_s, listen)
 
     async def _names(self, route: Route, request: Request) -> tuple[dict[int, str], list[Medium]]:
-        """What the provider calls the files that are uploaded, and those of them that it was sent before."""
+        return await self.upload(route, request, [n for n, one in enumerate(request.attachments) if one.by_upload])
+
+    async def upload(
+        self, route: Route, request: Request, numbers: Iterable[int], *, lasts_s: float = MARGIN_S
+    ) -> tuple[dict[int, str], list[Medium]]:
+        """What the provider calls files of a request, and those of them that it was sent before. Raises CallFailed."""
         names: dict[int, str] = {}
         reused: list[Medium] = []
-        for number, one in enumerate(request.attachments):
-            if one.by_upload:
-                ask, read = self._ask_for(route, request), partial(self._upload_failed, route.provider, request)
-                names[number], is_new = await self._uploads.reference(route, one.medium, ask, read)
-                reused += [] if is_new else [one.medium]
+        for number in numbers:
+            medium = request.attachments[number].medium
+            ask, read = self._ask_for(route, request), partial(self._upload_failed, route.provider, request)
+            names[number], is_new = await self._uploads.reference(route, medium, ask, read, lasts_s=lasts_s)
+            reused += [] if is_new else [medium]
         return names, reused
+
+    def forget(self, route: Route, medium: Medium) -> None:
+        """The provider no longer knows a file that was uploaded."""
+        self._uploads.forget(route, medium)
 
     def _ask_for(self, route: Route, request: Request) -> Ask:
         """How an upload speaks to a provider: with its key and under the same rules as a question."""

@@ -72,12 +72,17 @@ class Uploads:
         self._known: dict[str, Uploaded] | None = None
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def reference(self, route: Route, medium: Medium, ask: Ask, failure_of: FailureOf) -> tuple[str, bool]:
-        """The provider's name of a file, and whether it was uploaded just now. Raises CallFailed."""
+    async def reference(
+        self, route: Route, medium: Medium, ask: Ask, failure_of: FailureOf, *, lasts_s: float = MARGIN_S
+    ) -> tuple[str, bool]:
+        """The provider's name of a file, and whether it was uploaded just now. Raises CallFailed.
+
+        A name that is known lasts for `lasts_s` from now on.
+        """
         key = _key(route, medium)
         async with self._locks.setdefault(key, asyncio.Lock()):
             known = self._remembered().get(key)
-            if known is not None and known.expires_at - MARGIN_S > self._now():
+            if known is not None and known.expires_at - lasts_s > self._now():
                 return known.reference, False
             is_gemini = route.provider.dialect == "gemini"
             upload = self._to_gemini if is_gemini else self._to_openai

@@ -13,7 +13,7 @@ from runner.core.batch import BatchRow
 from runner.core.call import Call, Message
 from runner.core.model import ModelFacts, Provider, Route
 from runner.core.outcome import FailureKind
-from runner.dialects import DIALECTS
+from runner.dialects import ASKED
 from runner.dialects.batch import BATCH_FORMATS, job_failure, offers_batch
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -23,14 +23,14 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 @given(text=TEXTS, system=st.none() | TEXTS, sample=st.integers(0, 3))
 def test_a_line_holds_the_very_bytes_that_are_keyed(name: str, text: str, system: str | None, sample: int) -> None:
     route = Route("box/m", Provider("box", name, identity="box"), "m", ModelFacts("box", "m"))
-    request = DIALECTS[name].encode(Call("m", (Message("user", text),), system=system, sample=sample), route)
-    line = BATCH_FORMATS[name].line(request.key, request)
+    request = ASKED[name].encode(Call("m", (Message("user", text),), system=system, sample=sample), route)
+    line = BATCH_FORMATS[name].head(request.key, request) + bytes(request.body) + b"}"
     assert b"\n" not in line
     assert line[-1 - len(request.body) : -1] == request.body
     value = json.loads(line)
     assert (value.get("body") or value["request"]) == json.loads(bytes(request.body))
     assert (value.get("custom_id") or value["key"]) == request.key
-    assert value.get("url") in {None, "/v1/chat/completions", "/v1/responses"}
+    assert value.get("url") in {None, "/v1/chat/completions", "/v1/responses", "/v1/embeddings"}
 
 
 @pytest.mark.parametrize("name", BATCH_FORMATS)

@@ -142,13 +142,13 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(BATCH_FORMATS))
+@pytest.mark.parametrize("name", sorted(set(BATCH_FORMATS) & set(DIALECTS)))
 @given(data=st.data())
 def test_every_line_of_a_batch_is_as_described(name: str, data: st.DataObject) -> None:
     call = data.draw(calls(name))
     call = replace(call, messages=tuple(replace(message, files=()) for message in call.messages))
     request = DIALECTS[name].encode(call, builtin(name))
-    line = json.loads(BATCH_FORMATS[name].line(request.key, request))
+    line = json.loads(BATCH_FORMATS[name].head(request.key, request) + bytes(request.body) + b"}")
     assert descriptions.line_problems(line) == []
     assert descriptions.line_problems({**line, "extra": 1}) != []
     inner = "body" if "body" in line else "request"

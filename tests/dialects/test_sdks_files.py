@@ -7,7 +7,10 @@ from __future__ import annotations
 import asyncio
 import email
 import hashlib
+import importlib
 import json
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from openai import OpenAI
 from runner.core.call import Call, Message
 from runner.core.media import Clip, Medium, MediumKind
 from runner.core.model import Provider, Route
+from runner.dialects import ASKED as ASKED_IN
 from runner.dialects import DIALECTS
 from runner.dialects.batch import BATCH_FORMATS
 from runner.dialects.streams import STREAMS
@@ -28,12 +32,13 @@ from runner.transport.batch_gemini import GeminiBatchWire
 from runner.transport.batch_http import BatchHttp
 from runner.transport.batch_openai import OpenAIBatchWire
 from runner.transport.secrets import Secrets, Trust
-from runner.transport.sending import body_of
+from runner.transport.sending import body_of, encode_now, pieces_of
 from runner.transport.uploads import Uploads
 from runner.transport.wire import Reply
 
 RouteTo = Callable[..., Route]
 Ask = Callable[..., Call]
+Shown = Callable[..., Medium]
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(60))
 MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(range(100))
@@ -377,9 +382,77 @@ def test_a_batch_is_started_as_googles_client_starts_it(ask: Ask, route_to: Rout
     asyncio.run(ours())
     theirs, inlined, mine = wires.bodies
     assert mine == theirs
-    line = json.loads(BATCH_FORMATS["gemini"].line("k", request))
+    line = json.loads(BATCH_FORMATS["gemini"].head("k", request) + bytes(request.body) + b"}")
     (one,) = inlined[2]["batch"]["inputConfig"]["requests"]["requests"]
     assert plain(line["request"]) == plain(one["request"])
+
+
+def test_a_batch_of_vectors_is_started_as_googles_client_starts_it() -> None:
+    wires = Wires({"name": "batches/x", "metadata": {"state": "BATCH_STATE_PENDING"}})
+    options = types.HttpOptions(
+        base_url="http://127.0.0.1:1", api_version="v1beta", client_args={"transport": wires.inner}
+    )
+    texts = types.EmbedContentBatch(
+        contents=[types.Content(role="user", parts=[types.Part(text="sea")])],
+        config=types.EmbedContentConfig(task_type="CLUSTERING", output_dimensionality=8),
+    )
+    with genai.Client(api_key="k", vertexai=False, http_options=options) as client, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the method is new
+        create = client.batches.create_embeddings
+        named = types.CreateEmbeddingsBatchJobConfig(display_name="name")
+        create(model="vectors", src=types.EmbeddingsBatchJobSource(file_name="files/f"), config=named)
+        create(model="vectors", src=types.EmbeddingsBatchJobSource(inlined_requests=texts))
+    route = Route("box/vectors", Provider("box", "gemini-embed", "http://127.0.0.1:1"), "vectors", None)  # type: ignore[arg-type]
+    call = Call("vectors", (Message("user", "sea"),), options={"taskType": "CLUSTERING", "outputDimensionality": 8})
+    request = ASKED_IN["gemini-embed"].encode(call, route)
+
+    async def ours() -> None:
+        await GeminiBatchWire(wires.http()).create(route, request.endpoint, "name", "files/f")
+
+    asyncio.run(ours())
+    theirs, inlined, mine = wires.bodies
+    assert mine == (theirs[0], theirs[1], camel(theirs[2]))
+    line = json.loads(BATCH_FORMATS["gemini-embed"].head("k", request) + bytes(request.body) + b"}")
+    (one,) = inlined[2]["batch"]["inputConfig"]["requests"]["requests"]
+    assert line == {"key": "k", "request": camel(one["request"])}
+
+
+@pytest.mark.parametrize("is_uploaded", [False, True])
+def test_a_line_shows_files_as_googles_client_does(is_uploaded: bool, shown: Shown, route_to: RouteTo) -> None:
+    wires = Wires({"name": "batches/x", "metadata": {"state": "BATCH_STATE_PENDING"}})
+    options = types.HttpOptions(
+        base_url="http://127.0.0.1:1", api_version="v1beta", client_args={"transport": wires.inner}
+    )
+    part = (
+        types.Part.from_uri(file_uri="https://h/v1beta/files/1", mime_type="image/png")
+        if is_uploaded
+        else types.Part.from_bytes(data=PNG, mime_type="image/png")
+    )
+    contents = [types.Content(role="user", parts=[part, types.Part(text=ASKED)])]
+    with genai.Client(api_key="k", vertexai=False, http_options=options) as client:
+        client.batches.create(model="m", src=[types.InlinedRequest(contents=contents)])
+    call = Call("m", (Message("user", ASKED, files=(shown("image", "image/png", PNG),)),))
+    request = DIALECTS["gemini"].encode(call, route_to("gemini"))
+    names = {0: "https://h/v1beta/files/1"} if is_uploaded else {}
+    pieces = pieces_of(request, names)
+    body = b"".join(piece if isinstance(piece, bytes) else b"".join(encode_now(piece.medium)) for piece in pieces)
+    read: Any = importlib.import_module("wire_gemini").read
+    (one,) = wires.bodies[0][2]["batch"]["inputConfig"]["requests"]["requests"]
+    ours, theirs = read(json.loads(body))["contents"], read(one["request"])["contents"]
+    for content in (ours, theirs):
+        data = content[0]["parts"][0].get("inlineData")
+        if data is not None:  # the client writes base64 for URLs
+            data["data"] = data["data"].replace("-", "+").replace("_", "/")
+    assert ours == theirs
+
+
+def camel(value: Any) -> Any:
+    """Names in the spelling of the documentation, without the role of a text that becomes a vector, which is the one there is."""
+    if isinstance(value, list):
+        return [camel(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): camel(inner) for name, inner in value.items()}
 
 
 def plain(body: Any) -> Any:

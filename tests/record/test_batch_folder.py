@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from runner.core.errors import StorageError
 from runner.core.frozen import replace
+from runner.core.long_text import LongBody, chunks_of
+from runner.record import batches
 from runner.record.batches import CLOSED, INPUT, JOB, ROWS, BatchFolder, BatchRecord, SpooledRow
 from runner.record.command import COMMAND, CommandLine, read_command, write_command
 
@@ -48,6 +51,34 @@ def test_a_spooled_job_gives_back_its_rows_and_the_bytes_that_were_sent(folder: 
     ]
     assert folder.input(RECORD).stat().st_mode & 0o777 == 0o600
     assert folder.open_jobs() == [RECORD]
+
+
+def test_what_is_keyed_is_kept_beside_a_line_that_shows_files(folder: BatchFolder) -> None:
+    shown = replace(row("k1", 0, 0), body='{"mark": "Grüße"}')
+    folder.spool(RECORD, [(b'{"body":{"mark":"R3L8w58="}}', shown)])
+    assert folder.rows(RECORD) == {"k1": shown}
+    assert [body for _, body in folder.bodies(RECORD, [shown])] == ['{"mark": "Grüße"}'.encode()]
+
+
+def test_a_long_body_is_read_when_it_is_needed(folder: BatchFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "LONG", 4)
+    monkeypatch.setattr(batches, "CHUNK", 2)
+    folder.spool(RECORD, LINES)
+    found = [body for _, body in folder.bodies(RECORD, folder.rows(RECORD).values())]
+    assert [isinstance(body, LongBody) for body in found] == [False, True]
+    assert found == [b"one", b"three"]
+    assert list(chunks_of(found[1])) == [b"th", b"re", b"e"]
+
+
+def test_a_line_that_cannot_be_read_leaves_no_job(folder: BatchFolder) -> None:
+    class Gone(LongBody):
+        def chunks(self) -> Iterator[bytes]:
+            yield b"{"
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        folder.spool(RECORD, [*LINES, (Gone(9), row("k3", 0, 0))])
+    assert list(folder.path.iterdir()) == []
 
 
 def test_a_job_is_spooled_over_what_was_left_of_it(folder: BatchFolder) -> None:

@@ -20,13 +20,20 @@ from urllib.parse import parse_qs, urlsplit
 
 # Plain modules beside this one.
 import wire_chat
+import wire_embed
 import wire_gemini
+import wire_media
 import wire_responses
 from descriptions import form_problems, line_problems, problems_of
 from wire import Answer, Json, Received, Refused, Wire
 
 Respond: TypeAlias = Callable[[Json], "Answer | str"]
-ENDPOINTS: dict[str, Wire] = {"/v1/chat/completions": wire_chat.WIRE, "/v1/responses": wire_responses.WIRE}
+OPENAI_EMBED, GEMINI_EMBED = wire_embed.WIRES[:2]
+ENDPOINTS: dict[str, Wire] = {
+    "/v1/chat/completions": wire_chat.WIRE,
+    "/v1/responses": wire_responses.WIRE,
+    "/v1/embeddings": OPENAI_EMBED,
+}
 PAGE = 2
 
 
@@ -61,6 +68,7 @@ class BatchServer:
         self.wrong: list[str] = []
         self.files: dict[str, bytes] = {}
         self.jobs: dict[str, Job] = {}
+        self.shown = wire_media.FileService()
         self._uploads: dict[str, bytes] = {}
         self._lock = threading.Lock()
         outer = self
@@ -108,6 +116,9 @@ class BatchServer:
         headers: dict[str, str] = {}
         with self._lock:
             try:
+                if (shown := self._file(exchange, url.path, data)) is not None:
+                    self._say(exchange, *shown)
+                    return
                 action = self._action(exchange.command, url.path, query)
                 self.actions[action] += 1
                 status = self.refuse(action)
@@ -121,6 +132,24 @@ class BatchServer:
             except Exception as error:
                 self.wrong.append(repr(error))
                 status, said = 400, {"error": {"message": repr(error)}}
+        self._say(exchange, status, headers, said)
+
+    def _file(
+        self, exchange: BaseHTTPRequestHandler, path: str, data: bytes
+    ) -> tuple[int, dict[str, str], Json] | None:
+        """What is said about the files of questions; None for all else."""
+        is_of_batch = b'"application/jsonl"' in data or b'name="purpose"\r\n\r\nbatch' in data
+        if path.endswith(("/content", ":download")) or is_of_batch:
+            return None
+        headers = {name.lower(): value for name, value in exchange.headers.items()}
+        said = self.shown.answer(self.base_url, exchange.command, path, headers, data)
+        if said is not None:
+            self.actions["file"] += 1
+            status = self.refuse("file")
+            return (status, {}, {"error": {"message": "file is refused"}}) if status else said
+        return None
+
+    def _say(self, exchange: BaseHTTPRequestHandler, status: int, headers: dict[str, str], said: Json) -> None:
         body = said if isinstance(said, bytes) else json.dumps(said).encode()
         exchange.send_response(status)
         for name, value in {**headers, "content-length": str(len(body))}.items():
@@ -132,7 +161,7 @@ class BatchServer:
         known = (
             ("upload", "POST", r"/v1/files|/upload/v1beta/files"),
             ("piece", "POST", r"/uploads/\w+"),
-            ("create", "POST", r"/v1/batches|/v1beta/models/[^/]+:batchGenerateContent"),
+            ("create", "POST", r"/v1/batches|/v1beta/models/[^/]+:(batchGenerateContent|asyncBatchEmbedContent)"),
             ("list", "GET", r"/v1/batches|/v1beta/batches"),
             ("look", "GET", r"/v1/batches/\w+|/v1beta/batches/\w+"),
             ("download", "GET", r"/v1/files/\w+/content|/v1beta/files/\w+:download"),
@@ -196,7 +225,9 @@ class BatchServer:
     # Jobs
 
     def _create(self, body: Json, path: str, is_gemini: bool) -> Json:
-        self._hold(problems_of("gemini-batch" if is_gemini else "openai-batch", body))
+        is_embed = path.endswith(":asyncBatchEmbedContent")
+        described = "gemini-embed-batch" if is_embed else "gemini-batch" if is_gemini else "openai-batch"
+        self._hold(problems_of(described, body))
         if is_gemini:
             file, name = body["batch"]["inputConfig"]["fileName"].removeprefix("files/"), body["batch"]["displayName"]
         else:
@@ -213,6 +244,8 @@ class BatchServer:
             if not is_gemini and line["url"] != body["endpoint"]:
                 raise Refused(400, "one endpoint a file")
             wire = _wire(line)
+            if is_gemini and is_embed != (wire is GEMINI_EMBED):
+                raise Refused(400, "questions and texts are not asked alike")
             wire.check(wire.read(_body(line)), {})
         job = Job(f"job{len(self.jobs)}", name, lines)
         self.jobs[job.id] = job
@@ -242,7 +275,7 @@ class BatchServer:
             return
         good, bad = [], []
         for line in reversed(job.lines):
-            said = self.respond(_body(line))
+            said = self._missing_file(_body(line)) or self.respond(_body(line))
             if isinstance(said, Answer) and said.status == 200:
                 good.append(_answer_line(line, said))
             elif isinstance(said, Answer) or said == "expired":
@@ -250,6 +283,13 @@ class BatchServer:
         if is_gemini:
             good, bad = [*good, *bad], []
         job.files = [self._store(b"\n".join([*lines, *self.extra])) if lines else None for lines in (good, bad)]
+
+    def _missing_file(self, body: Json) -> Answer | None:
+        try:
+            self.shown.check_named(body)
+        except Refused as refused:
+            return Answer(text=refused.message, status=refused.status)
+        return None
 
     def _told(self, job: Job, is_gemini: bool) -> Json:
         output, error = job.files
@@ -293,7 +333,9 @@ def _body(line: Json) -> Json:
 
 
 def _wire(line: Json) -> Wire:
-    return ENDPOINTS[line["url"]] if "url" in line else wire_gemini.GEMINI
+    if "url" in line:
+        return ENDPOINTS[line["url"]]
+    return GEMINI_EMBED if "content" in line["request"] else wire_gemini.GEMINI
 
 
 def _answer_line(line: Json, answer: Answer) -> bytes:

@@ -51,6 +51,16 @@ OWN_SERVERS: Final = frozenset(
 )
 
 
+# What only the published description knows.
+_PUBLISHED = {
+    "gemini-batch": "BatchGenerateContentRequest",
+    "gemini-embed-batch": "AsyncBatchEmbedContentRequest",
+    "gemini-file": "CreateFileRequest",
+    "gemini-embed": "EmbedContentRequest",
+    "gemini-embeds": "BatchEmbedContentsRequest",
+}
+
+
 def problems_of(dialect: str, body: Json, *, is_own_server: bool = False) -> list[str]:
     """What the descriptions do not allow in a body; nothing is known of the dialects that are not the two vendors'."""
     match dialect:
@@ -70,18 +80,12 @@ def problems_of(dialect: str, body: Json, *, is_own_server: bool = False) -> lis
             return _openai("embeddings", "CreateEmbeddingRequest", body)
         case "openai-batch":
             return _openai("batch", "CreateBatchRequest", body)
-        case "gemini-batch":
-            return _published("generativelanguage.v1beta.json", "BatchGenerateContentRequest", body)
-        case "gemini-file":
-            return _published("generativelanguage.v1beta.json", "CreateFileRequest", body)
-        case "gemini-embed":
-            return _published("generativelanguage.v1beta.json", "EmbedContentRequest", body)
         case "vertex-embed":
             name = "EmbedContentRequest"
             published = _published("aiplatform.v1.json", f"{_VERTEX.removesuffix('beta1')}{name}", body)
             return _of_vertex().problems(name, body) + published
-        case "gemini-embeds":
-            return _published("generativelanguage.v1beta.json", "BatchEmbedContentsRequest", body)
+        case _ if dialect in _PUBLISHED:
+            return _published("generativelanguage.v1beta.json", _PUBLISHED[dialect], body)
         case _:
             return []
 
@@ -89,8 +93,13 @@ def problems_of(dialect: str, body: Json, *, is_own_server: bool = False) -> lis
 def line_problems(line: Json) -> list[str]:
     """What is wrong with a line of a batch file: OpenAI's have four fields, Gemini's a key and a request."""
     if "custom_id" not in line:
-        return _exact(line, {"key", "request"}) or problems_of("gemini", line["request"])
-    dialects = {"/v1/chat/completions": "openai-chat", "/v1/responses": "openai-responses"}
+        dialect = "gemini-embed" if "content" in line.get("request", ()) else "gemini"
+        return _exact(line, {"key", "request"}) or problems_of(dialect, line["request"])
+    dialects = {
+        "/v1/chat/completions": "openai-chat",
+        "/v1/responses": "openai-responses",
+        "/v1/embeddings": "openai-embed",
+    }
     found = _exact(line, {"custom_id", "method", "url", "body"})
     if found or line["method"] != "POST" or line["url"] not in dialects:
         return [*found, f"{line.get('method')} {line.get('url')}"]

@@ -374,6 +374,18 @@ def test_gemini_uploads_in_pieces_and_starts_a_job(
     assert json.loads(asked[3].content) == {"batch": {"displayName": "n", "inputConfig": {"fileName": "files/1"}}}
 
 
+def test_gemini_starts_a_job_of_vectors_in_a_way_of_its_own(gemini: Route) -> None:
+    answer, asked = said({"name": "batches/1"})
+    wire: BatchWire = GeminiBatchWire(http_of(answer))
+
+    async def run() -> str:
+        return await wire.create(gemini, "/v1beta/models/v:embedContent", "n", "files/1")
+
+    assert asyncio.run(run()) == "batches/1"
+    assert asked[0].url.path == "/v1beta/models/v:asyncBatchEmbedContent"
+    assert json.loads(asked[0].content) == {"batch": {"displayName": "n", "inputConfig": {"fileName": "files/1"}}}
+
+
 @pytest.mark.parametrize(
     ("answers", "message"),
     [

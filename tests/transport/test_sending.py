@@ -19,7 +19,7 @@ from runner.core.outcome import FailureKind
 from runner.core.ports import CallFailed
 from runner.core.request import Request
 from runner.transport import sending
-from runner.transport.sending import Encoded, Streamed, body_of, length_of, stream
+from runner.transport.sending import Encoded, Streamed, body_of, encode_now, length_of, stream
 
 MakeMedium = Callable[..., Medium]
 PNG = b"\x89PNG and more"
@@ -122,6 +122,22 @@ def test_a_file_that_is_gone_stops_the_request(make_medium: MakeMedium, is_text:
     Path(medium.path).unlink()
     told = fail(request(b"{@1}", shown(medium, is_text=is_text))).failure.message
     assert told == "media/a.png cannot be read: no such file or directory"
+
+
+def test_a_file_that_is_encoded_at_once_is_what_its_key_says(
+    make_medium: MakeMedium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "CHUNK_BYTES", 3)
+    medium = make_medium(b"1234567")
+    assert b"".join(encode_now(medium)) == base64.b64encode(b"1234567")
+    Path(medium.path).write_bytes(b"1234568")
+    with pytest.raises(CallFailed) as caught:
+        list(encode_now(medium))
+    assert caught.value.failure.message == "media/a.png has changed while the run went on; run it again"
+    Path(medium.path).unlink()
+    with pytest.raises(CallFailed) as caught:
+        list(encode_now(medium))
+    assert caught.value.failure.message == "media/a.png cannot be read: no such file or directory"
 
 
 def test_the_last_piece_of_a_file_that_has_changed_is_never_given(

@@ -282,6 +282,18 @@ def test_a_name_in_the_last_minutes_of_its_life_is_not_used(
     assert name_of(service, openai, medium, service.uploads(memory, now=NOW + 100)) == ("file-2", True)
 
 
+def test_a_name_that_has_to_last_longer_is_not_used_when_it_does_not(openai: Route, make_medium: MakeMedium) -> None:
+    medium = make_medium()
+    service = Service([body({"id": "file-1", "expires_at": int(NOW) + 7000}), body({"id": "file-2"})])
+    uploads = service.uploads()
+
+    def name(lasts_s: float) -> str:
+        asked = uploads.reference(openai, medium, service.ask, failure_of, lasts_s=lasts_s)
+        return asyncio.run(asked)[0]
+
+    assert [name(6999), name(6999), name(7000)] == ["file-1", "file-1", "file-2"]
+
+
 def test_names_of_other_runs_are_kept_while_they_live(openai: Route, make_medium: MakeMedium, tmp_path: Path) -> None:
     memory, medium = tmp_path / "names.json", make_medium()
     service = Service([body({"id": "file-1"})])
