@@ -116,16 +116,15 @@ class BatchServer:
         headers: dict[str, str] = {}
         with self._lock:
             try:
-                if (shown := self._file(exchange, url.path, data)) is not None:
-                    self._say(exchange, *shown)
-                    return
-                action = self._action(exchange.command, url.path, query)
-                self.actions[action] += 1
-                status = self.refuse(action)
-                if status:
-                    raise Refused(status, f"{action} is refused")
-                said = self._act(action, exchange, url.path, query, data, headers)
-                status = 200
+                shown = self._file(exchange, url.path, data)
+                if shown is not None:
+                    status, headers, said = shown
+                else:
+                    action = self._action(exchange.command, url.path, query)
+                    self.actions[action] += 1
+                    if self.refuse(action):
+                        raise Refused(self.refuse(action), f"{action} is refused")
+                    status, said = 200, self._act(action, exchange, url.path, query, data, headers)
             except Refused as refused:
                 self.refused.append(refused.message)
                 status, said = refused.status, {"error": {"message": refused.message, "code": refused.code or None}}
