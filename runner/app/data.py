@@ -11,11 +11,12 @@ from typing import BinaryIO
 
 from runner.app.keyless import with_some_key
 from runner.app.source_items import items_of
-from runner.config.load import ProjectFiles, load_values
+from runner.config.load import ProjectFiles, dangling, load_values
 from runner.core.aside import Aside
 from runner.core.canonical import Json
 from runner.core.errors import FileError, UsageError
 from runner.core.problem import Problem, listed, nearest
+from runner.core.span import Span
 from runner.core.workflow import DataFormat, DataSource, Workflow
 from runner.output.schema import CompiledSchema, compile_schema
 from runner.output.validate import Validator
@@ -115,7 +116,7 @@ def open_rows(
             Problem(
                 "bad-data",
                 f"'{title}' cannot be read as {_TITLES.get(form, form.upper())}:{place} {error.message}",
-                source.at("file"),
+                _place(source, given, error.line),
             )
         ) from None
 
@@ -139,6 +140,8 @@ def _open(source: DataSource, given: Path | None, stdin: Callable[[str], BinaryI
     if str(given or source.file) == "-":
         return stdin(source.name)
     if given is not None and not given.exists():
+        if (link := dangling(given, f"--data {source.name}: {given}")) is not None:
+            raise UsageError(link)
         message = f"--data {source.name} names the file '{given}', which does not exist"
         raise UsageError(Problem("missing-file", message, nearest=_beside(given)))
     path = given if given is not None else files.locate(source.file)
@@ -147,8 +150,14 @@ def _open(source: DataSource, given: Path | None, stdin: Callable[[str], BinaryI
     except OSError as error:
         title = given if given is not None else source.file
         raise FileError(
-            Problem("unreadable", f"'{title}' cannot be read: {error.strerror or error}", source.at("file"))
+            Problem("unreadable", f"'{title}' cannot be read: {error.strerror or error}", _place(source, given))
         ) from None
+
+
+def _place(source: DataSource, given: Path | None, line: int = 0) -> Span:
+    """Where a file is named; one that the command line gives is its own place."""
+    is_file = given is not None and str(given) != "-"
+    return Span(str(given), max(line, 1), 1) if is_file else source.at("file")
 
 
 def _beside(path: Path) -> str:

@@ -13,6 +13,7 @@ from runner.app.ignoring import without_ignored
 from runner.app.media import MediaFiles
 from runner.app.shapes import with_shapes
 from runner.app.surroundings import Surroundings
+from runner.app.takers import models_taking
 from runner.catalog.facts import Catalog, parse_catalog
 from runner.catalog.resolve import resolve, warnings_for
 from runner.checks import check as run_checks
@@ -108,6 +109,7 @@ def open_project(
             settings_budget=settings.settings.budget,
             look=MediaFiles(files, workflow, is_whole=False).of_step,
             is_named_elsewhere=around(loaded.root).is_in_suite,
+            takers=lambda kind, provider: models_taking(kind, provider, catalogue(), today()),
         )
         problems += run_checks(context)
     return Project(

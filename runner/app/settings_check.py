@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from runner.app import project
 from runner.app.ignoring import without_ignored
-from runner.app.project import catalogue, today
 from runner.catalog.resolve import resolve, warnings_for
 from runner.config.load import LoadedSettings, load_settings
 from runner.core.frozen import replace
@@ -30,7 +30,7 @@ def _models(settings: Settings) -> Iterator[Problem]:
             aliases=settings.models,
             overrides={},
             providers=settings.providers,
-            catalog=catalogue(),
+            catalog=project.catalogue(),
             span=alias.at("use"),
             given=settings.facts,
             prices=settings.prices,
@@ -38,4 +38,4 @@ def _models(settings: Settings) -> Iterator[Problem]:
         if isinstance(found, Problem):
             yield found
         else:
-            yield from warnings_for(found, catalogue(), today(), alias.at("use"))
+            yield from warnings_for(found, project.catalogue(), project.today(), alias.at("use"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 
 from runner.core.frozen import dataclass
+from runner.core.media import MediumKind
 from runner.core.model import Route
 from runner.core.ports import Dialect, FindMedium, ReadFile
 from runner.core.problem import Problem
@@ -20,7 +21,8 @@ class CheckContext:
     `find` says what is wrong with a file to be read, or None; `read` reads one, for schemas (None: not looked into); `given` names the data sources and inputs that the
     command line replaces. `is_whole` is false where parts of the file could not be read. `is_named_elsewhere` says
     whether a name of the workflow may be used by files that are no workflows, such as suites; `settings_budget` is that of
-    `runner.yaml`. `look` looks at the files that a step shows (None: nobody does).
+    `runner.yaml`. `look` looks at the files that a step shows (None: nobody does). `takers` names the models that see a
+    kind of file, those of a provider first.
     """
 
     linked: Linked
@@ -34,3 +36,4 @@ class CheckContext:
     settings_budget: Budget | None = None
     look: Callable[[Step], FindMedium] | None = None
     is_named_elsewhere: Callable[[str], bool] = lambda name: False  # noqa: ARG005
+    takers: Callable[[MediumKind, str], Sequence[str]] = lambda kind, provider: ()  # noqa: ARG005

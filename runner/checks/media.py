@@ -13,6 +13,8 @@ from runner.core.model import Route
 from runner.core.problem import Problem, listed
 from runner.core.workflow import FileTemplate, RepeatedFiles, Step, Workflow
 
+_MOST_MODELS = 4
+
 
 def check_media(context: CheckContext) -> Iterator[Problem]:
     """What is wrong with the `files` of steps."""
@@ -21,7 +23,9 @@ def check_media(context: CheckContext) -> Iterator[Problem]:
         rules = rules_for(context.dialect_of(route).media, route.provider) if route is not None else None
         for entry in files_of(step):
             yield from _clip(entry)
-            unseen = list(_unseen(step, entry, route, rules)) if route is not None and rules is not None else []
+            unseen = (
+                list(_unseen(context, step, entry, route, rules)) if route is not None and rules is not None else []
+            )
             yield from unseen
             if not unseen:
                 yield from _look(context, step, entry, route, rules)
@@ -49,14 +53,24 @@ def _clip(entry: FileTemplate) -> Iterator[Problem]:
         yield Problem("empty-clip", message, entry.span, fix="let 'to' be later than 'from'")
 
 
-def _unseen(step: Step, entry: FileTemplate, route: Route, rules: MediaRules) -> Iterator[Problem]:
+def _unseen(
+    context: CheckContext, step: Step, entry: FileTemplate, route: Route, rules: MediaRules
+) -> Iterator[Problem]:
     """A kind that the model does not see, or a wish that its protocol has no word for."""
     accepts = [kind for kind in MEDIUM_KINDS if kind in rules.types]
     if route.facts.accepts:
         accepts = [kind for kind in accepts if kind in route.facts.accepts]
     if entry.kind not in accepts:
         message = f"step '{step.name}' shows a file of the kind {entry.kind}, which {route.name} does not take"
-        yield Problem("refused-file", message, entry.span, expected=listed(accepts) if accepts else "no files")
+        others = context.takers(entry.kind, route.provider.name)
+        taken_by = ", ".join(others[:_MOST_MODELS]) + (" and others" if len(others) > _MOST_MODELS else "")
+        yield Problem(
+            "refused-file",
+            message,
+            entry.span,
+            expected=listed(accepts) if accepts else "no files",
+            notes=(("taken by", taken_by),) if others else (),
+        )
         return
     if entry.clip is not None and not rules.has_clips:
         message = f"step '{step.name}' shows part of a video, and {route.name} takes whole ones only"

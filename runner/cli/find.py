@@ -46,6 +46,11 @@ def workflow_files(paths: Sequence[Path], left: LeftAlone | None = None) -> list
 
 
 def _missing(path: Path) -> Problem:
+    from runner.config.load import dangling
+
+    found = dangling(path, str(path))
+    if found is not None:
+        return found
     siblings = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest(path.name, siblings)
     return Problem("missing-file", f"there is no file {path}", nearest=str(path.with_name(close)) if close else "")

@@ -87,7 +87,7 @@ class ProjectFiles:
                     "outside-root", f"{path} lies outside the project", expected="a file inside the project", fix=fix
                 )
             )
-        _ensure_regular(found, path, folder=(self.root / path).parent)
+        _ensure_regular(found, path, typed=self.root / path)
         return found
 
     def display(self, path: Path) -> str:
@@ -126,7 +126,7 @@ def _document(
     shown = str(path) if shown == "." else shown  # a folder that would be its own root
     reading = Reading(files.read, str(files.root), (files.root / SETTINGS_FILE).is_file())
     try:
-        _ensure_regular(path, shown, folder=path.parent)
+        _ensure_regular(path, shown, typed=path)
         data = files.changed.get(Path(os.path.realpath(path))) or _read_regular(path, shown, MAX_BYTES)
     except FileError as error:
         reading.problems += error.problems
@@ -163,7 +163,7 @@ def load_settings(root: Path, changed: Mapping[Path, bytes] | None = None) -> Lo
     files = ProjectFiles(root, changed or {})
     reading = Reading(files.read, str(root), is_chosen=True)
     try:
-        _ensure_regular(path, SETTINGS_FILE, folder=root)
+        _ensure_regular(path, SETTINGS_FILE, typed=path)
         data = files.changed.get(Path(os.path.realpath(path))) or _read_regular(path, SETTINGS_FILE, MAX_BYTES)
     except FileError as error:
         return LoadedSettings(empty, error.problems)
@@ -208,13 +208,22 @@ def _read_regular(path: Path, shown: str, limit: int) -> bytes:
     return data
 
 
-def _ensure_regular(path: Path, shown: str, *, folder: Path) -> None:
+def dangling(path: Path, shown: str) -> Problem | None:
+    """What is to be said of a link that leads to nothing."""
+    if not path.is_symlink() or path.exists():
+        return None
+    return Problem("missing-file", f"{shown} is a link to '{path.readlink()}', where there is no file")
+
+
+def _ensure_regular(path: Path, shown: str, *, typed: Path) -> None:
+    """Refuse what is no file; `typed` is its path with links as they are."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        near = nearest(path.name, _names_in(folder))
+        near = nearest(path.name, _names_in(typed.parent))
         beside = PurePosixPath(shown).with_name(near).as_posix() if near else ""
-        raise FileError(Problem("missing-file", f"there is no file {shown}", nearest=beside)) from None
+        missing = Problem("missing-file", f"there is no file {shown}", nearest=beside)
+        raise FileError(dangling(typed, shown) or missing) from None
     except (OSError, ValueError) as error:
         raise FileError(_unreadable(shown, error)) from None
     if stat.S_ISDIR(mode):

@@ -365,3 +365,12 @@ def test_a_folder_without_settings_stands_for_all_that_is_in_it(
     said = cli("check", ".")
     assert len(app.checked) == 7
     assert "left alone" not in said.err
+
+
+def test_a_link_that_leads_nowhere_is_not_its_own_nearest_name(cli: Cli, app: Any, tmp_path: Path) -> None:
+    (tmp_path / "flow.yaml").symlink_to("gone.yaml")
+    said = cli("check", "flow.yaml")
+    assert (said.code, said.err) == (
+        2,
+        "missing-file: flow.yaml is a link to 'gone.yaml', where there is no file\n",
+    )

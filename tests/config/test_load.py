@@ -99,6 +99,15 @@ def test_links_inside_the_root_are_followed(write: Write) -> None:
     assert ProjectFiles(root).read("link.txt") == b"text"
 
 
+def test_a_link_that_leads_nowhere_is_told_as_one(write: Write) -> None:
+    root = write({"nowhere.md": "x", "folder/a.txt": "x"})
+    (root / "p.md").symlink_to("nowher.md")
+    (root / "deep").symlink_to("folder")
+    files = ProjectFiles(root)
+    assert _refusal(files, "p.md") == ("missing-file", "p.md is a link to 'nowher.md', where there is no file")
+    assert _refusal(files, "deep/b.txt") == ("missing-file", "there is no file deep/b.txt")
+
+
 def test_what_is_no_readable_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write({"folder/a.txt": "x", "big.txt": "x" * 11})
     os.mkfifo(root / "pipe")
@@ -402,8 +411,9 @@ def test_values_are_read_with_the_same_rules() -> None:
 
 
 def test_settings_that_are_a_dangling_link(tmp_path: Path) -> None:
-    (tmp_path / "runner.yaml").symlink_to(tmp_path / "nowhere")
-    assert [problem.message for problem in load_settings(tmp_path).problems] == ["there is no file runner.yaml"]
+    (tmp_path / "runner.yaml").symlink_to("nowhere")
+    (problem,) = load_settings(tmp_path).problems
+    assert problem.message == "runner.yaml is a link to 'nowhere', where there is no file"
 
 
 def test_a_key_in_the_settings_is_never_shown(write: Write) -> None:
