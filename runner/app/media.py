@@ -8,8 +8,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from runner.config.load import ProjectFiles
+from runner.core.cut_media import is_cut
 from runner.core.errors import FileError
 from runner.core.frozen import dataclass, replace
 from runner.core.magic import HEAD_BYTES, types_of
@@ -31,11 +33,12 @@ _WORDS: Mapping[MediumKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What one look at a file found: its MIME type for each kind that it may be, its digest and its size."""
+    """What one look at a file found: its MIME type for each kind that it may be, its digest, its size, whether it lacks its end."""
 
     types: Mapping[MediumKind, str]
     sha256: str
     size: int
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,11 @@ class MediaFiles:
         mime = looked.types.get(entry.kind)
         if mime is None:
             raise FileError(_wrong_kind(entry, shown, looked, path))
+        if looked.is_cut:
+            message = f"{shown} ends in the middle: it is no whole {_noun(entry.kind)} ({mime})"
+            raise FileError(
+                Problem("cut-file", message, fix="bring the file anew: its copy or download was not finished")
+            )
         return Medium(entry.kind, mime, looked.sha256, looked.size, entry.clip, entry.resolution, str(located), shown)
 
     def _look(self, path: Path, shown: str) -> _Looked:
@@ -164,7 +172,8 @@ def _ensure_size(size: int, shown: str) -> None:
 
 def _peek_at(path: Path, size: int) -> _Looked:
     with path.open("rb") as file:
-        return _Looked(types_of(file.read(HEAD_BYTES)), "", size)
+        types = types_of(file.read(HEAD_BYTES))
+        return _Looked(types, "", size, _lacks_its_end(file, size, types))
 
 
 def _look_at(path: Path) -> _Looked:
@@ -186,7 +195,11 @@ def _look_at(path: Path) -> _Looked:
                 decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             return _Looked({}, "", size)
-    return _Looked(types, sha.hexdigest(), size)
+        return _Looked(types, sha.hexdigest(), size, _lacks_its_end(file, size, types))
+
+
+def _lacks_its_end(file: BinaryIO, size: int, types: Mapping[MediumKind, str]) -> bool:
+    return any(is_cut(file, size, mime) for mime in types.values())
 
 
 def _wrong_kind(entry: FileTemplate, shown: str, looked: _Looked, path: str) -> Problem:

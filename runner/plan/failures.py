@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from runner.core.model import Provider
 from runner.core.outcome import ANSWER_KINDS, Attempt, Failure, FailureKind, Outcome, Status, in_turn
 from runner.core.problem import Problem
 from runner.core.span import Span
@@ -127,7 +128,7 @@ def _group_problem(state: RunState, first: Outcome, others: int, run: str) -> Pr
         placed.span,
         expected=expected,
         notes=tuple(notes),
-        fix=_fix(failure, step.linked.step),
+        fix=_fix(failure, step.linked.step) or _key_fix(failure, step.route.provider),
     )
 
 
@@ -216,6 +217,13 @@ def _fix(failure: Failure, step: Step) -> str:
             return "run it once without --offline; the answer is stored then"
         case _:
             return ""
+
+
+def _key_fix(failure: Failure, provider: Provider) -> str:
+    """A provider of the project's own that asks for a key, and is not said to have one."""
+    if failure.kind is not FailureKind.AUTH or provider.is_builtin or provider.key_env:
+        return ""
+    return f"runner.yaml: name the variable that holds its key in providers.{provider.name}.key_env"
 
 
 def _counted(number: int, noun: str) -> str:

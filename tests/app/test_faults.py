@@ -209,6 +209,20 @@ def test_a_refused_connection_is_tried_again_and_was_never_paid(
     assert len(waits) >= 2
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_provider_that_wants_a_key_and_has_none_is_told_where_to_name_it(
+    tmp_path: Path, counting_server: Any, dialect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(tmp_path, counting_server, dialect)
+    server.respond = lambda *_: counting_server.Answer(status=401, text="No key.")
+    fixes = [problem.fix for problem in runner.run(tmp_path / "flow.yaml").problems]
+    assert fixes == ["runner.yaml: name the variable that holds its key in providers.box.key_env"]
+    settings = (tmp_path / "runner.yaml").read_text("utf-8").replace("identity:", "key_env: BOX_KEY, identity:")
+    (tmp_path / "runner.yaml").write_text(settings, encoding="utf-8")
+    monkeypatch.setenv("BOX_KEY", "a-wrong-one")
+    assert [problem.fix for problem in runner.run(tmp_path / "flow.yaml").problems] == [""]
+
+
 # Waits that a provider asks for
 
 RETRY_INFO = json.dumps(

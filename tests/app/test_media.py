@@ -17,7 +17,7 @@ import runner
 from runner.app.planning import plan_workflow
 from runner.app.types import RunOptions
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\xc8tEXt" + bytes(range(200)) + b"sum.\0\0\0\0IEND\xaeB`\x82"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(100))
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(60)
 MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(300_000)

@@ -44,7 +44,7 @@ OF_ONE = (
     "{% for word in steps.NAME.output.words %}Think of this word as well: {{ word }}. {% endfor %}",
 )
 PART = "Say it in few words.\n"
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xaeB`\x82"
 IMAGE_TOKENS = 85
 STATES = (
     "schema: {type: object, properties: {n: {type: integer}, said: {type: string, maxLength: 400}}, required: [n, said], additionalProperties: false}",

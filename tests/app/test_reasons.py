@@ -17,6 +17,7 @@ from runner.core import request
 from runner.core.events import AttemptMade
 from runner.dialects import ASKED
 
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xaeB`\x82"
 FLOW = """\
 format: 1
 name: reasons
@@ -377,10 +378,10 @@ def test_the_bytes_of_a_file_are_the_reason(project: Any, changed: str, asked: l
     project.write("shots.jsonl", "".join(json.dumps(row) + "\n" for row in shots))
     (project.root / "media").mkdir()
     for name in ("plan", "a", "both"):
-        (project.root / f"media/{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + name.encode())
+        (project.root / f"media/{name}.png").write_bytes(PNG + name.encode())
     project.server.respond = lambda *_: project.Answer(text=json.dumps(ANSWERS["tag"]))
     assert project.run().exit_code == 0
-    (project.root / changed).write_bytes(b"\x89PNG\r\n\x1a\nanother")
+    (project.root / changed).write_bytes(PNG + b"another")
     report = plan_workflow(project.root / "flow.yaml", RunOptions(), "")
     found = [(_spelled(call.ask.step, call.ask.item), call.reason) for call in report.plan.asked]
     assert [where for where, _ in found] == asked
