@@ -19,7 +19,8 @@ from runner.plan.shared import keeping_usd, making_usd, shared_tokens
 
 # What a provider may say to a question that names what it no longer has.
 SUSPECT = frozenset({400, 403, 404})
-TOO_SMALL = "too small"
+# The Gemini API and Vertex AI say in words of their own that there is too little to keep.
+TOO_SMALL = ("too small", "minimum token count to start caching")
 
 Send = Callable[[Request], Awaitable[bytes]]
 
@@ -130,7 +131,7 @@ class ContextUse:
 
     def _ensure_small(self, step: StepProgram, divided: Divided, failure: Failure) -> None:
         """What is too small to be kept is sent; anything else is a failure of the question. Raises CallFailed."""
-        if failure.status == 400 and TOO_SMALL in failure.message.lower():
+        if failure.status == 400 and any(words in failure.message.lower() for words in TOO_SMALL):
             self._whole.add(step.full_name)
             text = f"what the questions of {step.full_name} share is sent with each: {failure.message}"
             self._emit(Noted("context", text))

@@ -83,12 +83,14 @@ class Contexts:
 
     async def is_gone(self, route: Route, divided: Divided, kept: Kept) -> bool:
         try:
-            await self._ask(route, "GET", self._at(route, divided, kept))
+            shown = _object(await self._ask(route, "GET", self._at(route, divided, kept)), route)
         except CallFailed as error:
             if error.failure.status not in GONE:
                 return False
         else:
-            return False
+            # What is over may be shown for a while.
+            if seconds_of_stamp(shown.get("expireTime"), kept.expires_at) > self._now():
+                return False
         self._gone.add(kept.name)
         self._forget(memory_key(route, divided.ident), kept)
         return True

@@ -125,10 +125,11 @@ def test_what_is_listed_at_the_provider_is_not_made_again(shop: Shop) -> None:
     assert len(shop.server.contexts.made) == 1
 
 
-def test_what_expires_meanwhile_is_made_anew_once(shop: Shop, counting_server: Any) -> None:
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_what_expires_meanwhile_is_made_anew_once(shop: Shop, counting_server: Any, is_gone: bool) -> None:
     def respond(_dialect: str, _body: Any, number: int) -> Any:
         if number == 10:
-            shop.server.contexts.expire()
+            shop.server.contexts.expire(is_gone=is_gone)
         return counting_server.Answer("seen")
 
     shop.server.respond = respond

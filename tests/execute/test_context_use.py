@@ -209,11 +209,12 @@ def test_another_failure_is_handed_on(failure: Failure) -> None:
     assert (found.failure, len(bench.sent)) == (failure, 1)
 
 
-def test_what_becomes_too_small_between_two_tries_is_sent_whole() -> None:
-    small = Failure(FailureKind.BAD_REQUEST, "Cached content is too small.", status=400)
+@pytest.mark.parametrize("words", ["Cached content is too small.", "The minimum token count to start caching is 4096."])
+def test_what_becomes_too_small_between_two_tries_is_sent_whole(words: str) -> None:
+    small = Failure(FailureKind.BAD_REQUEST, words, status=400)
     bench = Bench(Keeper([KEPT, small]), fails=[GONE])
     assert bench.send("rules") == [b"answer"]
     assert bench.sent == [NAMED, b'{"contents":[]}']
     assert [event.message for event in bench.events if isinstance(event, Noted)] == [
-        "what the questions of ask share is sent with each: Cached content is too small."
+        f"what the questions of ask share is sent with each: {words}"
     ]

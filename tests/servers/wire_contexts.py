@@ -58,9 +58,12 @@ class ContextService:
         assert one is not None
         return self._one(method, one[1])
 
-    def expire(self) -> None:
-        """All that is kept is over."""
-        self.kept.clear()
+    def expire(self, *, is_gone: bool = True) -> None:
+        """All that is kept is over. For a while a service may still show what it no longer uses."""
+        for entry in self.kept.values():
+            entry["until"] = self.now() - 1
+        if is_gone:
+            self.kept.clear()
 
     def check_question(self, received: Received) -> int:
         """A question that names what is kept must not say it again; how many tokens it names."""
@@ -71,6 +74,8 @@ class ContextService:
         if name not in self.kept:
             raise Refused(403, "CachedContent not found (or permission denied)", "PERMISSION_DENIED")
         entry = self.kept[name]
+        if entry["until"] < self.now():
+            raise Refused(400, f"Cache content {name.rpartition('/')[2]} is expired.", "INVALID_ARGUMENT")
         if {"systemInstruction", "tools", "toolConfig"} & set(body):
             text = "CachedContent can not be used with GenerateContent request setting system_instruction, tools or tool_config."
             raise Refused(400, text, "INVALID_ARGUMENT")
@@ -108,8 +113,7 @@ class ContextService:
                 raise Refused(400, f"the description does not allow {found}")
         tokens = len(json.dumps(body)) // 4
         if tokens < self.least:
-            text = f"Cached content is too small. total_token_count={tokens}, min_total_token_count={self.least}"
-            raise Refused(400, text)
+            raise Refused(400, _too_small(tokens, self.least, is_vertex=bool(parent)))
         name = f"{parent}cachedContents/c{len(self.made) + 1}"
         until = self.now() + float(body.get("ttl", "3600s")[:-1])
         self.made.append(body)
@@ -146,6 +150,13 @@ class ContextService:
             "expireTime": stamp,
             "usageMetadata": {"totalTokenCount": entry["tokens"]},
         }
+
+
+def _too_small(tokens: int, least: int, *, is_vertex: bool) -> str:
+    """Each of the two services in its own words."""
+    if is_vertex:
+        return f"The cached content is of {tokens} tokens. The minimum token count to start caching is {least}."
+    return f"Cached content is too small. total_token_count={tokens}, min_total_token_count={least}"
 
 
 def _error(status: int, message: str, word: str) -> Reply:

@@ -221,7 +221,20 @@ def test_what_is_gone_is_forgotten_and_made_anew(memory: Path, route: Route, sta
     assert service.asked[2][:2] == ("GET", "/v1beta/cachedContents/1")
 
 
-@pytest.mark.parametrize("reply", [ENTRY, failure(500, FailureKind.TRANSIENT)])
+def test_what_is_over_and_still_shown_is_gone(memory: Path, route: Route) -> None:
+    over = {**ENTRY, "expireTime": "1970-01-12T13:46:39Z"}
+    service = Service([{}, ENTRY, over, {"cachedContents": [over]}, {**ENTRY, "name": "cachedContents/2"}])
+    contexts = service.contexts(memory)
+
+    async def all_of_it() -> str:
+        kept = await contexts.keep(route, divided(), TTL, nothing, untold)
+        assert await contexts.is_gone(route, divided(), kept)
+        return (await contexts.keep(route, divided(), TTL, nothing, untold)).name
+
+    assert asyncio.run(all_of_it()) == "cachedContents/2"
+
+
+@pytest.mark.parametrize("reply", [ENTRY, {}, b"<html>", failure(500, FailureKind.TRANSIENT)])
 def test_what_is_there_or_may_be_is_not_forgotten(memory: Path, route: Route, reply: Any) -> None:
     service = Service([{}, ENTRY, reply])
     contexts = service.contexts(memory)
