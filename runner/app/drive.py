@@ -180,6 +180,7 @@ class Drive:
         """Walk the rest, asking what is not stored. `ahead` has what was asked before its turn, from the same purse;
         `contexts` keeps parts of questions at their providers.
         """
+        from runner.dialects.beside import read_beside
         from runner.execute.gate import Gate
         from runner.execute.limits import InFlight, Limits
         from runner.execute.perform import Performer, Ports, Shared
@@ -190,7 +191,15 @@ class Drive:
         gate = Gate(self.answers, leases)
         try:
             ports = Ports(
-                transport, clock, self.sink, self.settings.explain, random, ahead, self.settings.hear, contexts
+                transport,
+                clock,
+                self.sink,
+                self.settings.explain,
+                random,
+                ahead,
+                self.settings.hear,
+                contexts,
+                read_beside,
             )
             limit, purse = InFlight(self.settings.max_parallel), purse or Purse(self.settings.allowance)
             limits = Limits(clock, random, self.settings.limits)

@@ -21,6 +21,7 @@ from runner.core.errors import UsageError
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import Transport
 from runner.core.workflow import Budget
+from runner.dialects.beside import read_beside
 from runner.execute.gate import Gate
 from runner.execute.limits import InFlight, Limits
 from runner.execute.perform import Performer, Ports, Shared
@@ -146,7 +147,7 @@ class Asking:
         assert walk.drive is not None
         session = self._session
         explain = walk.drive.settings.explain
-        ports = Ports(transport, SystemClock(), session.told_by(walk), explain, random.random)
+        ports = Ports(transport, SystemClock(), session.told_by(walk), explain, random.random, read_beside=read_beside)
         performer = Performer(walk.drive.state.program, parts.gate, ports, parts.limit, parts.purse, parts.shared)
         self._performers.append(performer)
         try:

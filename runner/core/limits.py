@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Literal, TypeAlias
 
 from runner.core.frozen import dataclass
 from runner.core.span import Span
@@ -28,6 +29,27 @@ class RateLimit:
 
     def fits(self, route_name: str) -> bool:
         return _pattern(self.models).fullmatch(route_name) is not None
+
+
+Bounded: TypeAlias = Literal["requests", "tokens", "input", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a provider says of one of its limits beside an answer: so many of `most` are left, all of them again in so long."""
+
+    of: Bounded
+    most: int
+    left: int
+    full_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """All that is said of limits beside one answer; `wait_s` is for how long nothing more should be asked."""
+
+    rooms: tuple[Room, ...] = ()
+    wait_s: float = 0.0
 
 
 @lru_cache(maxsize=256)

@@ -155,6 +155,10 @@ class Learnt:
 
     # After it
 
+    def hold(self, until: float) -> None:
+        """Nothing goes out before; it was asked for without a refusal."""
+        self.resume_at = max(self.resume_at, until)
+
     def answered(self, sent: Sent, now: float) -> None:
         """A request came through, with an answer or with what is no sign of a limit."""
         self.answers += 1

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final
 
 from runner.core.frozen import dataclass
-from runner.core.limits import RateLimit
+from runner.core.limits import Beside, RateLimit, Room
 from runner.core.model import Route
 from runner.core.outcome import Failure
 from runner.core.ports import Clock
@@ -21,6 +21,7 @@ from runner.core.response import Usage
 from runner.core.traffic import Traffic
 from runner.execute.learning import Learnt, Sent, is_overload
 from runner.execute.pacing import Pace
+from runner.execute.room import Rooms, Total
 from runner.execute.slowing import Slowing
 
 SILENT_S: Final = 600.0
@@ -83,6 +84,8 @@ class Turn:
 
     sent: Sent
     size: Size
+    total: Total = Total()
+    """All that was let through until then, with this request."""
 
 
 TokensOf = Callable[[], int]
@@ -144,6 +147,8 @@ class Limiter:
         self._mean_output = 0.0
         self._line = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._rooms = Rooms()
+        self._total = Total()
 
     def try_enter(self, tokens_of: TokensOf) -> Turn | None:
         """A turn, if nobody waits and nothing is in the way."""
@@ -180,20 +185,34 @@ class Limiter:
         wait_s = self.learnt.wait_s(now, self.in_flight)
         for rule in self.rules:
             wait_s = max(wait_s, rule.wait_s(now, self.in_flight))
-        return wait_s
+        return max(wait_s, self._rooms.wait_s(now, self._total))
 
     def _take(self, now: float, tokens_of: TokensOf) -> Turn:
         size = Size(tokens_of(), self._mean_output) if self._counts_tokens else Size()
         for rule in self.rules:
             rule.take(now, size)
         self.in_flight += 1
-        return Turn(self.learnt.take(now), size)
+        before = self._total
+        self._total = Total(
+            before.requests + 1,
+            before.counted + self._counts_tokens,
+            before.input + size.input,
+            before.output + size.output,
+        )
+        return Turn(self.learnt.take(now), size, self._total)
 
     # After a request
 
     def leave(self, turn: Turn) -> None:
         """A request was not sent after all."""
         self._end(turn, Size())
+
+    def heard(self, turn: Turn, beside: Beside) -> None:
+        """What came beside the answer to a request."""
+        self._rooms.note(beside.rooms, turn.sent.at, turn.total)
+        self._counts_tokens = self._counts_tokens or self._rooms.count_tokens
+        if beside.wait_s:
+            self.learnt.hold(self._clock.monotonic() + beside.wait_s)
 
     def ended(self, turn: Turn, end: Usage | Failure) -> None:
         """A request brought an answer that took so much, or a failure."""
@@ -234,6 +253,10 @@ class Limiter:
             most, why = max(1, int(self.slowing.most)), "answers became slow"
         if learnt.rate is not None and (rate is None or learnt.rate < rate):
             rate, why = learnt.rate, f"learnt from {_refusals(learnt.refusals)}"
+        used_up = self._rooms.waited_for(now, self._total)
+        if used_up is not None:
+            rate = used_up[1] if used_up[0].of == "requests" else rate
+            why = f"{_told(used_up[0])} by what the provider says"
         if learnt.is_probing:
             most, why = 1, f"no answer since {learnt.strikes} refusals: one request at a time"
         elif learnt.resume_at > now:
@@ -254,6 +277,12 @@ class Limiter:
         if not self.learnt.answers and self.unreached >= UNREACHED:
             return "no request of this run has reached it"
         return f"nothing has been answered for {SILENT_S / 60:.0f} minutes"
+
+
+def _told(room: Room) -> str:
+    """A limit that is used up, in words."""
+    what = room.of if room.of in ("requests", "tokens") else f"{room.of} tokens"
+    return f"{room.most:,} {what} are used up"
 
 
 def _refusals(amount: int) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from runner.core.answer import HEADERS, StoredAnswer
 from runner.core.aside import Table
+from runner.core.beside import Headers, listen
 from runner.core.budget import Allowance
 from runner.core.errors import StorageError
 from runner.core.events import Noted, Retrying
 from runner.core.frozen import dataclass, replace
+from runner.core.limits import Beside
 from runner.core.outcome import RETRIED_KINDS, ROUTE_STOPPERS, Failure, FailureKind, Source
 from runner.core.ports import CallFailed, Clock, EventSink, Transport
 from runner.core.problem import Problem
@@ -43,7 +45,7 @@ class Ports:
     """What performing needs from outside. `explain` gives the reason of a miss, `random` numbers in [0, 1).
 
     `ahead` has what was asked before its turn. With `hear`, answers are streamed, and their text is told as it comes.
-    `contexts` keeps parts of questions at their providers.
+    `contexts` keeps parts of questions at their providers, `read_beside` reads what these say of their limits.
     """
 
     transport: Transport
@@ -54,6 +56,7 @@ class Ports:
     ahead: Ahead | None = None
     hear: Callable[[Ask, str], None] | None = None
     contexts: ContextUse | None = None
+    read_beside: Callable[[Headers], Beside] = lambda _: Beside()
 
 
 class Shared:
@@ -283,6 +286,7 @@ class Performer:
             paid, sent, is_unclear = None, 1, False
             failure, usage = STOPPED, None
             ear = Ear(self._ports.hear, clock, ask) if self._ports.hear is not None else None
+            heard = listen()
             try:
                 payload = await self._payload(step, ask, settings.timeout_s or DEFAULT_TIMEOUT_S, ear)
                 response = step.dialect.decode(payload)
@@ -307,6 +311,8 @@ class Performer:
                 )
             finally:
                 self.purse.settle(held, paid, requests=sent, is_unclear=is_unclear)
+                for headers in heard[-1:]:
+                    limiter.heard(turn, self._ports.read_beside(headers))
                 limiter.ended(turn, usage if usage is not None else failure)
             decision = decide(
                 failure,

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
+from runner.core import beside
 from runner.core.frozen import dataclass, replace
 from runner.core.long_text import Body
 from runner.core.media import Medium
@@ -68,6 +69,8 @@ _HEADERS: Final = (
     ("user-agent", "runner"),
 )
 _STREAM_HEADERS: Final = tuple((name, "text/event-stream" if name == "accept" else value) for name, value in _HEADERS)
+# The only headers of an answer that are looked at beyond this file; a date is needed to read the others.
+_LIMIT_HEADERS: Final = ("x-ratelimit-", "anthropic-ratelimit-", "retry-after")
 _UNWRITABLE: Final = re.compile(r"[\x00-\x20\x7f]")
 
 FailureOf = Callable[[Request, int, Mapping[str, str], bytes], Failure]
@@ -229,6 +232,7 @@ class HttpTransport:
         except CallFailed as error:  # in the middle of a stream
             raise CallFailed(self._masked(error.failure, provider, secret), requests=error.requests) from None
         if reply.status == 200:
+            _tell_limits(reply)
             payload = reply.body if heard is None else heard.payload(reply, delivery)
             return _without_key(payload, secret, provider)
         failure = _moved(provider, reply) or self._failure_of(request, reply.status, reply.headers, reply.body)
@@ -384,6 +388,13 @@ def _credentials(request: Request, secret: Secret | None) -> list[tuple[str, str
         return []
     header = _KEY_HEADERS.get(request.dialect)
     return [(header, secret.reveal())] if header else [("authorization", f"Bearer {secret.reveal()}")]
+
+
+def _tell_limits(reply: Reply) -> None:
+    """What a provider says of its limits beside a good answer; a failure carries what it asks for."""
+    found = {name: value for name, value in reply.headers.items() if name.startswith(_LIMIT_HEADERS)}
+    if found:
+        beside.tell({**found, "date": reply.headers.get("date", "")})
 
 
 def _moved(provider: Provider, reply: Reply) -> Failure | None:

@@ -180,7 +180,7 @@ def test_on_a_full_disk_nothing_more_is_asked_and_what_came_is_used(lane: Any, f
 
 
 def test_a_record_that_breaks_off_does_not_cost_the_answers(lane: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, left = os.write, [30]
+    real, left = os.write, [4]
 
     def write(fd: int, data: bytes) -> int:
         if Path(f"/proc/self/fd/{fd}").readlink().name == "journal.jsonl":

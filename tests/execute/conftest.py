@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -14,6 +14,7 @@ import pytest
 
 from runner.config.load import ProjectFiles, load_workflow
 from runner.core.answer import StoredAnswer
+from runner.core.beside import tell
 from runner.core.errors import StorageError
 from runner.core.events import Event
 from runner.core.limits import RateLimit
@@ -23,6 +24,7 @@ from runner.core.ports import CallFailed, Leases, Transport
 from runner.core.problem import Problem
 from runner.core.request import Request
 from runner.dialects import DIALECTS
+from runner.dialects.beside import read_beside
 from runner.execute.chunk import run_chunk
 from runner.execute.gate import Gate
 from runner.execute.limits import InFlight, Limits
@@ -130,6 +132,7 @@ class Street:
         self._bench = bench
         self.chance = Random(seed)
         self.serve: Callable[[float, str], tuple[float, Failure | None]] = lambda _now, _text: (0.1, None)
+        self.beside: Callable[[str], Mapping[str, str]] = lambda _text: {}
         self.sent: list[tuple[float, str]] = []
         self.ended: list[tuple[float, str, Failure | None]] = []
         self.events: list[Event] = []
@@ -145,6 +148,7 @@ class Street:
         self.ended.append((loop.time(), text, failure))
         if failure is not None:
             raise CallFailed(failure)
+        tell(self.beside(text))
         return await ScriptedTransport(lambda _: Rule(answer="yes")).send(route, request, timeout_s=timeout_s)
 
     async def aclose(self) -> None:
@@ -159,6 +163,7 @@ class Street:
             clock = LoopClock()
             self.limits = Limits(clock, self.chance.random, rules)
             ports = Ports(cast(Transport, self), clock, self.events.append, lambda _: "new", self.chance.random)
+            ports = replace(ports, read_beside=read_beside)
             performer = Performer(bench.program, cast(Gate, None), ports, InFlight(at_once), shared=Shared(self.limits))
 
             async def one(number: int) -> Answered:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from runner.core.beside import Headers, listen
 from runner.core.model import ModelFacts, Provider, Route
 from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
@@ -348,3 +349,33 @@ def test_what_was_not_found_is_named_with_its_model_and_an_own_address() -> None
         request = Request("openai-chat", 1, "box", "/chat/completions", b"{}")
         failure = fail(HttpTransport(Secrets({}, Trust()), not_found, inner=inner), route, request).failure
         assert failure.message == f"the provider answered 404: not found ({asked})"
+
+
+def test_what_a_provider_says_of_its_limits_beside_a_good_answer_is_told_to_who_asked(
+    make_route: MakeRoute, make_request: MakeRequest
+) -> None:
+    answers = iter(
+        [
+            httpx.Response(200, content=b"{}", headers={"anthropic-ratelimit-tokens-limit": "9"}),
+            httpx.Response(200, content=b"{}", headers={"X-RateLimit-Limit-Requests": "5", "Date": "now", "X-Id": "7"}),
+            httpx.Response(200, content=b"{}", headers={"retry-after": "1", "server": "box"}),
+            httpx.Response(200, content=b"{}", headers={"date": "now", "set-cookie": "a=b"}),
+            httpx.Response(429, content=b"{}", headers={"x-ratelimit-limit-requests": "5"}),
+        ]
+    )
+
+    async def ask() -> list[Headers]:
+        http = transport(lambda _: next(answers))
+        await http.send(make_route(), make_request(), timeout_s=5)  # nobody listens yet
+        heard = listen()
+        for _ in range(3):
+            await http.send(make_route(), make_request(), timeout_s=5)
+        with pytest.raises(CallFailed):
+            await http.send(make_route(), make_request(), timeout_s=5)
+        await http.aclose()
+        return heard
+
+    assert asyncio.run(ask()) == [
+        {"x-ratelimit-limit-requests": "5", "date": "now"},
+        {"retry-after": "1", "date": ""},
+    ]
