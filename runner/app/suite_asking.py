@@ -41,6 +41,7 @@ class Asking:
     def __init__(self, session: SuiteSession, pending: Sequence[Walk]) -> None:
         self._session = session
         self._pending = tuple(pending)
+        self._asked = {id(walk) for walk in self._pending}
         self._allowance = self._bounds()
         self._performers: list[Performer] = []
         self._thread: threading.Thread | None = None
@@ -59,6 +60,8 @@ class Asking:
 
     def wait(self, walk: Walk) -> None:
         """Until a case is done, or will not be. Raises what ended the thread."""
+        if id(walk) not in self._asked:
+            return
         walk.settled.wait()
         if self._error is not None and not walk.is_done:
             raise self._error

@@ -161,7 +161,14 @@ CASE = Record(
         Key("xfail", Text(pattern=r"\S", says="the reason, as text"), "Why the case is expected to fail."),
     ),
 )
-_CASES = Names("case", CASE, pattern=r"^[^\s\[\]:][^\[\]:]*$", says="text without brackets and colons", minimum=1)
+_CASES = Names(
+    "case",
+    CASE,
+    pattern=r"^[^\s\[\]:][^\[\]:]*$",
+    says="text without brackets and colons",
+    minimum=1,
+    taken=("thresholds",),  # what all cases together are called among the tests
+)
 CASE_SOURCE = Record(
     "a source of cases",
     (

@@ -443,3 +443,10 @@ EXPECTED = [
     "35:16: wrong-type: judge 'fair' is the number 1",
     "2:70: outside-root: ../../x lies outside the project",
 ]
+
+
+def test_no_case_is_called_as_all_of_them_together(load_as_suite: Load) -> None:
+    (line,) = _told(load_as_suite("workflow: w.yaml\ncases: {thresholds: {}}\n"))
+    assert line == (
+        "a.suite.yaml:2:9: reserved-name: a case cannot be called 'thresholds': that name has a meaning of its own"
+    )

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from runner.app.suite_session import SuiteSession
+from runner.app.types import RunOptions
+
 ROWS = """\
 {"id": "a", "text": "charged twice", "label": "billing"}
 {"id": "b", "text": "it crashes", "label": "how-to"}
@@ -512,3 +515,19 @@ def test_a_computed_metric_differs_by_chance_as_what_it_is_computed_from(rows: A
             "(by chance with a probability of 0.031)"
         )
     ]
+
+
+def test_a_row_that_is_called_as_the_thresholds_is_a_case_like_any(rows: Any) -> None:
+    rows.write("rows.jsonl", ROWS.replace('"id": "b"', '"id": "thresholds"'))
+    with_more(rows, "thresholds: {pass_rate: 0.9}\n")
+    said = rows.test()
+    names = [f"flow.suite.yaml::{name}" for name in ("a", "thresholds#2", "c", "thresholds")]
+    assert rows.test("--list").out.splitlines() == names
+    assert failed(said) == ["FAILED flow.suite.yaml::thresholds  pass_rate: 0.67 (2 of 3, 95 % 0.21–0.94) < 0.9"]
+
+
+def test_a_case_that_was_not_to_be_asked_keeps_nobody_waiting(project: Any) -> None:
+    session = SuiteSession(project.root / "flow.suite.yaml", RunOptions())
+    session.start(["charge"])
+    assert session.verdict("crash").kind == "interrupted"
+    session.finish()
