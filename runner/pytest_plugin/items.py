@@ -17,7 +17,7 @@ from runner.core.errors import RunnerError
 from runner.core.harmless import safe
 from runner.core.problem import Problem, nearest, render_all
 from runner.pytest_plugin import FOLDER
-from runner.pytest_plugin.replaying import FEWEST, Replayers, may_share
+from runner.pytest_plugin.replaying import Replayers, processes_for
 from runner.pytest_plugin.sharing import counted, hear
 from runner.suites.cases import THRESHOLDS, Unit
 from runner.suites.telling import brief, told, told_of_thresholds
@@ -151,9 +151,7 @@ class SuiteFile(pytest.File):
     def _replayers(self) -> Replayers | None:
         """Other processes, where the cases are many enough and nothing is to be asked."""
         options, names = self.suite.options, self.counted
-        if options.processes < 2 or len(names) < 2 * FEWEST or not may_share(options):
-            return None
-        return Replayers(self.path, options, names)
+        return Replayers(self.path, options, names) if processes_for(options, len(names)) > 1 else None
 
     def _begin(self) -> None:
         """Start asking, once. What keeps calls from being made is told of every case."""

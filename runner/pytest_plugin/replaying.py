@@ -17,8 +17,8 @@ from runner.core.frozen import dataclass, replace
 from runner.core.problem import render_all
 from runner.suites.verdict import Verdict
 
-FEWEST: Final = 20
-"""Cases that are worth a process of their own, which takes half a second to come."""
+FEWEST: Final = 100
+"""Cases that are worth a process of their own: it reads and checks the suite again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,17 @@ class Replayed:
     refusal: str = ""
 
 
-def may_share(options: RunOptions) -> bool:
-    """Whether cases can be judged apart: nothing is asked, and nothing is written over all of them."""
-    return options.is_offline and not (options.is_recording or options.is_locked or options.updates_lock)
+def processes_for(options: RunOptions, cases: int) -> int:
+    """How many processes replay so many cases. One, unless nothing is asked and nothing is written over all of them."""
+    is_apart = options.is_offline and not (options.is_recording or options.is_locked or options.updates_lock)
+    return max(1, min(options.processes, cases // FEWEST)) if is_apart else 1
 
 
 class Replayers:
     """The processes of one suite. Each case is heard from the one that has it, in its own time."""
 
     def __init__(self, path: Path, options: RunOptions, names: Sequence[str]) -> None:
-        count = max(1, min(options.processes, len(names) // FEWEST))
+        count = processes_for(options, len(names))
         context = multiprocessing.get_context("spawn")
         own = replace(options, ask=None, tell=None, hear=None, watch=None)
         self._heard: dict[str, Replayed] = {}

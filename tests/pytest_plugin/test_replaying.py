@@ -12,7 +12,8 @@ import pytest
 
 from runner.app.types import RunOptions
 from runner.cli.main import main
-from runner.pytest_plugin.replaying import Replayers, _replay, may_share
+from runner.pytest_plugin import replaying
+from runner.pytest_plugin.replaying import Replayers, _replay, processes_for
 
 SUITE = """\
 format: 1
@@ -37,6 +38,7 @@ def many(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     project.write("rows.jsonl", "\n".join(map(json.dumps, rows)))
     project.suite(SUITE)
     assert project.test("-q").code == 1
+    monkeypatch.setattr(replaying, "FEWEST", 20)
     # Another process finds the tests' own tree first.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(pytest.importorskip("runner").__path__[0]) + "/..", ""]))
     return project
@@ -94,8 +96,10 @@ def test_few_cases_and_those_that_may_be_asked_stay_here(many: Any) -> None:
     "more", [{"is_offline": False}, {"is_recording": True}, {"is_locked": True}, {"updates_lock": True}]
 )
 def test_what_is_asked_or_written_is_of_one_process(more: dict[str, Any]) -> None:
-    assert may_share(RunOptions(is_offline=True))
-    assert not may_share(RunOptions(**{"is_offline": True, **more}))
+    assert processes_for(RunOptions(is_offline=True, processes=4), 399) == 3
+    assert processes_for(RunOptions(is_offline=True, processes=4), 1_000_000) == 4
+    assert processes_for(RunOptions(is_offline=True, processes=4), 3) == 1
+    assert processes_for(RunOptions(**{"is_offline": True, "processes": 4, **more}), 1_000_000) == 1
 
 
 # --- one process, here
