@@ -140,6 +140,9 @@ class SuiteStory:
         if self._is_list:
             self._console.report("\n".join(self._items))
 
+    def pytest_keyboard_interrupt(self) -> None:
+        self._codes.add(exit_codes.INTERRUPTED)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self._note(report)
@@ -285,7 +288,9 @@ class SuiteStory:
         return [["suite", "cell", "passed", "metrics", "USD", "tokens"], *rows] if rows else []
 
     def _exit_code(self) -> int:
-        if self.pytest_code == pytest.ExitCode.INTERRUPTED and not self._codes:
+        if exit_codes.INTERRUPTED in self._codes or (
+            self.pytest_code == pytest.ExitCode.INTERRUPTED and not self._codes
+        ):
             return exit_codes.INTERRUPTED
         if self.pytest_code == pytest.ExitCode.INTERNAL_ERROR:
             return exit_codes.DEFECT
@@ -342,7 +347,8 @@ class SuiteStory:
         parts = [f"{number} {word}" for word, number in self._counts.items()]
         if not parts:
             return f"nothing was run · exit {code}"
-        parts = [", ".join(parts)]
+        left = len(self._items) - sum(self._counts.values())
+        parts = [", ".join(parts), *([f"interrupted, {left} not run"] if exit_codes.INTERRUPTED in self._codes else [])]
         if self._failed:
             rates = [told for node, _, told in self._failed if node.endswith("::thresholds")]
             parts += rates

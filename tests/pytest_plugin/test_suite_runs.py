@@ -12,6 +12,7 @@ import pytest
 
 from runner.app import api
 from runner.app.suite_asking import Asking
+from runner.app.suite_session import SuiteSession
 from runner.cli.main import main
 
 
@@ -179,6 +180,25 @@ def test_a_known_failure_is_no_failure(project: Any) -> None:
 def test_a_known_failure_does_not_hide_a_missing_answer(project: Any) -> None:
     project.edit("flow.suite.yaml", "    tags: [smoke]\n", "    xfail: the model takes crashes for questions\n")
     assert project.test("--offline", "-k", "crash").code == 6
+
+
+def test_an_interrupt_is_exit_130_whatever_failed_before(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = SuiteSession.verdict
+
+    def verdict(self: SuiteSession, name: str) -> Any:
+        if name == "crash":
+            raise KeyboardInterrupt
+        return own(self, name)
+
+    monkeypatch.setattr(SuiteSession, "verdict", verdict)
+    project.special["Which queue? charged twice"] = project.Answer(text='{"queue": "other", "sure": 1}')
+    said = project.test("-j", "1")
+    assert (said.code, said.err.splitlines()[0]) == (130, "flow.suite.yaml  F")
+    assert re.sub(r"\d calls?", "N calls", closing(said)) == (
+        "1 failed · interrupted, 2 not run · N calls, 0 cached, $0.00 · run rN · exit 130"
+    )
+    monkeypatch.setattr(SuiteSession, "verdict", own)
+    assert project.test("--last-failed", "--offline").err.splitlines()[0] == "flow.suite.yaml  F"
 
 
 def test_stopping_at_the_first_failure_leaves_later_cases_unasked(
