@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 
 from runner.catalog.codes import parse_codes
-from runner.config.load import load_values
+from runner.config.shipped import load_shipped
 from runner.core.codes import Code
 
 
@@ -15,6 +15,4 @@ from runner.core.codes import Code
 def codes() -> Mapping[str, Code]:
     """All codes by name."""
     source = resources.files("runner.catalog") / "codes.yaml"
-    value, problems = load_values(source.read_bytes(), "codes.yaml")
-    assert not problems, problems
-    return parse_codes(value)
+    return parse_codes(load_shipped(source.read_bytes()))

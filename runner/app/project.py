@@ -18,7 +18,8 @@ from runner.catalog.facts import Catalog, parse_catalog
 from runner.catalog.resolve import resolve, warnings_for
 from runner.checks import check as run_checks
 from runner.checks.context import CheckContext
-from runner.config.load import ProjectFiles, load_settings, load_values, load_workflow
+from runner.config.load import ProjectFiles, load_settings, load_workflow
+from runner.config.shipped import load_shipped
 from runner.core.errors import FileError
 from runner.core.frozen import dataclass
 from runner.core.letters import with_letters
@@ -58,9 +59,7 @@ class Project:
 def catalogue() -> Catalog:
     """The model facts that the package ships."""
     source = Path(runner.catalog.__file__).with_name("models.yaml")
-    value, problems = load_values(source.read_bytes(), "models.yaml")
-    assert not problems, problems
-    return parse_catalog(value)
+    return parse_catalog(load_shipped(source.read_bytes()))
 
 
 def today() -> str:

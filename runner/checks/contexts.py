@@ -18,8 +18,9 @@ _BY_ITSELF = frozenset({"openai-chat", "openai-responses"})
 
 def check_contexts(context: CheckContext) -> Iterator[Problem]:
     """What a step sets itself; what `defaults` says is meant for those that can."""
+    asked = context.linked.workflow.asked
     for name, route in context.routes.items():
-        step = context.linked.workflow.asked[name]
+        step = asked[name]
         if step.context_cache is None or "context_cache" not in step.own:
             continue
         why = _why_not(step, route)
