@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -51,18 +52,22 @@ def run(
     trust: Collection[str] = (),
     max_cost: float | None = None,
     consent: bool = False,
+    metrics: Name | None = None,
     sinks: Sequence[EventSink] = (),
 ) -> RunResult:
     """Run a workflow and give its outputs, exit code and summary.
 
     `inputs` are JSON values; `models` maps an alias to `provider/model`; `data` maps a source to a file; `refresh`
     names steps to ask again ("*" for all), `select` the steps that may be asked; with `locked` all
-    must be as `runner.lock` says; `sinks` are called with every event. The run stops where it has spent
+    must be as `runner.lock` says; `sinks` are called with every event; `metrics` names a file that keeps the state
+    of the run for Prometheus. The run stops where it has spent
     `max_cost` US dollars; without it, one that may cost more than 1 USD (or the budget of the files), or something that
     is not known, needs `consent`. Mistakes that are found before the first call raise RunnerError; what goes wrong
     later is in the result (`is_good`, `exit_code`, `problems`).
     """
-    return api.run(Path(path), _options(locals()), sinks)
+    options = _options(locals())
+    with _watched(metrics, options, sinks) as (options, sinks):
+        return api.run(Path(path), options, sinks)
 
 
 async def arun(
@@ -82,10 +87,30 @@ async def arun(
     trust: Collection[str] = (),
     max_cost: float | None = None,
     consent: bool = False,
+    metrics: Name | None = None,
     sinks: Sequence[EventSink] = (),
 ) -> RunResult:
     """`run` on the caller's event loop."""
-    return await api.arun(Path(path), _options(locals()), sinks)
+    options = _options(locals())
+    with _watched(metrics, options, sinks) as (options, sinks):
+        return await api.arun(Path(path), options, sinks)
+
+
+@contextmanager
+def _watched(
+    metrics: Name | None, options: RunOptions, sinks: Sequence[EventSink]
+) -> Iterator[tuple[RunOptions, Sequence[EventSink]]]:
+    """With the file that keeps how the run stands, if one is wanted."""
+    if metrics is None:
+        yield options, sinks
+        return
+    from warnings import warn
+
+    from runner.app.metrics_file import MetricsFile
+
+    path = Path(metrics)
+    with MetricsFile(path, lambda reason: warn(f"metrics: {reason}", RuntimeWarning, stacklevel=2)) as file:
+        yield replace(options, watch=file.watch, writes={"metrics": path}), (*sinks, file.sink())
 
 
 def _options(given: Mapping[str, Json]) -> RunOptions:

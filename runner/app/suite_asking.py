@@ -127,6 +127,8 @@ class Asking:
         self.purse = Purse(self._allowance)
         leases = leases_of(session.suite.project.files.root, options)
         limits = Limits(SystemClock(), random.random, session.suite.project.settings.limits)
+        if options.watch is not None:
+            options.watch(limits.traffic)
         parts = _Parts(Gate(session.answers, leases), InFlight(options.max_parallel), self.purse, Shared(limits))
         keep_texts(session.suite.project.files.root / TEXTS, kept_texts(session.suite.programs()))
         transport = make_transport(secrets_of(options), options, session.suite.project.files)

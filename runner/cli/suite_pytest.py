@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,17 @@ from runner.cli.console import Console
 from runner.cli.repository import in_repository
 from runner.core.canonical import Json
 from runner.core.errors import CallNeeded, RunnerError, UsageError
+from runner.core.ports import EventSink
 from runner.core.problem import Problem
-from runner.pytest_plugin.items import COUNTS_TOGETHER, OPTIONS, CaseItem, SuiteFile, ThresholdsItem, unknown_case
+from runner.pytest_plugin.items import (
+    COUNTS_TOGETHER,
+    OPTIONS,
+    SINKS,
+    CaseItem,
+    SuiteFile,
+    ThresholdsItem,
+    unknown_case,
+)
 from runner.report.annotations import annotation_lines
 from runner.report.format import count
 from runner.suites.telling import brief
@@ -44,9 +53,11 @@ ORDER = (
 )
 CACHE_FOLDER = ".runner/pytest"
 SUMMARY_FILE = "GITHUB_STEP_SUMMARY"
+NewSinks = Callable[[], Sequence[EventSink]]
+"""Who is told what happens in one more suite."""
 
 
-def run_suites(targets: list[str], args: Namespace, options: RunOptions, console: Console) -> int:
+def run_suites(targets: list[str], args: Namespace, options: RunOptions, console: Console, sinks: NewSinks) -> int:
     """The exit code. No file of the project but the suites is taken: no conftest, no settings, no other plugin."""
     words = [
         *("-c", os.devnull, f"--rootdir={Path.cwd()}", f"--confcutdir={Path.cwd()}"),
@@ -60,7 +71,7 @@ def run_suites(targets: list[str], args: Namespace, options: RunOptions, console
     words += ["--last-failed"] if args.last_failed else []
     words += [f"--junitxml={args.output}"] if args.output else []
     words += ["--collect-only"] if args.is_list else []
-    story = SuiteStory(console, options, targets, is_list=args.is_list)
+    story = SuiteStory(console, options, targets, sinks, is_list=args.is_list)
     suites = dict.fromkeys(target.partition("::")[0] for target in targets)
     story.pytest_code = int(pytest.main([*words, *suites], plugins=[story]))
     return story.close()
@@ -73,7 +84,10 @@ def _is_of(item: pytest.Item, case: str) -> bool:
 class SuiteStory:
     """A pytest plugin that tells what happens, and knows the exit code in the end."""
 
-    def __init__(self, console: Console, options: RunOptions, targets: Sequence[str], *, is_list: bool) -> None:
+    def __init__(
+        self, console: Console, options: RunOptions, targets: Sequence[str], sinks: NewSinks, *, is_list: bool
+    ) -> None:
+        self._sinks = sinks
         self._console = console
         self._options = options
         self._is_misnamed = False
@@ -95,6 +109,7 @@ class SuiteStory:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.stash[OPTIONS] = self._options
+        config.stash[SINKS] = self._sinks
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector:

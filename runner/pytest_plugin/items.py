@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from runner.app.types import RunOptions
 from runner.core.budget import Limit
 from runner.core.errors import RunnerError
 from runner.core.harmless import safe
+from runner.core.ports import EventSink
 from runner.core.problem import Problem, nearest, render_all
 from runner.pytest_plugin import FOLDER
 from runner.pytest_plugin.replaying import Replayers, processes_for
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 OPTIONS = pytest.StashKey[RunOptions]()
 """What `runner test` was asked for; plain pytest goes by its own options."""
+
+SINKS = pytest.StashKey[Callable[[], Sequence[EventSink]]]()
+"""Who else is told what happens, asked once for each suite."""
 
 COUNTS_TOGETHER = "counts towards the thresholds"
 _YES = ("1", "yes", "true", "on")
@@ -74,7 +78,7 @@ class SuiteFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         try:
-            self.suite = SuiteSession(self.path, options_of(self.config))
+            self.suite = SuiteSession(self.path, options_of(self.config), self.config.stash.get(SINKS, tuple)())
         except RunnerError as error:
             self.error = error
             raise self.CollectError(render_all(error.problems, error.sources)) from None

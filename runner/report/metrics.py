@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from runner.core.frozen import dataclass
+from runner.core.frozen import dataclass, replace
 from runner.core.traffic import Traffic
 from runner.record.summary import RunSummary, StepSummary
 
@@ -22,12 +22,36 @@ class _Family:
     samples: Sequence[tuple[dict[str, str], float]]
 
 
-def render_metrics(summary: RunSummary, traffic: Iterable[Traffic], seconds: float) -> str:
-    """Numbers that are not known, such as money where a price is missing, have no line."""
-    return "".join(_lines(_families(summary, tuple(traffic), seconds)))
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A run as it stands, so many seconds after it began."""
+
+    summary: RunSummary
+    seconds: float
 
 
-def _families(summary: RunSummary, traffic: Sequence[Traffic], seconds: float) -> Iterator[_Family]:
+def render_metrics(runs: Sequence[Told], traffic: Iterable[Traffic]) -> str:
+    """Numbers that are not known, such as money where a price is missing, have no line.
+
+    Where there are several runs, as with suites, each sample says whose it is.
+    """
+    families = [_families(run.summary, run.seconds) for run in runs]
+    if len(runs) > 1:
+        families = [_of_run(run.summary.run, found) for run, found in zip(runs, families, strict=True)]
+    joined = (_joined(same) for same in zip(*families, strict=True))
+    return "".join(_lines((*joined, *_under_way(tuple(traffic)))))
+
+
+def _of_run(run: str, families: Iterable[_Family]) -> Iterator[_Family]:
+    for family in families:
+        yield replace(family, samples=[({"run": run, **labels}, value) for labels, value in family.samples])
+
+
+def _joined(families: Sequence[_Family]) -> _Family:
+    return replace(families[0], samples=[sample for family in families for sample in family.samples])
+
+
+def _families(summary: RunSummary, seconds: float) -> Iterator[_Family]:
     steps = summary.steps
     info = {"run": summary.run, "workflow": summary.workflow, "status": summary.status}
     yield _Family("runner_run_info", "gauge", "The run, and how it stands.", [(info, 1)])
@@ -59,7 +83,6 @@ def _families(summary: RunSummary, traffic: Sequence[Traffic], seconds: float) -
     yield _Family("runner_tokens_total", "counter", "Tokens that providers counted for fresh answers.", tokens)
     spent = [({"step": step.step, "model": step.model}, step.cost_usd) for step in steps if step.cost_usd is not None]
     yield _Family("runner_cost_usd_total", "counter", "US dollars spent on fresh answers.", spent)
-    yield from _under_way(traffic)
 
 
 def _under_way(traffic: Sequence[Traffic]) -> Iterator[_Family]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as Signal
 from typing import Any
 
 import pytest
 
+from runner.app.metrics_file import MetricsFile
 from runner.cli import files
 from runner.cli.console import Console
-from runner.cli.metrics import MetricsFile
 from runner.cli.settings import Look
+from runner.cli.watching import metrics_file
 from runner.core.errors import StorageError
 from runner.core.events import RunStarted, StepExpected
 from runner.core.problem import Problem
@@ -23,9 +25,9 @@ Cli = Callable[..., Any]
 STARTED = RunStarted("r1", "w", "w.yaml", {"tag": "a/b"}, "0.1.0")
 
 
-def kept(folder: Path, err: io.StringIO, **more: Any) -> MetricsFile:
+def kept(folder: Path, err: io.StringIO) -> MetricsFile:
     console = Console(Look(), stdout=io.StringIO(), stderr=err, environ={"ACME_API_KEY": "secret-value-7"})
-    return MetricsFile(folder / "run.prom", console, **more)
+    return metrics_file(folder / "run.prom", console)
 
 
 def test_a_run_leaves_its_metrics(cli: Cli, app: Any, tmp_path: Path) -> None:
@@ -39,17 +41,29 @@ def test_a_run_leaves_its_metrics(cli: Cli, app: Any, tmp_path: Path) -> None:
 
 def test_requests_under_way_are_seen_where_the_run_says(tmp_path: Path) -> None:
     metrics = kept(tmp_path, io.StringIO())
-    metrics(STARTED)
+    metrics.sink()(STARTED)
     metrics.watch(lambda: (Traffic("a/b", 5),))
     metrics.write()
     assert 'runner_requests_in_flight{model="a/b"} 5\n' in (tmp_path / "run.prom").read_text()
 
 
+def test_a_model_that_two_runs_ask_is_one(tmp_path: Path) -> None:
+    metrics = kept(tmp_path, io.StringIO())
+    for run in ("r1", "r2"):
+        metrics.sink()(replace(STARTED, run=run))
+        metrics.watch(lambda: (Traffic("a/b", 5, waiting=1),))
+    metrics.write()
+    told = (tmp_path / "run.prom").read_text()
+    assert 'runner_requests_in_flight{model="a/b"} 10\n' in told
+    assert 'runner_requests_waiting{model="a/b"} 2\n' in told
+
+
 def test_the_file_is_renewed_while_the_run_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = Signal()
-    monkeypatch.setattr(files, "write_whole", lambda _path, _text: written.set())
-    with kept(tmp_path, io.StringIO(), every_s=0.001) as metrics:
-        metrics(STARTED)
+    with MetricsFile(
+        tmp_path / "run.prom", pytest.fail, write=lambda _path, _text: written.set(), every_s=0.001
+    ) as metrics:
+        metrics.sink()(STARTED)
         assert written.wait(60)
 
 
@@ -62,8 +76,9 @@ def test_a_run_that_never_began_leaves_the_file_of_the_last_one(cli: Cli, app: A
 
 def test_no_secret_is_written(tmp_path: Path) -> None:
     metrics = kept(tmp_path, io.StringIO())
-    metrics(STARTED)
-    metrics(StepExpected("secret-value-7", 1, "a/b"))
+    sink = metrics.sink()
+    sink(STARTED)
+    sink(StepExpected("secret-value-7", 1, "a/b"))
     metrics.write()
     told = (tmp_path / "run.prom").read_text()
     assert "runner_items{step=" in told
@@ -79,7 +94,7 @@ def test_a_file_that_cannot_be_written_is_told_once_and_ends_nothing(
     monkeypatch.setattr(files, "write_whole", refuse)
     err = io.StringIO()
     metrics = kept(tmp_path, err)
-    metrics(STARTED)
+    metrics.sink()(STARTED)
     metrics.write()
     metrics.write()
     assert err.getvalue() == "--metrics: run.prom cannot be written: no space left on device\n"

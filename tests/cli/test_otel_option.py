@@ -61,7 +61,7 @@ def sent_to(cli: Cli, monkeypatch: pytest.MonkeyPatch, where: str) -> list[str]:
         asked.append(url)
         return lambda _: None
 
-    monkeypatch.setattr("runner.cli.otel.to_collector", to_collector)
+    monkeypatch.setattr("runner.record.otlp.to_collector", to_collector)
     assert cli("run", "hello.yaml", "--otel", where).code == 0
     return asked
 

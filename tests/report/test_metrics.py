@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from runner.core.traffic import Traffic
 from runner.record.summary import RunSummary, StepSummary
-from runner.report.metrics import render_metrics
+from runner.report.metrics import Told, render_metrics
 
 TAG = StepSummary(
     "tag", "acme/small", items=10, good=5, failed=1, skipped=2, blocked=1, calls=6, cached=2, recorded=1, repairs=1,
@@ -82,7 +83,7 @@ runner_limit_in_flight{model="acme/small"} 64
 
 def test_a_run_is_told_in_the_exposition_format() -> None:
     traffic = (Traffic("acme/small", 64, 3, 41.5, 64, "learnt from 4 refusals"), Traffic("acme/large", 0))
-    assert render_metrics(SUMMARY, traffic, 12.5) == EXPECTED
+    assert render_metrics([Told(SUMMARY, 12.5)], traffic) == EXPECTED
 
 
 def test_every_line_is_one_that_a_collector_reads() -> None:
@@ -92,8 +93,22 @@ def test_every_line_is_one_that_a_collector_reads() -> None:
 
 
 def test_what_nobody_asked_yet_has_no_line() -> None:
-    told = render_metrics(RunSummary("r1", "w"), (), 0.0)
+    told = render_metrics([Told(RunSummary("r1", "w"), 0.0)], ())
     assert [line for line in told.splitlines() if not line.startswith("#")] == [
         'runner_run_info{run="r1",workflow="w",status="running"} 1',
         "runner_run_seconds 0",
     ]
+
+
+def test_several_runs_stand_in_one_file_each_sample_with_its_run() -> None:
+    runs = [
+        Told(replace(SUMMARY, run="r1", workflow="w"), 1.0),
+        Told(replace(SUMMARY, run="r2", workflow="other"), 2.0),
+    ]
+    told = render_metrics(runs, ())
+    assert 'runner_run_info{run="r1",workflow="w",status="' in told
+    assert 'runner_run_info{run="r2",workflow="other",status="' in told
+    assert 'runner_run_seconds{run="r1"} 1\nrunner_run_seconds{run="r2"} 2\n' in told
+    assert told.count("# TYPE runner_items gauge\n") == 1
+    samples = [line.partition(" ")[0] for line in told.splitlines() if not line.startswith("#")]
+    assert len(samples) == len(set(samples))

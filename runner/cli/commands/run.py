@@ -81,15 +81,15 @@ def _execute(args: Namespace, console: Console) -> int:
         if args.jsonl:
             sinks.append(_event_printer(console))
         if args.metrics:
-            from runner.cli.metrics import MetricsFile
+            from runner.cli.watching import metrics_file
 
-            metrics = stack.enter_context(MetricsFile(args.metrics, console))
-            sinks.append(metrics)
+            metrics = stack.enter_context(metrics_file(args.metrics, console))
+            sinks.append(metrics.sink())
             watchers.append(metrics.watch)
         if spans_to:
-            from runner.cli.otel import SentSpans
+            from runner.cli.watching import SentSpans
 
-            sinks.append(stack.enter_context(SentSpans(spans_to, console)))
+            sinks.append(stack.enter_context(SentSpans(spans_to, console)).sink())
         options = replace(options, watch=_each(watchers))
         result = api.run(Path(args.flow), options, sinks)
     _tell_problems(result, Path(args.flow), console)

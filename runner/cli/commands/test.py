@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli import files
+from runner.cli.collectors import otel_target
 from runner.cli.console import Console
 from runner.cli.find import workflow_files
 from runner.cli.flow_options import flag
-from runner.cli.parser import at_least_one, dollars, pair
+from runner.cli.parser import CommandParser, at_least_one, dollars, pair
 from runner.core.errors import NothingSelected, UsageError
 from runner.core.problem import Problem
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = "workflows"
 
 
-def add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     add = parser.add_argument
     add("paths", metavar="SUITES", nargs="*",
         help="suite files, folders, or FILE::CASE (default: workflows/, else the current folder)")  # fmt: skip
@@ -51,17 +54,26 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--yes", action="store_true", help="start whatever it may cost; ask no question (RUNNER_YES)")
     add("--trust", action="append", default=[], metavar="NAME", help="let this provider's key go to its host")
     add("-o", "--output", type=Path, metavar="FILE", help="write JUnit XML to this file")
+    parser.add_rare("--metrics", type=Path, metavar="FILE")
+    parser.add_rare("--otel", metavar="WHERE")
 
 
 def execute(args: Namespace, console: Console) -> int:
     options = _options(args, console)
     if args.output:
         files.ensure_writable(args.output)
+    if args.metrics:
+        files.ensure_writable(args.metrics, "--metrics")
+    spans_to = otel_target(args.otel, console, is_offline=options.is_offline)
     named = [str(path) for path in args.paths] or [DEFAULT_FOLDER if Path(DEFAULT_FOLDER).is_dir() else "."]
     targets = _targets(named)
+    from runner.cli.suite_progress import SuitesWatched
     from runner.cli.suite_pytest import run_suites
 
-    return run_suites(targets, args, options, console)
+    with ExitStack() as stack:
+        watching = SuitesWatched(stack, console, args.metrics, spans_to)
+        watched = replace(options, ask=watching.ask if options.ask else None, watch=watching.watch)
+        return run_suites(targets, args, watched, console, watching.sinks)
 
 
 def _options(args: Namespace, console: Console) -> RunOptions:
