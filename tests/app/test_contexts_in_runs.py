@@ -366,3 +366,43 @@ def test_a_conversation_with_tools_names_them_with_the_rest(
         {"systemInstruction", "tools", "model", "displayName", "ttl"}
     ]
     assert all(set(body) == {"contents", "generationConfig", "cachedContent"} for body in shop.server.bodies)
+
+
+def test_vertex_keeps_it_in_the_project_from_the_file_to_the_wire(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an access token, at the host of the location; here both are played by the local server."""
+    from urllib.parse import urlsplit, urlunsplit
+
+    from runner.transport.wire_direct import DirectWire
+    from runner.transport.wire_httpx import HttpxWire
+
+    hosts: set[str] = set()
+    real_post, real_ask = DirectWire.post, HttpxWire.ask
+
+    def here(url: str) -> str:
+        parts = urlsplit(url)
+        hosts.add(parts.netloc)
+        return str(shop.server.base_url) + urlunsplit(("", "", *parts[2:]))
+
+    async def post(wire: DirectWire, url: str, *given: Any) -> Any:
+        return await real_post(wire, here(url), *given)
+
+    async def ask(wire: HttpxWire, method: str, url: str, *given: Any) -> Any:
+        return await real_ask(wire, method, here(url), *given)
+
+    monkeypatch.setattr(DirectWire, "post", post)
+    monkeypatch.setattr(HttpxWire, "ask", ask)
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "shop")
+    monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "europe-west4")
+    monkeypatch.setenv("GOOGLE_OAUTH_ACCESS_TOKEN", "a-token-of-the-shop")
+    kept = "{ttl: 30m, after_run: delete}"
+    shop.write(9, flow=FLOW.replace("box/m", "vertex/gemini-3.1-flash-lite").replace("{ttl: 30m}", kept))
+    result = shop.run()
+    assert (result.exit_code, result.problems, shop.server.refused) == (0, (), [])
+    assert hosts == {"europe-west4-aiplatform.googleapis.com"}
+    place = "/v1/projects/shop/locations/europe-west4/cachedContents"
+    assert shop.server.contexts.asked == [f"GET {place}", f"POST {place}", f"DELETE {place}/c1"]
+    name = "projects/shop/locations/europe-west4/cachedContents/c1"
+    assert {body["cachedContent"] for body in shop.server.bodies} == {name}
+    model = "projects/shop/locations/europe-west4/publishers/google/models/gemini-3.1-flash-lite"
+    assert [made["model"] for made in shop.server.contexts.made] == [model]
+    assert shop.kept[0].model == "vertex/gemini-3.1-flash-lite"
