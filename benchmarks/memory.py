@@ -2,6 +2,7 @@
 
     uv run python benchmarks/memory.py               10,000 and 100,000 rows
     uv run python benchmarks/memory.py 10000 1000000 as many rows as are named
+    uv run python benchmarks/memory.py made 10000    answers made into rows, two of each, which are grouped and sorted
 
 Each command is a process of its own; the memory is the most that it held at once.
 """
@@ -31,6 +32,27 @@ outputs:
   count: steps.tag.outputs | length
   tagged: {rows: data.rows, file: out/tagged.jsonl, columns: {id: item.id, label: steps.tag.output.label}}
 """
+MADE = """format: 1
+data:
+  rows: {file: rows.jsonl, key: id}
+  themes: {rows: data.rows, each: steps.tag.output.themes, columns: {name: each.name, size: each.size, id: item.id}}
+  groups: {rows: data.themes, group: [name, id], columns: {name: item.name, of: item.id, size: "group | sum(attribute='size')"}, sort: [-size, of]}
+  names:
+    rows: data.themes
+    group: name
+    columns: {name: item.name, count: group | length, size: "group | sum(attribute='size')"}
+    sort: -count
+steps:
+  tag:
+    model: scripted/answers.jsonl
+    for_each: data.rows
+    prompt: "tag {{ item.id }} {{ item.text }}"
+    fields: {themes: [{name: string, size: integer}]}
+outputs:
+  groups: {rows: data.groups, file: out/groups.jsonl, columns: {name: item.name, of: item.of, size: item.size}}
+  names: {rows: data.names, file: out/names.jsonl, columns: {name: item.name, count: item.count, size: item.size}}
+"""
+MADE_ANSWER = {"answer": {"themes": [{"name": "a", "size": 1}, {"name": "b", "size": 2}]}}
 ANSWER = {"answer": {"label": "a", "size": 1}}
 # Byte code is written by an ordinary installation; without it every start compiles all modules again.
 ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -56,10 +78,10 @@ def used_by(command: list[str], folder: Path) -> Used:
     return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def write_project(folder: Path, count: int) -> None:
-    (folder / "flow.yaml").write_text(FLOW)
+def write_project(folder: Path, count: int, *, is_made: bool) -> None:
+    (folder / "flow.yaml").write_text(MADE if is_made else FLOW)
     (folder / "runner.yaml").write_text("models: {}\n")
-    (folder / "answers.jsonl").write_text(json.dumps(ANSWER) + "\n")
+    (folder / "answers.jsonl").write_text(json.dumps(MADE_ANSWER if is_made else ANSWER) + "\n")
     with (folder / "rows.jsonl").open("w") as file:
         for number in range(count):
             file.write(json.dumps({"id": f"r{number}", "text": "some words " * 20}) + "\n")
@@ -67,11 +89,11 @@ def write_project(folder: Path, count: int) -> None:
         file.write((folder / "rows.jsonl").read_text() + '{"id": "new", "text": "some words"}\n')
 
 
-def measure(count: int) -> dict[str, Used]:
+def measure(count: int, *, is_made: bool = False) -> dict[str, Used]:
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     run, plan = [*RUNNER, "run", "flow.yaml", "--no-progress"], [*RUNNER, "plan", "flow.yaml"]
     try:
-        write_project(folder, count)
+        write_project(folder, count, is_made=is_made)
         return {
             "plan, nothing stored": used_by(plan, folder),
             "run, all asked": used_by(run, folder),
@@ -83,8 +105,8 @@ def measure(count: int) -> dict[str, Used]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def main(counts: tuple[int, ...] = ROWS) -> None:
-    found = {count: measure(count) for count in counts}
+def main(counts: tuple[int, ...] = ROWS, *, is_made: bool = False) -> None:
+    found = {count: measure(count, is_made=is_made) for count in counts}
     first = counts[0]
     print(f"\nmemory and CPU per row; ratios to {first:,} rows")
     for name, base in found[first].items():
@@ -97,4 +119,4 @@ def main(counts: tuple[int, ...] = ROWS) -> None:
 
 
 if __name__ == "__main__":
-    main(tuple(map(int, sys.argv[1:])) or ROWS)
+    main(tuple(int(one) for one in sys.argv[1:] if one != "made") or ROWS, is_made="made" in sys.argv)
