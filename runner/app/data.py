@@ -112,10 +112,11 @@ def open_rows(
             yield (Row(row.value, row.line, row.problem) for row in rows)
     except BadSource as error:
         place = f" line {error.line}:" if error.line else ""
+        shown = "standard input" if title == "-" else f"'{title}'"
         raise FileError(
             Problem(
                 "bad-data",
-                f"'{title}' cannot be read as {_TITLES.get(form, form.upper())}:{place} {error.message}",
+                f"{shown} cannot be read as {_TITLES.get(form, form.upper())}:{place} {error.message}",
                 _place(source, given, error.line),
             )
         ) from None

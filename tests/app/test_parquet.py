@@ -12,6 +12,7 @@ from pyarrow import parquet as pq
 
 import runner
 from runner.app import api
+from runner.app.types import RunOptions
 from runner.core.errors import FileError
 from runner.core.problem import render_all
 from runner.rows import parquet
@@ -216,3 +217,21 @@ def test_cases_of_a_suite_come_from_a_parquet_file(project: Path) -> None:
         "expect: {steps.say: {label: good}}}\n"
     )
     assert api.check([suite]).problems == ()
+
+
+def test_a_parquet_file_may_be_piped(project: Path) -> None:
+    piped = {"rows": (project / "data/rows.parquet").read_bytes()}
+    assert api.run(flow(project), RunOptions(stdin=piped)).summary.calls == 3
+    with pytest.raises(FileError) as caught:
+        api.run(flow(project), RunOptions(stdin={"rows": b"id,text"}))
+    assert caught.value.problems[0].message == (
+        "standard input cannot be read as Parquet: it does not end as a Parquet file does; is it cut off, or of another kind?"
+    )
+
+
+def test_rows_made_from_those_of_a_parquet_file_are_typed_too(project: Path) -> None:
+    path = flow(project, "{{ item.langs }}")
+    made = "  made: {rows: data.rows, columns: {id: item.id, at: item.at, lang: item.meta.lang}}\nsteps:"
+    path.write_text(path.read_text().replace("steps:", made, 1).replace("for_each: data.rows", "for_each: data.made"))
+    path.write_text(path.read_text().replace("table: {rows: data.rows", "table: {rows: data.made"))
+    assert [problem.message for problem in api.check([path]).problems] == ["a row of 'made' has no field 'langs'"]
