@@ -78,5 +78,17 @@ def pack_list(packed: Sequence[bytes]) -> bytes:
     return blank + b"[" + b",".join(packed) + b"]"
 
 
+def pack_lists(packed: Iterable[Sequence[bytes]]) -> bytes:
+    """Packed lists as one packed list, put together at once: what is in them may be large."""
+    parts: list[bytes] = []
+    for one in packed:
+        parts.append(b",[" if parts else b"[")
+        for number, value in enumerate(one):
+            parts += (b",", value) if number else (value,)
+        parts.append(b"]")
+    blank = b" " if any(part.startswith(b" ") for part in parts) else b""
+    return b"".join((blank, b"[", *parts, b"]"))
+
+
 def unpack(data: bytes) -> Json:
     return json.loads(data) if data.startswith(b" ") else orjson.loads(data)

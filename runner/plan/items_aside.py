@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 
-from runner.core.aside import Pieces, pack, pack_list, unpack
+from runner.core.aside import Pieces, pack, pack_lists, unpack
 from runner.plan.items import Item, Named
 
 PIECE_BYTES = 2**16
@@ -20,25 +20,25 @@ class ItemsAside:
         self._sizes = array("q")
         self._count = 0
         self.longest = 0
-        some: list[bytes] = []
+        some: list[tuple[bytes, bytes, bytes]] = []
         size = 0
         for row in rows:
             some.append(self._packed(row))
-            size += len(some[-1])
+            size += sum(map(len, some[-1]))
             if size >= PIECE_BYTES:
                 self._put(some)
                 some, size = [], 0
         if some:
             self._put(some)
 
-    def _packed(self, row: Named) -> bytes:
+    def _packed(self, row: Named) -> tuple[bytes, bytes, bytes]:
         value = pack(row.value)
         self._count += 1
         self.longest = max(self.longest, len(value))
-        return pack_list((pack(row.name), pack(row.problem), value))
+        return pack(row.name), pack(row.problem), value
 
-    def _put(self, some: list[bytes]) -> None:
-        piece = pack_list(some)
+    def _put(self, some: list[tuple[bytes, bytes, bytes]]) -> None:
+        piece = pack_lists(some)
         self._places.append(self._pieces.put(piece))
         self._sizes.append(len(piece))
 

@@ -21,6 +21,8 @@ def keep_texts(folder: Path, texts: Iterable[str]) -> None:
     with suppress(OSError, StorageError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for text in texts:
+            if len(text) > MAX_BYTES:  # none of them is shorter in bytes
+                continue
             path = folder / f"{digest(text)}.txt"
             data = text.encode("utf-8", "surrogatepass")
             if not path.exists() and len(data) <= MAX_BYTES:

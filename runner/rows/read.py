@@ -40,24 +40,28 @@ class BadSource(Exception):
 
 def read_jsonl(stream: BinaryIO) -> Iterator[ReadRow]:
     """One JSON value per line; blank lines are passed over."""
-    for number, line in enumerate(_lines(stream), 1):
+    number = 0
+    while line := _line(stream):
+        number += 1
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
-        if not line.strip():
+        if line.isspace() or not line:
             continue
         if len(line) > MAX_ROW_BYTES:
-            yield ReadRow(None, number, f"longer than {MAX_ROW_BYTES // 2**20} MB")
-            continue
-        yield _json_row(line, number)
+            row = ReadRow(None, number, f"longer than {MAX_ROW_BYTES // 2**20} MB")
+        else:
+            row = _json_row(line, number)
+        del line  # it may be long, and is not kept while its row is used
+        yield row
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines, each cut off past the limit, so that one endless line does not fill the memory."""
-    while line := stream.readline(MAX_ROW_BYTES + 2):
-        if len(line) > MAX_ROW_BYTES and not line.endswith(b"\n"):
-            while (rest := stream.readline(MAX_ROW_BYTES)) and not rest.endswith(b"\n"):
-                pass
-        yield line
+def _line(stream: BinaryIO) -> bytes:
+    """The next line, cut off past the limit, so that one endless line does not fill the memory."""
+    line = stream.readline(MAX_ROW_BYTES + 2)
+    if len(line) > MAX_ROW_BYTES and not line.endswith(b"\n"):
+        while (rest := stream.readline(MAX_ROW_BYTES)) and not rest.endswith(b"\n"):
+            pass
+    return line
 
 
 def _json_row(line: bytes, number: int) -> ReadRow:

@@ -20,7 +20,7 @@ from runner.core.outcome import Failure, FailureKind
 from runner.core.ports import CallFailed
 from runner.transport.secrets import Secret, Secrets, check_address, is_loopback, redact
 from runner.transport.wire import Bounds, Delivery, Reply, TooLarge, UnknownEncoding
-from runner.transport.wire_httpx import open_client, read_reply, translate
+from runner.transport.wire_httpx import LARGE, once, open_client, read_reply, translate
 
 CALL_S: Final = 120.0
 UPLOAD_S: Final = 3600.0
@@ -63,6 +63,9 @@ class BatchHttp:
             headers = {"content-type": "application/json", **(headers or {})}
         elif form is not None:
             sent = {"data": form[0], "files": {"file": form[1]}}
+        elif content is not None and len(content) > LARGE:
+            sent["content"] = once(content)
+            headers = {"content-length": str(len(content)), **(headers or {})}
         delivery = Delivery(provider.name, timeout_s)
         try:
             async with (

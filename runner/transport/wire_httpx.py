@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import httpx
 
@@ -29,6 +29,8 @@ from runner.transport.wire import (
     WireFailed,
     is_stream,
 )
+
+LARGE: Final = 1 << 20
 
 
 class HttpxWire:
@@ -66,6 +68,8 @@ class HttpxWire:
     ) -> Reply:
         """A request of any method, whose body may be made while it is sent. Raises WireFailed, and what the body does."""
         delivery.is_sent = self._is_double  # a double tells no progress
+        if isinstance(content, bytes) and len(content) > LARGE:
+            headers, content = [*headers, ("content-length", str(len(content)))], once(content)
 
         async def trace(event: str, _info: Mapping[str, Any]) -> None:
             """Once the head is on its way, the server may have acted on it."""
@@ -85,6 +89,11 @@ class HttpxWire:
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+async def once(content: bytes) -> AsyncIterator[bytes]:
+    """Bytes that are gone when they are sent: the library keeps requests, with all they hold, until garbage is collected."""
+    yield content
 
 
 async def _chunks_of(body: LongBody) -> AsyncIterator[bytes]:

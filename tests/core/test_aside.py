@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.aside import InMemory, pack, pack_list, unpack
+from runner.core.aside import InMemory, pack, pack_list, pack_lists, unpack
 from runner.core.canonical import Json
 
 JSON = st.recursive(
@@ -29,6 +29,12 @@ def test_what_is_packed_comes_out_as_it_was(value: Json) -> None:
 @given(st.lists(JSON, max_size=5))
 def test_packed_values_make_a_packed_list(values: list[Json]) -> None:
     assert unpack(pack_list([pack(value) for value in values])) == values
+
+
+@given(st.lists(st.lists(JSON, max_size=3), max_size=3))
+def test_packed_lists_make_the_same_list_at_once(values: list[list[Json]]) -> None:
+    packed = [[pack(value) for value in one] for one in values]
+    assert unpack(pack_lists(packed)) == values
 
 
 @pytest.mark.parametrize("value", ["half \ud800", 2**80, {"n": [-(2**70)]}, ["\udfff", math.pi]])
