@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import sys
@@ -147,3 +148,16 @@ def test_a_server_that_speaks_no_tls_ends_the_question_at_once(
         ("bad-answer", "no safe connection to 'box': the TLS handshake failed; does it speak https?")
     ]
     assert (result.exit_code, attempt.requests, waits, len(ended)) == (3, 1, [], 1)
+
+
+def test_no_test_reaches_the_network_by_the_faster_loop() -> None:
+    import uvloop
+
+    async def reach() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(AssertionError, match=r"tried to look up 'box\.invalid'"):
+            await loop.getaddrinfo("box.invalid", 443)
+        with pytest.raises(AssertionError, match=r"tried to reach 192\.0\.2\.1"):
+            await loop.create_connection(asyncio.Protocol, "192.0.2.1", 443)
+
+    uvloop.run(reach())

@@ -202,7 +202,11 @@ def test_an_unknown_host_was_not_sent(
     def look_up(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(-2, "Name or service not known")
 
+    async def look_up_in_loop(*_: Any, **__: Any) -> Any:
+        look_up()
+
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(uvloop.Loop, "getaddrinfo", look_up_in_loop)
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     route = make_route(base_url="https://no-such-host.example", key_env="")
