@@ -27,7 +27,9 @@ def with_rest(
     if told is None or not left:
         return tuple(problems)
     notes = (*problems[told].notes, ("not asked", _in_words(left, step)))
-    whole = replace(problems[told], notes=notes, fix=problems[told].fix or _WAYS.get(kind, WAY_ON))
+    own = problems[told].fix
+    way = f"{own}, then run the same command again: the rest is asked" if own else _WAYS.get(kind, WAY_ON)
+    whole = replace(problems[told], notes=notes, fix=way)
     return (*problems[:told], whole, *problems[told + 1 :])
 
 

@@ -321,6 +321,7 @@ def test_a_provider_that_is_gone_is_not_asked_a_thousand_times(
     left = 1000 - lane.server.count
     assert problem.notes[-1] == ("not asked", f"{left} items of tag, nor what comes behind")
     assert "run the same command again" in problem.fix
+    assert ("providers.box.key_env" in problem.fix) is (kind == "auth")
     assert result.summary.calls == lane.server.count, "what was never sent is no call"
     assert result.summary.failed == lane.server.count, "what was never sent is no failure"
     assert not (lane.root / "out/table.jsonl").exists()
