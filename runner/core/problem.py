@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Literal
 
@@ -88,6 +87,8 @@ def _nearest(name: str, names: tuple[str, ...]) -> str:
     exact = folded.get(name.casefold().replace("-", "_"))
     if exact is not None:
         return exact
+    from difflib import get_close_matches  # only where something is wrong
+
     matches = get_close_matches(name, names, n=1, cutoff=0.6)
     return matches[0] if matches else ""
 

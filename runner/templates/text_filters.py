@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import re
 import textwrap
@@ -126,7 +125,9 @@ def wordwrap(
 
 def striptags(_meter: Meter, value: Json) -> str:
     """Text without tags and comments, entities decoded, white space folded; one pass over the text."""
-    return html.unescape(" ".join("".join(_outside_tags(text(value))).split()))
+    from html import unescape  # its table of names takes longer to load than most templates to check
+
+    return unescape(" ".join("".join(_outside_tags(text(value))).split()))
 
 
 def _outside_tags(source: str) -> Iterator[str]:

@@ -42,6 +42,8 @@ HEAVY_WHEN_CACHED = {
 HEAVY_WHEN_CHECKED = HEAVY_WHEN_CACHED | {
     "diskcache",
     "sqlite3",
+    "difflib",
+    "html",
     "runner.app.session",
     "runner.app.suites",
     "runner.core.events",
