@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def misfits(schema: str, document: Any) -> list[str]:
-    text = resources.files("check_jsonschema").joinpath("builtin_schemas", "vendor", f"{schema}.json").read_text("utf-8")
+    text = (
+        resources.files("check_jsonschema").joinpath("builtin_schemas", "vendor", f"{schema}.json").read_text("utf-8")
+    )
     return [error.json_path for error in Draft7Validator(json.loads(text)).iter_errors(document)]
 
 
