@@ -38,7 +38,8 @@ def examples(tmp_path: Path) -> Path:
     root = tmp_path / "project"
     for name in ("workflows", "schemas", "prompts", "data", "cache/recordings"):
         shutil.copytree(ROOT / name, root / name)
-    shutil.copy(ROOT / "pyproject.toml", root)
+    for name in ("pyproject.toml", "runner.yaml"):
+        shutil.copy(ROOT / name, root)
     return root
 
 
