@@ -11,7 +11,7 @@ from typing import Self
 
 from runner.cli.console import Console
 from runner.cli.live import LiveBlock
-from runner.cli.watching import SentSpans, metrics_file
+from runner.cli.watching import SentSpans, event_printer, metrics_file
 from runner.core.events import Event, Retrying, RunFinished, RunStarted, Settled
 from runner.core.outcome import Status
 from runner.core.ports import EventSink
@@ -92,7 +92,11 @@ class SuiteProgress:
 class SuitesWatched:
     """Who is told what happens in suites: the screen, and what options name."""
 
-    def __init__(self, stack: ExitStack, console: Console, metrics: Path | None, spans_to: str) -> None:
+    def __init__(
+        self, stack: ExitStack, console: Console, metrics: Path | None, spans_to: str, *, is_jsonl: bool
+    ) -> None:
+        self._console = console
+        self._is_jsonl = is_jsonl
         self._progress = stack.enter_context(SuiteProgress(console))
         self.ask = self._progress.ask
         self._metrics = stack.enter_context(metrics_file(metrics, console)) if metrics else None
@@ -106,8 +110,9 @@ class SuitesWatched:
 
     def sinks(self) -> Sequence[EventSink]:
         """For one more suite."""
+        lines = [event_printer(self._console)] if self._is_jsonl else []
         more = [one.sink() for one in (self._metrics, self._spans) if one]
-        return [self._progress.sink(), *more]
+        return [self._progress.sink(), *lines, *more]
 
 
 class _Suite:

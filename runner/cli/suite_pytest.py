@@ -71,7 +71,7 @@ def run_suites(targets: list[str], args: Namespace, options: RunOptions, console
     words += ["--last-failed"] if args.last_failed else []
     words += [f"--junitxml={args.output}"] if args.output else []
     words += ["--collect-only"] if args.is_list else []
-    story = SuiteStory(console, options, targets, sinks, is_list=args.is_list)
+    story = SuiteStory(console, options, targets, sinks, is_list=args.is_list, is_jsonl=args.jsonl)
     suites = dict.fromkeys(target.partition("::")[0] for target in targets)
     story.pytest_code = int(pytest.main([*words, *suites], plugins=[story]))
     return story.close()
@@ -85,7 +85,14 @@ class SuiteStory:
     """A pytest plugin that tells what happens, and knows the exit code in the end."""
 
     def __init__(
-        self, console: Console, options: RunOptions, targets: Sequence[str], sinks: NewSinks, *, is_list: bool
+        self,
+        console: Console,
+        options: RunOptions,
+        targets: Sequence[str],
+        sinks: NewSinks,
+        *,
+        is_list: bool,
+        is_jsonl: bool,
     ) -> None:
         self._sinks = sinks
         self._console = console
@@ -95,6 +102,7 @@ class SuiteStory:
         for file, _, case in (target.partition("::") for target in targets):
             self._cases[file].append(case)
         self._is_list = is_list
+        self._is_jsonl = is_jsonl
         self._codes: set[int] = set()
         self._errors: list[RunnerError] = []
         self._counts: dict[str, int] = {}
@@ -261,6 +269,8 @@ class SuiteStory:
         suites = self._suites
         if self._console.look.is_json:
             self._console.result(self._document(code))
+        elif self._is_jsonl:
+            self._console.story("\n".join(self._report()))
         else:
             self._console.report("\n".join(self._report()))
         for suite in suites:

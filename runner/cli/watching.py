@@ -13,6 +13,13 @@ from runner.cli.console import Console
 from runner.core.ports import EventSink
 
 
+def event_printer(console: Console) -> EventSink:
+    """A line on standard output for each event."""
+    from runner.record.lines import to_line, to_record
+
+    return lambda event: console.result_json(to_line(to_record(event)).decode().rstrip("\n"))
+
+
 def metrics_file(path: Path, console: Console) -> MetricsFile:
     """The file of `--metrics`, without a key in any name."""
     return MetricsFile(

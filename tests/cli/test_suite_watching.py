@@ -113,3 +113,25 @@ def test_suites_leave_their_metrics_and_spans(suites: Path) -> None:
 def test_a_place_that_cannot_be_written_is_refused_first(suites: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", ".", "--metrics", "no/run.prom"]) == 2
     assert capsys.readouterr().err == "unwritable-file: --metrics: there is no folder 'no'\n"
+
+
+def test_suites_print_their_events_and_no_other_result(suites: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", "one.suite.yaml", "--jsonl"]) == 0
+    said = capsys.readouterr()
+    events = [json.loads(line) for line in said.out.splitlines()]
+    assert [event["event"] for event in events] == ["started", "attempt", "outcome", "finished"]
+    assert "1 passed" in said.err
+
+
+@pytest.mark.parametrize("other", ["--json", "--list"])
+def test_events_exclude_another_result(suites: Path, other: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", "one.suite.yaml", "--jsonl", other]) == 2
+    assert f"{other} and --jsonl exclude each other" in "".join(capsys.readouterr())
+
+
+def test_what_failed_is_told_beside_the_events(suites: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (suites / "a.jsonl").write_text('{"answer": "bad"}\n')
+    assert main(["test", "one.suite.yaml", "--jsonl"]) == 1
+    said = capsys.readouterr()
+    assert all(line.startswith("{") for line in said.out.splitlines())
+    assert "FAILED one.suite.yaml::a" in said.err

@@ -79,7 +79,9 @@ def _execute(args: Namespace, console: Console) -> int:
             options = replace(options, hear=story.hear)
         sinks: list[EventSink] = [story]
         if args.jsonl:
-            sinks.append(_event_printer(console))
+            from runner.cli.watching import event_printer
+
+            sinks.append(event_printer(console))
         if args.metrics:
             from runner.cli.watching import metrics_file
 
@@ -172,12 +174,6 @@ def _parallel(console: Console) -> int:
         )
     console.detail(f"parallel: {word} (from RUNNER_PARALLEL)")
     return int(word)
-
-
-def _event_printer(console: Console) -> EventSink:
-    from runner.record.lines import to_line, to_record
-
-    return lambda event: console.result_json(to_line(to_record(event)).decode().rstrip("\n"))
 
 
 def _tell_problems(result: RunResult, flow: Path, console: Console) -> None:

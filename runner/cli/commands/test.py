@@ -54,12 +54,16 @@ def add_arguments(parser: CommandParser) -> None:
     add("--yes", action="store_true", help="start whatever it may cost; ask no question (RUNNER_YES)")
     add("--trust", action="append", default=[], metavar="NAME", help="let this provider's key go to its host")
     add("-o", "--output", type=Path, metavar="FILE", help="write JUnit XML to this file")
+    parser.add_rare("--jsonl", action="store_true")
     parser.add_rare("--metrics", type=Path, metavar="FILE")
     parser.add_rare("--otel", metavar="WHERE")
 
 
 def execute(args: Namespace, console: Console) -> int:
     options = _options(args, console)
+    if args.jsonl and (console.look.is_json or args.is_list):
+        other = "--list" if args.is_list else "--json"
+        raise UsageError(Problem("usage", f"{other} and --jsonl exclude each other", fix="leave one out"))
     if args.output:
         files.ensure_writable(args.output)
     if args.metrics:
@@ -71,7 +75,7 @@ def execute(args: Namespace, console: Console) -> int:
     from runner.cli.suite_pytest import run_suites
 
     with ExitStack() as stack:
-        watching = SuitesWatched(stack, console, args.metrics, spans_to)
+        watching = SuitesWatched(stack, console, args.metrics, spans_to, is_jsonl=args.jsonl)
         watched = replace(options, ask=watching.ask if options.ask else None, watch=watching.watch)
         return run_suites(targets, args, watched, console, watching.sinks)
 
