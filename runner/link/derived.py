@@ -14,7 +14,7 @@ from runner.link.parts import LinkedSource
 from runner.link.scope import Place, Use
 from runner.templates.environment import Environment
 from runner.templates.expression import CompiledExpression, compile_expression
-from runner.templates.trail import ELEMENT
+from runner.templates.trail import ELEMENT, Readings
 
 _S = TypeVar("_S")
 _C = TypeVar("_C")
@@ -34,6 +34,8 @@ class Linking(Protocol):
     def uses(
         self, source: Template | Expression, place: Place, role: str, span: Span | None = None
     ) -> tuple[Use, ...]: ...
+
+    def readings(self, source: Template | Expression) -> Readings: ...
 
     def open_lane(self, items: Expression, title: str) -> str: ...
 
@@ -123,6 +125,7 @@ def _link(
     row_uses = (*each_uses, *where_uses, *(() if made.group else column_uses))
     others = [known[parent] for parent in parents if parent in known]
     uses = (*row_uses, *(column_uses if made.group else ()), *(use for one in others for use in one.uses))
+    sifting = linking.readings(made.where) if made.where is not None else Readings()
     return LinkedSource(
         source=source,
         made=made,
@@ -138,6 +141,8 @@ def _link(
         uses=uses,
         below=frozenset(use.step for use in row_uses if use.is_barrier and linking.is_below(use.step, lane)),
         above=_above(made, parents[0], known),
+        facts=sifting.facts,
+        asked=frozenset(one.path for one in sifting.references),
     )
 
 

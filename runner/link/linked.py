@@ -318,7 +318,8 @@ class _Linker:
             self.problems += error.problems
             return None
 
-    def _readings(self, source: Template | Expression) -> Readings:
+    def readings(self, source: Template | Expression) -> Readings:
+        """All that a text reads, nothing where it is mistaken."""
         try:
             return readings_of(self.environment, source)
         except TemplateProblem:
@@ -326,7 +327,7 @@ class _Linker:
 
     def uses(self, source: Template | Expression, place: Place, role: str, span: Span | None = None) -> tuple[Use, ...]:
         """The steps that a text reads; all that it reads is kept."""
-        readings = self._readings(source)
+        readings = self.readings(source)
         uses = tuple(self._resolve(readings.references, place))
         self.texts.append(ReadText(place, role, source, span or source.origin.span(), readings, uses))
         return uses
@@ -350,7 +351,7 @@ class _Linker:
         names = reference.path[1:2] or tuple(self.workflow.outputs)
         read = (self.workflow.outputs.get(name) for name in names)
         for output in (output for output in read if isinstance(output, OutputValue)):
-            for inner in self._readings(output.expression).references:
+            for inner in self.readings(output.expression).references:
                 use, _ = self._one(inner, Place(place.title))
                 if use is not None:
                     yield replace(use, span=reference.span, is_soft=True)

@@ -19,6 +19,7 @@ from runner.link.stages import Stage
 from runner.output.schema import CompiledSchema
 from runner.templates.expression import CompiledExpression
 from runner.templates.text import CompiledTemplate
+from runner.templates.trail import Path
 
 BESIDE = "beside"
 
@@ -173,7 +174,8 @@ class LinkedSource:
 
     `place` is where `where` and `columns` stand. Of the readings in `row_uses` there is one for each of the parent's rows, of
     `group_uses` for each group; `uses` has those of the sources before it too. `above` are the sources of which each
-    row has rows of its own here, `below` the steps that are read for a row's own rows only. What a row can be is in `schema`,
+    row has rows of its own here, `below` the steps that are read for a row's own rows only. Paths in `facts` are
+    there wherever `where` holds, those in `asked` are read by it. What a row can be is in `schema`,
     what it comes from in `incoming`, its partner in `partner`, and what is grouped in `before`; `most_each` is how many elements there can be of a row,
     and `most_groups` how many groups, None where nothing bounds them.
     """
@@ -193,6 +195,8 @@ class LinkedSource:
     above: frozenset[str] = frozenset()
     below: frozenset[str] = frozenset()
     schema: Json = True
+    facts: frozenset[Path] = frozenset()
+    asked: frozenset[Path] = frozenset()
     incoming: Json = True
     partner: Json = True
     before: Json = True

@@ -168,11 +168,13 @@ class _Known:
         owner = text.place.owner
         steps |= {owner} | self.steps[owner].hard if owner in self.steps else set()
         needed = frozenset[str]().union(*(self._needed(name) for name in steps))
-        return [
+        found = [
             other
             for other in self.texts
             if other.role in ("when", "ensure") and other.place.owner in needed and other.source is not text.source
         ]
+        made = text.place.made if text.role == "columns" and not text.place.is_grouped else ""
+        return found + [other for other in self.texts if made and other.role == "where" and other.place.made == made]
 
     def _needed(self, name: str) -> frozenset[str]:
         if name not in self.closures:

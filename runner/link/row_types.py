@@ -9,12 +9,12 @@ from typing import Protocol
 from runner.core.canonical import Json
 from runner.core.frozen import replace
 from runner.link.parts import LinkedSource
-from runner.link.paths import Typed, most_elements, type_at, types_at, words_at
+from runner.link.paths import Typed, may_be_null, most_elements, type_at, types_at, words_at
 from runner.link.scope import Place
 from runner.link.subjects import Found, Subject
 from runner.output.keywords import HOLDS_LIST, HOLDS_NAMED, HOLDS_ONE
 from runner.templates.expression import CompiledExpression
-from runner.templates.trail import Path
+from runner.templates.trail import ELEMENT, Path
 
 # What the alternatives of a type have spread out already.
 _SPREAD = frozenset(
@@ -59,9 +59,10 @@ class RowTypes:
     def _before(self, name: str, item: Json, subjects: FindsTypes) -> Json:
         source = self._sources[name]
         if source.made.each is None:
-            return item
+            return _sifted(item, "item", source)
         path = source.place.elements[0][1]
-        return _schema_of(_read(path, replace(source.place, elements=()), subjects)) if path else True
+        found = _schema_of(_read(path, replace(source.place, elements=()), subjects)) if path else True
+        return _sifted(found, "each", source)
 
     def row_of(self, name: str, subjects: FindsTypes) -> Json:
         """The rows as they are walked: of the columns, where there are any."""
@@ -73,7 +74,7 @@ class RowTypes:
             self._rows[name] = grouped if source.made.group else before
             if source.made.columns:
                 place = _beside_columns(source)
-                columns = {one: _of(source.columns.get(one), place, subjects) for one in source.made.columns}
+                columns = {one: _of(source, one, place, subjects) for one in source.made.columns}
                 self._rows[name] = _closed(columns)
         return self._rows[name]
 
@@ -120,9 +121,36 @@ def _how_many(found: Typed) -> int | None:
     return len(types) + ("boolean" in types) if types <= {"boolean", "null"} else None
 
 
-def _of(column: CompiledExpression | None, place: Place, subjects: FindsTypes) -> Json:
+def _of(source: LinkedSource, name: str, place: Place, subjects: FindsTypes) -> Json:
+    """The type of a column. Whether it is null is not known where `where` asks for it."""
+    column = source.columns.get(name)
     found = None if column is None else _found(column, place, subjects)
-    return _schema_of(found)
+    is_asked = column is not None and column.path in source.asked and not source.made.group
+    return True if found is None or (is_asked and may_be_null(found[0])) else _schema_of(found)
+
+
+def _sifted(schema: Json, root: str, source: LinkedSource) -> Json:
+    """The rows of which `where` holds: what it asks for is there, and may be null or not."""
+    asked = [path[1:] for path in sorted(source.asked) if len(path) > 1 and path[0] == root]
+    if schema is True or any(may_be_null(type_at(schema, path, schema)) for path in asked):
+        return True
+    for path in sorted(source.facts):
+        if len(path) > 1 and path[0] == root and ELEMENT not in path:
+            schema = _both(schema, _having(path[1:]))
+    return schema
+
+
+def _having(path: Path) -> Json:
+    """A mapping that has something at a path."""
+    if not path:
+        return True
+    return {"type": "object", "required": [path[0]], "properties": {path[0]: _having(path[1:])}}
+
+
+def _both(schema: Json, more: Json) -> Json:
+    """What fits two schemas."""
+    definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+    return {"allOf": [{key: value for key, value in schema.items() if key != "$defs"}, more], **definitions}
 
 
 def _found(expression: CompiledExpression, place: Place, subjects: FindsTypes) -> tuple[Typed, Json] | None:

@@ -27,6 +27,7 @@ steps:
     for_each: data.rows
     prompt: "{{ item.id }}"
     schema: {type: object, required: [words], properties: {words: {type: array, maxItems: 4, items: {enum: [x, y]}},
+      parts: {type: array, items: {type: object, properties: {quote: {type: string}}}},
       maybe: {anyOf: [{type: array, maxItems: 2}, {type: array, maxItems: 7}, {type: "null"}]}, free: {type: array}}}
   any: {prompt: q, schema: {$ref: "#/$defs/any", $defs: {any: true}}}
   say: {for_each: data.made, prompt: q}
@@ -251,3 +252,31 @@ def test_what_an_items_own_rows_say_is_not_the_same_for_all(linked: LinkText) ->
     found = linked(text, {"rows.jsonl": "", "table.csv": ""})
     shared = [found.steps[name].shared for name in ("all", "own")]
     assert [one.messages for one in shared if one is not None] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("made", "path", "is_sure"),
+    [
+        ("{rows: data.rows, where: item.n is defined}", "n", True),
+        ("{rows: data.rows, where: item.id}", "n", False),
+        ("{rows: data.rows, where: item.tree.left.left is defined}", "tree.left.left.value", True),
+        ("{rows: data.rows, each: steps.tag.output.parts, where: each.quote is defined}", "quote", True),
+        ("{rows: data.rows, each: steps.tag.output.parts, where: item.n is defined}", "quote", False),
+    ],
+)
+def test_what_where_asks_for_is_there(linked: LinkText, made: str, path: str, is_sure: bool) -> None:
+    schema = rows_of(linked, made)
+    found = type_at(schema, tuple(path.split(".")), schema)
+    assert (found.kind, found.gaps == ()) == ("value", is_sure)
+
+
+@pytest.mark.parametrize(
+    ("made", "path"),
+    [
+        ("{rows: data.rows, where: item.kind is not none}", "kind"),
+        ("{rows: data.rows, where: item.kind is not none, columns: {kind: item.kind}}", "kind"),
+    ],
+)
+def test_whether_a_value_is_null_that_where_asks_for_is_not_known(linked: LinkText, made: str, path: str) -> None:
+    schema = rows_of(linked, made)
+    assert type_at(schema, (path,), schema).kind == "any"
