@@ -12,6 +12,8 @@ from jinja2 import nodes
 from jinja2.exceptions import TemplateSyntaxError
 from jinja2.lexer import Lexer, ignored_tokens, newline_re
 
+# Characters of a token that a place knows; a slice of less is the text itself, not a copy.
+MOST_TEXT = 10_000
 _SILENT = ignored_tokens | {"raw_begin", "raw_end"}
 
 
@@ -40,7 +42,7 @@ def place_tokens(
 ) -> Iterator[tuple[int, str, str]]:
     """Jinja's raw tokens, their line numbers replaced by places."""
     # Jinja counts in a text with "\n" line ends; only white space is dropped between its tokens.
-    text = "\n".join(newline_re.split(source)[::2])
+    text = "\n".join(newline_re.split(source)[::2]) if "\r" in source else source
     end, line, before_line = 0, 1, -1
     previous: Place | None = None
     last = Place.at(1, 1)
@@ -50,7 +52,7 @@ def place_tokens(
             if start != end and (skipped := text.count("\n", end, start)):
                 line += skipped
                 before_line = text.rfind("\n", 0, start)
-            last = place = Place.at(line, start - before_line, value)
+            last = place = Place.at(line, start - before_line, value[:MOST_TEXT])
             if kind not in _SILENT:
                 if previous is not None:
                     previous.following = place
