@@ -83,6 +83,8 @@ EDITS = {
         missed("greet", "option:seed: (none) → 7")),
     "a stop": edit("triage", "workflows/triage.yaml", "stop: [\"\\n\"]", "stop: [\".\"]", 6, "FFF",
         missed("reply", "option:stop: ['\\n'] → ['.']")),
+    "a stop of rows made from rows": edit("themes", "workflows/themes.yaml", "stop: [\".\", \"\\n\"]", "stop: [\".\"]", 6, "F",
+        missed("advise[delivery]", "option:stop: ['.', '\\n'] → ['.']")),
     "a salt": edit("translation", "workflows/translation.yaml", "  german:\n", "  german:\n    cache: {salt: again}\n",
         6, "F", missed("german[kettle]", "salt: (none) → again")),
     "a model": edit("audio-notes", "workflows/audio-notes.yaml", "gemini/gemini-3.1-flash-lite",
