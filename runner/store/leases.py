@@ -28,6 +28,8 @@ LEASE_S: Final = 30.0
 LONGEST_LOOK_S: Final = 2.0
 """What a pause between two looks counts at most: a waiter that was stopped learns nothing about others by it."""
 
+_LEFT: Final[set[str]] = set()
+"""Owners of this process who have ended, and could not write so."""
 _BATCH = 250
 _TABLES = (
     "CREATE TABLE lease (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID",
@@ -106,15 +108,17 @@ class LocalLeases:
                 self._enter(database)  # others took it for gone; what it had may be theirs now
 
     def close(self) -> None:
-        """Give up everything; may be repeated. What cannot be written is left for others to find out."""
+        """Give up everything; may be repeated. What cannot be written is left for other processes to find out."""
         with self._using, suppress(sqlite3.Error):
             database, self._connection = self._connection, None
             if database is None:
                 return
+            _LEFT.add(self._id)  # a disk that is full or broken must not keep this process from asking again
             try:
                 self._forget(database, self._id)
             finally:
                 database.close()
+            _LEFT.discard(self._id)
 
     # Within a transaction
 
@@ -167,7 +171,7 @@ class LocalLeases:
             heard = _Heard(owner.beat, 0.0, now)
         silent_s = heard.silent_s + min(now - heard.looked_at, LONGEST_LOOK_S)
         self._heard[owner.id] = _Heard(owner.beat, silent_s, now)
-        return silent_s >= LEASE_S or self._has_ended(owner.process)
+        return silent_s >= LEASE_S or owner.id in _LEFT or self._has_ended(owner.process)
 
     def _evict(self, database: sqlite3.Connection, owner: _Owner) -> None:
         self._forget(database, owner.id)

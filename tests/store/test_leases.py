@@ -167,6 +167,18 @@ def test_a_waiter_that_was_stopped_itself_does_not_take_others_for_gone(open_lea
         assert other.claim(["a"]) == set()
 
 
+def test_who_could_not_write_that_it_ended_keeps_nothing_from_its_own_process(
+    open_leases: Open, tmp_path: Path
+) -> None:
+    first = open_leases()
+    assert first.claim(["a"]) == {"a"}
+    with closing(sqlite3.connect(tmp_path / LEASES)) as database:
+        database.execute("CREATE TRIGGER full BEFORE DELETE ON owner BEGIN SELECT RAISE(ABORT, 'full'); END")
+        first.close()
+        database.execute("DROP TRIGGER full")
+    assert open_leases().claim(["a"]) == {"a"}
+
+
 def test_who_was_taken_for_gone_comes_back_with_nothing_and_may_claim_again(open_leases: Open, watch: Watch) -> None:
     one, other = open_leases(), open_leases()
     one.claim(["a"])
