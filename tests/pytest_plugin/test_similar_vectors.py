@@ -106,6 +106,15 @@ def test_each_sample_is_compared_and_the_wanted_text_asked_for_once(vectors: Any
     assert sorted(embedded(vectors)) == ["Dear customer, billing will help.", TO]
 
 
+def test_an_output_that_reads_an_input_too_is_compared(vectors: Any) -> None:
+    vectors.edit(
+        "flow.yaml", 'steps.reply.text | default("(none)")', "inputs.ticket ~ (steps.reply.text | default(''))"
+    )
+    vectors.edit("flow.suite.yaml", "{of: steps.reply.text,", "{of: outputs.reply,")
+    assert vectors.test("-k", "charge").code == 0
+    assert sorted(embedded(vectors)) == [TO, "charged twiceDear customer, billing will help."]
+
+
 def test_a_value_of_the_row_a_file_and_a_mapping_are_texts_too(vectors: Any) -> None:
     vectors.write("rows.jsonl", '{"id": "a", "text": "charged twice", "like": "the bill"}\n')
     vectors.write("like.txt", "a {{ bill }}\n")

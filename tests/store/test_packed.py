@@ -17,7 +17,7 @@ from runner.core.canonical import canonical
 from runner.core.long_text import LongBody, LongText, Stretch, spell
 from runner.core.outcome import Source
 from runner.core.request import Request
-from runner.store import disk
+from runner.store import disk, packed
 from runner.store.entry import DamagedEntry, decode_entry, encode_entry
 from runner.store.local import LocalStore
 
@@ -131,3 +131,13 @@ def test_a_long_value_is_stored_in_pieces_and_replaced(store: LocalStore, monkey
     assert store.get_many(["a", "b", "c"]) == values
     store.put_many({"a": values["c"], "c": values["a"]})
     assert store.get_many(["a", "c"]) == {"a": values["c"], "c": values["a"]}
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 16])
+@pytest.mark.parametrize("data", [b"", b"a", b"a" * 5000, random.Random(7).randbytes(300), b"\0" * 300 + b"end"])
+def test_content_is_the_same_in_pieces_of_any_size(size: int, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece may hold nothing but the end, or stand for more than may be given at once."""
+    monkeypatch.setattr(packed, "CHUNK", size)
+    pieces = list(packed.unpack_in_pieces(memoryview(deflate(data))))
+    assert b"".join(pieces) == data
+    assert all(0 < len(piece) <= size for piece in pieces)

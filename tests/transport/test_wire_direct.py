@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import socket
 import ssl
@@ -22,7 +23,7 @@ from runner.transport.wire import Bounds, Delivery, Reply, WireFailed
 from runner.transport.wire_direct import DirectWire, connect
 
 T = TypeVar("T")
-Serve = Callable[[socket.socket], None]
+Serve = Callable[[socket.socket], object]
 Start = Callable[..., int]
 
 BOUNDS = Bounds(1000, 1000, 5.0)
@@ -355,6 +356,16 @@ def test_a_slow_connection_is_given_up(run: Any, monkeypatch: pytest.MonkeyPatch
     assert failure == Failure(FailureKind.TRANSIENT, "no connection to 'box' within 10 s", is_unsent=True)
 
 
+def test_a_connection_that_the_system_gives_up_was_not_made(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def give_up(*_: Any) -> socket.socket:
+        raise TimeoutError(errno.ETIMEDOUT, "timed out")
+
+    monkeypatch.setattr(wire_direct, "connect", give_up)
+    failure = run(failed(post_once(unused_port())))
+    assert (failure.kind, failure.is_unsent) == (FailureKind.TRANSIENT, True)
+    assert failure.message == "no connection to 'box'"
+
+
 # Addresses
 
 
@@ -508,6 +519,24 @@ def test_what_goes_through_a_proxy_is_asked_by_another_client(
         monkeypatch.delenv(name, raising=False)
     run(ask())
     assert seen == [b"POST http://box.example/v1 HTTP/1.1"] * 2
+
+
+def test_an_answer_through_a_proxy_may_come_too_late(run: Any, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask() -> Failure:
+        wire = DirectWire()
+        try:
+            return await failed(wire.post("http://box.example/v1", HEADERS, b"{}", Delivery("box", 0.2), BOUNDS))
+        finally:
+            await wire.aclose()
+
+    port = start(lambda sock: [sock.recv(65536) for _ in range(2)])
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+    for name in ("NO_PROXY", "no_proxy", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+    failure = run(ask())
+    assert failure.kind is FailureKind.UNKNOWN_DELIVERY
+    assert failure.message == "'box' did not answer in full within 0.2 s; it may have been paid"
 
 
 @pytest.fixture
