@@ -17,6 +17,7 @@ _IN_WORDS = {
     "string": "text",
     "number": "a number",
     "boolean": "true or false",
+    "null": "null",
     "object": "a mapping",
     "array": "a list",
 }
@@ -42,6 +43,15 @@ def _fields(source: LinkedSource, role: str, names: tuple[str, ...], schema: Jso
 
 def _field(source: LinkedSource, role: str, name: str, schema: Json, holder: str, span: Span) -> Iterator[Problem]:
     """A field that rows never have, or may lack where each must be in a group or have a partner."""
+    types = types_at(type_at(schema, (), schema))
+    if types and "object" not in types:
+        yield Problem(
+            "unknown-field",
+            f"'{role}' of data source '{source.name}' names '{name}', and {holder} is {_said(types)}, which has no fields",
+            span,
+            fix="name what rows hold where they are made: columns: {word: each}",
+        )
+        return
     found = type_at(schema, (name,), schema)
     if found.kind == "missing":
         yield Problem(
