@@ -105,7 +105,7 @@ def bench_start() -> None:
     with folder() as root:
         for name in ("workflows", "schemas", "prompts", "data", "cache/recordings"):
             shutil.copytree(REPOSITORY / name, root / name)
-        (root / "runner.yaml").write_text("models: {}\n")
+        shutil.copy(REPOSITORY / "runner.yaml", root)
         cases = {
             "bare interpreter (python -c pass)": [sys.executable, "-c", "pass"],
             "runner --version": [*RUNNER, "--version"],
