@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from runner.core.canonical import Json
 from runner.core.workflow import OutputTable
+from runner.dialects.keywords import type_of_value
 from runner.link.alternatives import Alternative
 from runner.link.parts import Linked
 from runner.link.paths import Typed, type_at
@@ -70,22 +71,4 @@ def _words(schema: Mapping[str, Json]) -> set[str]:
     if written is not None:
         return {written} if isinstance(written, str) else set(written)
     values: Iterable[Json] | None = [schema["const"]] if "const" in schema else schema.get("enum")
-    return _ALL if values is None else {_word(value) for value in values}
-
-
-def _word(value: Json) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
+    return _ALL if values is None else {type_of_value(value) for value in values}

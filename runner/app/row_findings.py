@@ -227,5 +227,5 @@ class _Source:
 
 
 def _no_input(_: str) -> BinaryIO:
-    """A source from standard input does not come here."""
+    """Rows from standard input are put aside before they are looked at, and never come here: to be asked is a defect."""
     raise NotImplementedError
