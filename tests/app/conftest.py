@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -242,3 +244,71 @@ def batch_run() -> Callable[..., RunResult]:
 def batch_prompt() -> Callable[[Any], str]:
     """What a body in any of the protocols asks: enough of it to find a word."""
     return lambda body: json.dumps(body.get("contents") or body.get("messages") or body.get("input"))
+
+
+@pytest.fixture
+def run_and_die() -> Callable[[Callable[..., RunResult], Path, int], bool]:
+    """`(batch_run, path, number)`: whether a run came as far as the numbered action, after which it is killed."""
+    return _run_and_die
+
+
+def _run_and_die(batch_run: Callable[..., RunResult], path: Path, number: int) -> bool:
+    """A run in a process of its own that is killed right after the numbered action; whether it came that far."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _die_after(number)
+            batch_run(path)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def _die_after(number: int) -> None:
+    """Count every action of the protocol: what the provider is asked, and what is written to disk."""
+    from runner.record.batches import BatchFolder
+    from runner.store.layers import LayeredAnswers
+    from runner.transport.batch_gemini import GeminiBatchWire
+    from runner.transport.batch_openai import OpenAIBatchWire
+    from runner.transport.uploads import Uploads
+
+    left = [number]
+
+    def done() -> None:
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(real: Any) -> Any:
+        def act(*given: Any) -> Any:
+            said = real(*given)
+            done()
+            return said
+
+        return act
+
+    def awaited(real: Any) -> Any:
+        async def act(*given: Any, **named: Any) -> Any:
+            said = await real(*given, **named)
+            done()
+            return said
+
+        return act
+
+    def streamed(real: Any) -> Any:
+        async def act(*given: Any) -> Any:
+            async for line in real(*given):
+                done()
+                yield line
+
+        return act
+
+    for wire in (OpenAIBatchWire, GeminiBatchWire):
+        for name in ("find", "upload", "create", "look"):
+            setattr(wire, name, awaited(getattr(wire, name)))
+        wire.lines = streamed(wire.lines)  # type: ignore[method-assign]
+    for name in ("_to_gemini", "_to_openai", "reference"):
+        setattr(Uploads, name, awaited(getattr(Uploads, name)))
+    for name in ("spool", "save", "close", "drop"):
+        setattr(BatchFolder, name, counted(getattr(BatchFolder, name)))
+    LayeredAnswers.commit = counted(LayeredAnswers.commit)  # type: ignore[method-assign]

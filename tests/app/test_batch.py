@@ -53,67 +53,8 @@ def test_a_fan_out_is_one_job_and_the_next_run_needs_none(
 # Deaths
 
 
-def run_and_die(batch_run: Run, path: Path, number: int) -> bool:
-    """A run in a process of its own that is killed right after the numbered action; whether it came that far."""
-    child = os.fork()
-    if child == 0:
-        try:
-            _die_after(number)
-            batch_run(path)
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
-def _die_after(number: int) -> None:
-    """Count every action of the protocol: what the provider is asked, and what is written to disk."""
-    from runner.record.batches import BatchFolder
-    from runner.store.layers import LayeredAnswers
-    from runner.transport.batch_gemini import GeminiBatchWire
-    from runner.transport.batch_openai import OpenAIBatchWire
-
-    left = [number]
-
-    def done() -> None:
-        left[0] -= 1
-        if not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def counted(real: Any) -> Any:
-        def act(*given: Any) -> Any:
-            said = real(*given)
-            done()
-            return said
-
-        return act
-
-    def awaited(real: Any) -> Any:
-        async def act(*given: Any) -> Any:
-            said = await real(*given)
-            done()
-            return said
-
-        return act
-
-    def streamed(real: Any) -> Any:
-        async def act(*given: Any) -> Any:
-            async for line in real(*given):
-                done()
-                yield line
-
-        return act
-
-    for wire in (OpenAIBatchWire, GeminiBatchWire):
-        for name in ("find", "upload", "create", "look"):
-            setattr(wire, name, awaited(getattr(wire, name)))
-        wire.lines = streamed(wire.lines)  # type: ignore[method-assign]
-    for name in ("spool", "save", "close", "drop"):
-        setattr(BatchFolder, name, counted(getattr(BatchFolder, name)))
-    LayeredAnswers.commit = counted(LayeredAnswers.commit)  # type: ignore[method-assign]
-
-
 def test_a_death_after_any_action_hands_nothing_over_twice_and_loses_nothing(
-    tmp_path: Path, batch_project: Project, batch_run: Run, batch_server: Any
+    tmp_path: Path, batch_project: Project, batch_run: Run, batch_server: Any, run_and_die: Any
 ) -> None:
     deaths = 0
     while True:
@@ -131,7 +72,7 @@ def test_a_death_after_any_action_hands_nothing_over_twice_and_loses_nothing(
 
 
 def test_a_run_that_is_killed_again_and_again_comes_to_its_end(
-    batch_project: Project, batch_run: Run, batch_server: Any
+    batch_project: Project, batch_run: Run, batch_server: Any, run_and_die: Any
 ) -> None:
     path = batch_project()
     number = 0

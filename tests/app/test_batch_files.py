@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import importlib
 import json
-import os
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -266,60 +264,8 @@ def test_an_error_of_a_vector_is_one_of_its_row(batch_project: Project, batch_ru
 # Deaths
 
 
-def run_and_die(batch_run: Run, path: Path, number: int) -> bool:
-    """A run that is killed right after the numbered action, files among them; whether it came that far."""
-    child = os.fork()
-    if child == 0:
-        try:
-            _die_after(number)
-            batch_run(path)
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
-def _die_after(number: int) -> None:
-    from runner.record.batches import BatchFolder
-    from runner.store.layers import LayeredAnswers
-    from runner.transport.batch_gemini import GeminiBatchWire
-    from runner.transport.batch_openai import OpenAIBatchWire
-    from runner.transport.uploads import Uploads
-
-    left = [number]
-
-    def done() -> None:
-        left[0] -= 1
-        if not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def counted(real: Any) -> Any:
-        def act(*given: Any) -> Any:
-            said = real(*given)
-            done()
-            return said
-
-        return act
-
-    def awaited(real: Any) -> Any:
-        async def act(*given: Any, **named: Any) -> Any:
-            said = await real(*given, **named)
-            done()
-            return said
-
-        return act
-
-    for wire in (OpenAIBatchWire, GeminiBatchWire):
-        for name in ("find", "upload", "create", "look"):
-            setattr(wire, name, awaited(getattr(wire, name)))
-    for name in ("_to_gemini", "_to_openai", "reference"):
-        setattr(Uploads, name, awaited(getattr(Uploads, name)))
-    for name in ("spool", "save", "close", "drop"):
-        setattr(BatchFolder, name, counted(getattr(BatchFolder, name)))
-    LayeredAnswers.commit = counted(LayeredAnswers.commit)  # type: ignore[method-assign]
-
-
 def test_a_death_after_any_action_hands_no_question_with_a_file_over_twice(
-    tmp_path: Path, shown: Project, batch_run: Run, batch_server: Any
+    tmp_path: Path, shown: Project, batch_run: Run, batch_server: Any, run_and_die: Any
 ) -> None:
     deaths = 0
     while True:
